@@ -1,0 +1,38 @@
+# Everything people and CI type. Each target makes what it needs; nothing has to be installed before but Python 3.11+.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help install demo lint check test clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml harvester/__init__.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+install: $(READY) ## make .venv with everything the other targets need
+
+demo: $(READY) ## run the main job against the built-in simulator
+	$(BIN)/harvester demo
+
+lint: $(READY) ## format the code and mend what ruff can mend
+	$(BIN)/ruff format harvester tests
+	$(BIN)/ruff check --fix harvester tests
+
+check: $(READY) ## report format, lint, types and floors; changes nothing
+	$(BIN)/ruff format --check harvester tests
+	$(BIN)/ruff check harvester tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(READY) ## run the tests with branch coverage
+	$(BIN)/pytest --cov --cov-report=term -m 'not bench and not soak'
+
+clean: ## remove what the targets above have made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
+	find harvester tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The QuantConnect API: requests, their pace, their retries, and what their answers mean."""

@@ -1,0 +1,1 @@
+"""How Snapshots stand on disk and how they get there."""

@@ -1,0 +1,1 @@
+"""What is asked of finished Snapshots: verify, diff, prune, export, catalog."""

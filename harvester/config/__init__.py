@@ -1,0 +1,1 @@
+"""Settings and credentials: where they come from and what they may be."""

@@ -1,0 +1,107 @@
+"""The errors of harvester, shaped by what the caller does next.
+
+* HarvesterError
+  - ConfigError                  every mistake in settings or arguments, at once
+    + CredentialsError           none found, or not readable
+  x ApiError                     carries the endpoint
+    + TransportError             no complete answer; tried again
+    + RateLimitedError           the server says slow down; every worker holds
+    + RefusedError               4xx or `success: false`; final for the item
+      . AuthenticationError      stops the run: every further call would fail too
+      . NotFoundError            the server does not know the item
+    + ProtocolError              the body has not the documented shape
+  - ReportError                  the HTML cannot be taken apart within its bounds
+  x ArchiveError                 stops the run
+    + ArchiveLockedError         another run holds the Archive
+    + CorruptArchiveError        what is on disk contradicts itself
+    + DiskError                  full, read-only or not writable
+
+Roots marked `x` and `HarvesterError` itself are never raised; a caller catches them to say "any of these".
+"""
+
+from __future__ import annotations
+
+
+class HarvesterError(Exception):
+    """Any failure that harvester itself explains; its text is for the user."""
+
+
+class ConfigError(HarvesterError):
+    """Settings or arguments are wrong; `mistakes` holds one line for each, with its place."""
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class CredentialsError(ConfigError):
+    """No usable credentials were found in any of the places that are searched."""
+
+
+class ApiError(HarvesterError):
+    """Any failure of a request; `endpoint` is the route below the base URL."""
+
+    def __init__(self, message: str, *, endpoint: str) -> None:
+        super().__init__(message)
+        self.endpoint = endpoint
+
+
+class TransportError(ApiError):
+    """No complete answer: refused, reset, cut short, timeout, 5xx, not JSON. Worth another try."""
+
+    def __init__(self, message: str, *, endpoint: str, status: int | None = None) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.status = status
+
+
+class RateLimitedError(ApiError):
+    """The server says slow down; `retry_after_s` is its own figure in seconds, if it gave one."""
+
+    def __init__(self, message: str, *, endpoint: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.retry_after_s = retry_after_s
+
+
+class RefusedError(ApiError):
+    """The server understood and said no; `texts` are its own words."""
+
+    def __init__(self, message: str, *, endpoint: str, status: int, texts: tuple[str, ...] = ()) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.status = status
+        self.texts = texts
+
+
+class AuthenticationError(RefusedError):
+    """Credentials or the clock were refused; the message says which, and what to do."""
+
+
+class NotFoundError(RefusedError):
+    """The server does not know the project or backtest."""
+
+
+class ProtocolError(ApiError):
+    """The body has not the documented shape; the message names the first wrong field."""
+
+
+class ReportError(HarvesterError):
+    """A report's HTML exceeds the bounds within which it is taken apart."""
+
+
+class ArchiveError(HarvesterError):
+    """Any failure of the Archive on disk."""
+
+
+class ArchiveLockedError(ArchiveError):
+    """Another run holds the Archive; the message names its owner."""
+
+
+class CorruptArchiveError(ArchiveError):
+    """What is on disk contradicts itself; the message names the file."""
+
+
+class DiskError(ArchiveError):
+    """The disk is full, read-only or not writable; `path` is where that was noticed."""
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path

@@ -1,0 +1,1 @@
+"""The main job: plan, queue, pool, run."""

@@ -1,0 +1,260 @@
+"""The words of design and code: what is listed, what became of it, what is written down about it.
+
+Everything here is a value. Structs that are stored are read back with `msgspec` and validated as they are
+parsed; unknown fields are ignored, so that an older harvester reads a newer Archive's records.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+import msgspec
+
+FORMAT: Final = 1
+"""Version of everything that is stored: records, inventory lines, ledger lines."""
+
+RECYCLE_BIN: Final = "Recycle Bin/"
+"""A deleted project stays in the listing under a name with this prefix (seen in LEAN's live tests)."""
+
+
+class Outcome(StrEnum):
+    """What became of one listed backtest in one run; exactly one each."""
+
+    SAVED = "saved"
+    """Archived for the first time."""
+    UPDATED = "updated"
+    """Read again; the bytes differ."""
+    UNCHANGED = "unchanged"
+    """Read again; the bytes are the same."""
+    CARRIED = "carried"
+    """Already archived, not requested, linked."""
+    SKIPPED = "skipped"
+    """Nothing to read or not wanted; the reason says which."""
+    PENDING = "pending"
+    """Still being generated at the deadline; first in line next time."""
+    UNAVAILABLE = "unavailable"
+    """Refused for good, or failed the same way in three runs."""
+    FAILED = "failed"
+    """Tries used up; the last error is kept."""
+
+
+class BacktestState(Enum):
+    """How far a backtest has come, read from its status, which is an open set of texts."""
+
+    FINISHED = "finished"
+    BROKEN = "broken"
+    """It ended in a runtime error."""
+    RUNNING = "running"
+    QUEUED = "queued"
+    UNKNOWN = "unknown"
+    """A status nobody has documented; worth a try."""
+
+
+class Project(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One project as listed; what is personal or secret in its row was dropped when it was parsed."""
+
+    project_id: int
+    name: str
+    """User text: may hold `/`, be empty, or be changed at any time."""
+    organization_id: str = ""
+    created: str = ""
+    modified: str = ""
+    language: str = ""
+    description: str = ""
+
+    @property
+    def recycled(self) -> bool:
+        """Whether the user has deleted it; its backtests may still be readable."""
+        return self.name.startswith(RECYCLE_BIN)
+
+
+class Backtest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One backtest as listed."""
+
+    project_id: int
+    backtest_id: str
+    name: str
+    created: str
+    """UTC as `YYYY-MM-DDTHH:MM:SSZ`; empty when the API's own text is not a time."""
+    status: str = ""
+    """As the API sent it."""
+    state: BacktestState = BacktestState.UNKNOWN
+    optimization_id: str = ""
+    tags: tuple[str, ...] = ()
+    statistics: dict[str, float] = {}
+    """The listing's figures by the API's own names; percentages as plain numbers."""
+    change_key: str = ""
+    """Digest of what makes it another backtest: status, completion, snapshot id, statistics. Not its name."""
+    row: dict[str, Any] = {}
+    """The API's row as received, without what is personal or secret."""
+
+
+class Image(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One embedded image of a report, decoded."""
+
+    name: str
+    """File name below `images/`: `02-cumulative-returns.png`."""
+    title: str
+    """The chart's title as the report has it."""
+    media_type: str
+    """From the decoded bytes, not from the label."""
+    sha256: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """How a report that was read again differs from the one archived before."""
+
+    snapshot: str
+    """The Snapshot that holds the earlier one."""
+    report_sha256: str
+    differs: str
+    """`nothing`, `rendering` (same text and figures, other images or markup) or `text`."""
+
+
+class ReportRecord(msgspec.Struct, frozen=True):
+    """`report.json`: everything known of one archived report that its HTML does not say."""
+
+    run_id: str
+    """The run that wrote this file; tells a fresh directory of a partial Snapshot from a linked one."""
+    outcome: Outcome
+    """What that run made of it: `saved`, `updated` or `unchanged`."""
+    project: Project
+    backtest: Backtest
+    read_at: str
+    """When the API answered, UTC."""
+    report_sha256: str
+    report_bytes: int
+    text_sha256: str
+    """Digest of the visible text and figures, images left out."""
+    offline_sha256: str
+    requests: int = 1
+    """Requests this report took in that run, polls and repeats included."""
+    generation_s: float | None = None
+    """Seconds from the first request to the ready answer, if it had to be generated."""
+    images: tuple[Image, ...] = ()
+    images_found: int = 0
+    figures: dict[str, str] = {}
+    """The report's own key statistics, as text for people."""
+    warnings: tuple[str, ...] = ()
+    comparison: Comparison | None = None
+    format: int = FORMAT
+
+
+class InventoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of `inventory.jsonl`: a backtest that was listed, or one that is carried all the same."""
+
+    project_id: int
+    backtest_id: str
+    project: str
+    """The project's name."""
+    name: str
+    outcome: Outcome
+    created: str = ""
+    status: str = ""
+    reason: str = ""
+    """Why it was skipped, carried by a filter, or is unavailable; empty when nothing needs saying."""
+    listed: bool = True
+    """False: it was not in this run's listing (gone, or its project could not be read)."""
+    gone_since: str = ""
+    """The Snapshot in which it was first missing from a listing that was read to its end."""
+    path: str = ""
+    """Its directory below the Snapshot, `data/...`; empty when nothing is archived."""
+    report_sha256: str = ""
+    files: int = 0
+    """Payload files in `path`."""
+    payload_bytes: int = 0
+    images: int = 0
+    read_at: str = ""
+    """When the archived bytes were last confirmed by the API, UTC."""
+    saved_in: str = ""
+    """The Snapshot that first held these bytes."""
+    change_key: str = ""
+    """The `Backtest.change_key` that the archived bytes belong to."""
+    organization_id: str = ""
+    optimization_id: str = ""
+    tags: tuple[str, ...] = ()
+    statistics: dict[str, float] = {}
+    tries: int = 0
+    """Requests that this run spent on it."""
+    error: str = ""
+    """The last error of this run, or of the run that gave up on it."""
+    error_kind: str = ""
+    """What makes two failures "the same way"."""
+    failures: int = 0
+    """Runs in a row that failed with this `error_kind`."""
+    tried_at: str = ""
+    """When it was last asked for without success, UTC."""
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """The order of an Inventory: project id, created, backtest id."""
+        return (self.project_id, self.created, self.backtest_id)
+
+    @property
+    def archived(self) -> bool:
+        """Whether the Snapshot holds files of it."""
+        return bool(self.path)
+
+
+class UnreadProject(msgspec.Struct, frozen=True):
+    """A project whose backtests could not be listed; what was archived of it is carried as it was."""
+
+    project_id: int
+    name: str
+    error: str
+
+
+class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run found out about the server and the next run starts with."""
+
+    rate_per_min: float | None = None
+    """The highest rate that was not answered with "slow down"; None: never throttled."""
+    generation_s: tuple[float, ...] = ()
+    """Generation times seen, in seconds, at most a few hundred."""
+
+
+class Previous(msgspec.Struct, frozen=True):
+    """The Snapshot that a Snapshot was built on."""
+
+    name: str
+    tagmanifest_sha256: str
+
+
+class SnapshotRecord(msgspec.Struct, frozen=True):
+    """`snapshot.json`: one run."""
+
+    name: str
+    run_id: str
+    account: str
+    """Fingerprint of the Account, never its id."""
+    version: str
+    """Of harvester."""
+    started: str
+    finished: str
+    complete: bool
+    """Whether every listed backtest that has a report is in it."""
+    exit_code: int
+    listed: int
+    counts: dict[str, int]
+    """Listed backtests by Outcome; they sum up to `listed`."""
+    gone: int = 0
+    projects: int = 0
+    unread_projects: tuple[UnreadProject, ...] = ()
+    requests: int = 0
+    throttled: int = 0
+    files: int = 0
+    payload_bytes: int = 0
+    """Of the payload as a whole, carried files included."""
+    written_bytes: int = 0
+    """Of the payload that this run wrote itself."""
+    link_mode: str = ""
+    """How unchanged files were carried: `hardlink`, `reflink` or `copy`."""
+    settings: dict[str, Any] = {}
+    """The settings that decide what is in it."""
+    previous: Previous | None = None
+    learned: Learned = Learned()
+    format: int = FORMAT

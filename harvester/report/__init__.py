@@ -1,0 +1,1 @@
+"""From a report's HTML to its images, its figures and its offline page."""

@@ -1,0 +1,1 @@
+"""A QuantConnect API on localhost that draws its own reports. Shares no code with `api`."""
