@@ -1,0 +1,129 @@
+"""Every setting, its default and its bounds.
+
+The tables and keys are those of the TOML file; `config.example.toml` shows the same with a line why for each.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Duration(float):
+    """A span of time in seconds; written `90s`, `10m`, `1h30m` or `2d` in settings and arguments."""
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One table of the TOML file."""
+
+
+class ApiSettings(Table, frozen=True):
+    """How the API is reached."""
+
+    base_url: str = "https://www.quantconnect.com/api/v2"
+    """Where the API is; QuantConnect's own clients allow another one too (a local or beta server)."""
+    allow_http: bool = False
+    """Plain http to another host than this machine would show the signature to everyone between."""
+    connect_timeout: Duration = Duration(20)
+    read_timeout: Duration = Duration(60)
+    """Longest silence within an answer."""
+    total_timeout: Duration = Duration(300)
+    """Longest time for one answer as a whole, so that a drip does not last for ever."""
+    tries: Count = 4
+    """Within one call, for what may be over in seconds: network, 5xx, not JSON."""
+    max_body_mb: Count = 64
+    """A larger answer is cut off while it is read; the largest report known has 3 MB."""
+
+
+class PaceSettings(Table, frozen=True):
+    """How fast requests are sent."""
+
+    rate_per_min: Positive = 30.0
+    """Never exceeded; QuantConnect publishes no limit, 30 is what careful users keep to."""
+    burst: Count = 1
+    """Requests that may start at once after a pause."""
+    workers: Count = 4
+    """Requests in flight at once."""
+
+
+class ReportSettings(Table, frozen=True):
+    """How reports are asked for."""
+
+    max_generating: Count = 100
+    """Reports that the server may be rendering for us at once."""
+    deadline: Duration = Duration(1800)
+    """After this long from its first request a report ends as `pending` or `failed` for this run."""
+    retry_after: Duration = Duration(120)
+    """A report whose call failed is tried again after this long, then after twice as long, and so on."""
+    tries: Count = 3
+    """Calls for one report that may fail in one run before it is `failed`."""
+    retry_unavailable_days: Count = 7
+    """An `unavailable` report is tried again after this many days."""
+    include_broken: bool = False
+    """Ask for reports of backtests that ended in a runtime error; QuantConnect makes none as far as is known."""
+
+
+class FilterSettings(Table, frozen=True):
+    """What is wanted; what was archived before stays in the Archive whatever is filtered."""
+
+    projects: tuple[str, ...] = ()
+    """Ids, or globs of the project's name; empty: all."""
+    exclude_projects: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """Globs of the backtest's name; empty: all."""
+    tags: tuple[str, ...] = ()
+    """A backtest with any of these; empty: all."""
+    organizations: tuple[str, ...] = ()
+    """Organization ids; empty: all that the account belongs to."""
+    created_after: str = ""
+    """A date or time; this one is included."""
+    created_before: str = ""
+    """A date or time; this one is not included."""
+    optimizations: bool = True
+    """Include the backtests that an optimization has run."""
+    recycle_bin: bool = False
+    """Include projects that were deleted but not yet purged."""
+
+
+class ArchiveSettings(Table, frozen=True):
+    """Where Snapshots go."""
+
+    dir: str = "archive"
+    timezone: str = "UTC"
+    """Whose calendar names the Snapshots."""
+    lock_wait: Duration = Duration(0)
+    """How long to wait for another run to end."""
+
+
+class RunSettings(Table, frozen=True):
+    """Bounds of one run."""
+
+    max_duration: Duration = Duration(0)
+    """After this long the run commits what it has; 0: no bound."""
+
+
+class CredentialSettings(Table, frozen=True):
+    """Where the user id and the token come from, when not from the environment."""
+
+    user_id: str = ""
+    token_file: str = ""
+    """A file that holds the token alone."""
+    token_command: str = ""
+    """A command that prints the token: `pass show quantconnect`, `op read ...`."""
+
+
+class Settings(Table, frozen=True):
+    """All settings in force."""
+
+    api: ApiSettings = ApiSettings()
+    pace: PaceSettings = PaceSettings()
+    reports: ReportSettings = ReportSettings()
+    filters: FilterSettings = FilterSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    run: RunSettings = RunSettings()
+    credentials: CredentialSettings = CredentialSettings()
