@@ -6,6 +6,7 @@
   x ApiError                     carries the endpoint
     + TransportError             no complete answer; tried again
     + RateLimitedError           the server says slow down; every worker holds
+    + ThrottledError             it keeps saying so, or for longer than the run may last; ends the run
     + RefusedError               4xx or `success: false`; final for the item
       . AuthenticationError      stops the run: every further call would fail too
       . NotFoundError            the server does not know the item
@@ -60,6 +61,10 @@ class RateLimitedError(ApiError):
     def __init__(self, message: str, *, endpoint: str, retry_after_s: float | None = None) -> None:
         super().__init__(message, endpoint=endpoint)
         self.retry_after_s = retry_after_s
+
+
+class ThrottledError(ApiError):
+    """The server keeps saying slow down, or asks for a longer hold than the run may last."""
 
 
 class RefusedError(ApiError):

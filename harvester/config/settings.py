@@ -49,6 +49,10 @@ class PaceSettings(Table, frozen=True):
     """Requests that may start at once after a pause."""
     workers: Count = 4
     """Requests in flight at once."""
+    pause: Duration = Duration(5)
+    """Hold after "slow down" without a figure of the server's own; doubled each time in a row."""
+    max_hold: Duration = Duration(3600)
+    """When the server asks for a longer hold than this, the run commits what it has and ends."""
 
 
 class ReportSettings(Table, frozen=True):
@@ -65,7 +69,7 @@ class ReportSettings(Table, frozen=True):
     retry_unavailable_days: Count = 7
     """An `unavailable` report is tried again after this many days."""
     include_broken: bool = False
-    """Ask for reports of backtests that ended in a runtime error; QuantConnect makes none as far as is known."""
+    """Ask for reports of backtests that ended in a runtime error; as far as is known there are none."""
 
 
 class FilterSettings(Table, frozen=True):

@@ -1,0 +1,238 @@
+"""The only door to QuantConnect: one paced, signed, retried exchange at a time for each caller."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar
+
+import aiohttp
+
+from harvester import __version__
+from harvester.api.auth import Signer
+from harvester.api.faults import (
+    NETWORK_ERRORS,
+    RequestEvent,
+    answer_word,
+    check_answer,
+    network_error,
+    server_time,
+    too_large,
+)
+from harvester.api.pace import RateLimiter
+from harvester.api.retry import Backoff, retrying
+from harvester.api.wire import Answer, Pending, parse_report
+from harvester.config.settings import ApiSettings
+from harvester.errors import (
+    ApiError,
+    AuthenticationError,
+    RateLimitedError,
+    RefusedError,
+    TransportError,
+)
+
+T = TypeVar("T")
+
+_CLOCK_TOLERANCE_S: Final = 300.0
+"""A clock this far off explains a refused signature better than a wrong token does."""
+
+
+class RequestObserver(Protocol):
+    """Who is told of every request; must return at once."""
+
+    def requested(self, event: RequestEvent) -> None:
+        """One request has ended."""
+
+
+class Unobserved:
+    """Tells nobody."""
+
+    def requested(self, event: RequestEvent) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a client takes from outside, so that tests can give it something else."""
+
+    observer: RequestObserver = field(default_factory=Unobserved)
+    now: Callable[[], float] = time.time
+    """Unix time; it is what gets signed."""
+    random: Callable[[], float] = random.random
+    backoff: Backoff | None = None
+    """Waits within one call; None: from the settings."""
+
+
+class ApiClient:
+    """Speaks with the API for one Account; an async context manager."""
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        signer: Signer,
+        limiter: RateLimiter,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self._settings = settings
+        self._signer = signer
+        self._limiter = limiter
+        self._outside = surroundings or Surroundings()
+        self._backoff = self._outside.backoff or Backoff(tries=settings.tries)
+        self._session: aiohttp.ClientSession | None = None
+        self.server_offset_s: float | None = None
+        """Seconds that the server's clock is ahead of this machine's; None before the first answer."""
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(
+            total=float(self._settings.total_timeout),
+            sock_connect=float(self._settings.connect_timeout),
+            sock_read=float(self._settings.read_timeout),
+        )
+        self._session = aiohttp.ClientSession(
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": f"harvester/{__version__}"},
+            trust_env=True,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def authenticate(self) -> None:
+        """Prove the credentials.
+
+        Raises:
+            AuthenticationError: they are refused, or this machine's clock is off; the text says which.
+        """
+        try:
+            await self._attempts("authenticate", {}, lambda answer: answer)
+        except AuthenticationError as exc:
+            raise self._explained(exc) from exc
+
+    async def call(self, endpoint: str, payload: dict[str, Any], parse: Callable[[Answer], T]) -> T:
+        """One call, with as many attempts as it takes; `parse` may ask for another by a TransportError.
+
+        Raises:
+            ApiError: by the table of `faults`, after the last attempt.
+        """
+        try:
+            return await self._attempts(endpoint, payload, parse)
+        except AuthenticationError as exc:
+            # Only a refused `authenticate` proves that further calls are useless.
+            await self.authenticate()
+            raise RefusedError(
+                f"{exc}, although the credentials are good",
+                endpoint=endpoint,
+                status=exc.status,
+                texts=exc.texts,
+            ) from exc
+
+    async def fetch_report(self, project_id: int, backtest_id: str) -> str | Pending:
+        """The report's HTML, or `Pending`; the first request makes the server render it.
+
+        Raises:
+            ApiError: by the table of `faults`.
+        """
+        endpoint = "backtests/read/report"
+        payload = {"projectId": project_id, "backtestId": backtest_id}
+        return await self.call(endpoint, payload, lambda answer: parse_report(answer, endpoint=endpoint))
+
+    async def _attempts(self, endpoint: str, payload: dict[str, Any], parse: Callable[[Answer], T]) -> T:
+        async for attempt in retrying(self._backoff, random=self._outside.random):
+            with attempt:
+                return await self._attempt(endpoint, payload, parse, attempt.retry_state.attempt_number)
+        raise AssertionError("unreachable")
+
+    async def _attempt(
+        self, endpoint: str, payload: dict[str, Any], parse: Callable[[Answer], T], number: int
+    ) -> T:
+        before = self._outside.now()
+        begun = await self._limiter.acquire()
+        started = self._outside.now()
+        word, size, error, hold_s = "cut off", 0, "", 0.0
+        try:
+            status, headers, body = await self._exchange(endpoint, payload, int(started))
+            size = len(body)
+            answer = check_answer(status, headers, body, endpoint=endpoint, now=self._outside.now())
+            parsed = parse(answer)
+        except ApiError as exc:
+            word, error = answer_word(exc), str(exc)
+            if isinstance(exc, RateLimitedError):
+                hold_s = self._limiter.throttled(begun, retry_after_s=exc.retry_after_s, endpoint=endpoint)
+            elif not isinstance(exc, TransportError):
+                self._limiter.good()
+            raise
+        else:
+            word = "generating" if isinstance(parsed, Pending) else "ready" if answer.ready else "ok"
+            self._limiter.good()
+            return parsed
+        finally:
+            self._outside.observer.requested(
+                RequestEvent(
+                    endpoint=endpoint,
+                    project_id=payload.get("projectId"),
+                    backtest_id=payload.get("backtestId"),
+                    attempt=number,
+                    started=started,
+                    waited_s=started - before,
+                    took_s=self._outside.now() - started,
+                    answer=word,
+                    size_bytes=size,
+                    error=error,
+                    hold_s=hold_s,
+                )
+            )
+
+    async def _exchange(
+        self, endpoint: str, payload: dict[str, Any], timestamp_s: int
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One signed request; the body is read up to the limit and no further."""
+        if self._session is None:
+            raise RuntimeError("the client is used outside of `async with`")
+        url = f"{self._settings.base_url.rstrip('/')}/{endpoint}"
+        limit_bytes = self._settings.max_body_mb * 2**20
+        try:
+            async with self._session.post(
+                url, json=payload, headers=self._signer.headers(timestamp_s), allow_redirects=False
+            ) as response:
+                self._note_clock(response.headers)
+                parts, size = [], 0
+                async for part in response.content.iter_any():
+                    size += len(part)
+                    if size > limit_bytes:
+                        response.close()
+                        raise too_large(limit_bytes, endpoint=endpoint)
+                    parts.append(part)
+                return response.status, dict(response.headers), b"".join(parts)
+        except NETWORK_ERRORS as exc:
+            raise network_error(exc, endpoint=endpoint) from exc
+
+    def _note_clock(self, headers: Any) -> None:
+        moment = server_time(headers)
+        if moment is not None:
+            self.server_offset_s = moment - self._outside.now()
+
+    def _explained(self, exc: AuthenticationError) -> AuthenticationError:
+        offset_s = self.server_offset_s or 0.0
+        if abs(offset_s) > _CLOCK_TOLERANCE_S:
+            side = "behind" if offset_s > 0 else "ahead of"
+            remedy = (
+                f"this machine's clock is {_span(abs(offset_s))} {side} the server's; set it and run again"
+            )
+        else:
+            remedy = "check the user id and the API token on quantconnect.com/settings"
+        return AuthenticationError(
+            f"{exc}; {remedy}", endpoint=exc.endpoint, status=exc.status, texts=exc.texts
+        )
+
+
+def _span(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"

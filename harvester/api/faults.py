@@ -1,0 +1,189 @@
+"""The one table from what can come back to what is done about it.
+
+| what came back | error | then |
+|---|---|---|
+| no connection, name not found, TLS, reset, timeout, cut short | TransportError | again, with a wait |
+| 408, 425, 5xx, Cloudflare's 52x, not JSON, `Internal Error` | TransportError | again, with a wait |
+| 429, or words such as "slow down" | RateLimitedError | everyone holds, then again |
+| 401, or words about hash, user id or timestamp | AuthenticationError | once more with a new signature |
+| 404, or "not found" | NotFoundError | final for the item |
+| any other 3xx or 4xx, or `success: false` | RefusedError | final for the call |
+| JSON of another shape, or larger than the limit | ProtocolError | final for the call |
+
+Words weigh more than the status, since a failure usually comes as 200 and sometimes as 500.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from harvester.api.wire import Answer, parse_answer
+from harvester.errors import (
+    ApiError,
+    AuthenticationError,
+    NotFoundError,
+    ProtocolError,
+    RateLimitedError,
+    RefusedError,
+    TransportError,
+)
+
+_WORDS: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = (
+    (
+        re.compile(r"hash doesn't match|userid not valid|invalid timestamp", re.IGNORECASE),
+        AuthenticationError,
+    ),
+    (re.compile(r"too many|slow down|rate limit|throttl", re.IGNORECASE), RateLimitedError),
+    (re.compile(r"internal error|temporarily|try again", re.IGNORECASE), TransportError),
+    (re.compile(r"not found|does not exist", re.IGNORECASE), NotFoundError),
+)
+_NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (aiohttp.ClientConnectorCertificateError, "the server's TLS certificate is not trusted"),
+    (aiohttp.ClientConnectorDNSError, "the server's name could not be looked up"),
+    (aiohttp.ClientSSLError, "the TLS handshake failed"),
+    (aiohttp.ClientProxyConnectionError, "the proxy could not be reached"),
+    (aiohttp.ConnectionTimeoutError, "no connection in time"),
+    (aiohttp.SocketTimeoutError, "the answer stopped coming"),
+    (aiohttp.ServerTimeoutError, "no answer in time"),
+    (TimeoutError, "the answer took too long as a whole"),
+    (aiohttp.ClientConnectorError, "no connection"),
+    (aiohttp.ServerDisconnectedError, "the server closed the connection without an answer"),
+    (aiohttp.ClientPayloadError, "the answer was cut short"),
+    (aiohttp.ClientOSError, "the connection broke"),
+    (aiohttp.ClientError, "the exchange failed"),
+    (OSError, "the connection broke"),
+)
+NETWORK_ERRORS: Final = (aiohttp.ClientError, TimeoutError, OSError)
+"""What an exchange may raise when no complete answer came."""
+
+_AGAIN_STATUSES: Final = frozenset({408, 425})
+
+
+def network_error(exc: BaseException, *, endpoint: str) -> TransportError:
+    """The error for an exchange that ended without a complete answer."""
+    words = next(words for kind, words in _NETWORK if isinstance(exc, kind))
+    detail = str(exc) or type(exc).__name__
+    return TransportError(f"{endpoint}: {words} ({detail:.200})", endpoint=endpoint)
+
+
+def check_answer(
+    status: int, headers: Mapping[str, str], body: bytes, *, endpoint: str, now: float
+) -> Answer:
+    """The answer, if it is one to go on with; `now` is Unix time, for a `Retry-After` that is a date.
+
+    Raises:
+        ApiError: one of the table above.
+    """
+    try:
+        answer = parse_answer(body, endpoint=endpoint)
+    except (TransportError, ProtocolError):
+        if status == 200:
+            raise
+        answer = Answer()
+    if status == 200 and (answer.success is True or answer.pending or answer.ready):
+        return answer
+    raise _refusal(status, headers, answer.texts, endpoint=endpoint, now=now)
+
+
+def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Seconds that the server asks to wait: from seconds or from a date; None when it names none."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return max(0.0, moment.timestamp() - now)
+
+
+def server_time(headers: Mapping[str, str]) -> float | None:
+    """Unix time by the server's own clock; None when it does not say."""
+    try:
+        moment: datetime = parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment.timestamp()
+
+
+def too_large(limit_bytes: int, *, endpoint: str) -> ProtocolError:
+    """The error for a body that was cut off at the limit."""
+    return ProtocolError(
+        f"{endpoint}: the answer is larger than {limit_bytes // 2**20} MB and was cut off; "
+        "raise api.max_body_mb to read it",
+        endpoint=endpoint,
+    )
+
+
+def _refusal(
+    status: int, headers: Mapping[str, str], texts: tuple[str, ...], *, endpoint: str, now: float
+) -> ApiError:
+    words = "; ".join(texts)
+    kind = next((kind for pattern, kind in _WORDS if pattern.search(words)), None) or _by_status(status)
+    said = f"{endpoint}: " + (
+        f"the server says {words!r}" if words else f"the server says no with HTTP {status}"
+    )
+    if kind is RateLimitedError:
+        return RateLimitedError(said, endpoint=endpoint, retry_after_s=retry_after_s(headers, now=now))
+    if kind is TransportError:
+        return TransportError(said, endpoint=endpoint, status=status)
+    if 300 <= status < 400:
+        target = headers.get("Location", "")[:200]
+        said = (
+            f"{endpoint}: the server redirects to {target!r}; a signature is never sent on, mend api.base_url"
+        )
+    refusal = kind if issubclass(kind, RefusedError) else RefusedError
+    return refusal(said, endpoint=endpoint, status=status, texts=texts)
+
+
+def _by_status(status: int) -> type[ApiError]:
+    if status == 429:
+        return RateLimitedError
+    if status >= 500 or status in _AGAIN_STATUSES:
+        return TransportError
+    return {401: AuthenticationError, 404: NotFoundError}.get(status, RefusedError)
+
+
+class RequestEvent(msgspec.Struct, frozen=True):
+    """One request and what became of it; what a journal, a progress bar and metrics want to know."""
+
+    endpoint: str
+    project_id: int | None
+    backtest_id: str | None
+    attempt: int
+    """Within one call, from 1."""
+    started: float
+    """Unix time."""
+    waited_s: float
+    """For the limiter."""
+    took_s: float
+    """From the start to the end of the answer."""
+    answer: str
+    """`ok`, `ready`, `generating`, `cut off`, or the word for its error (`answer_word`)."""
+    size_bytes: int = 0
+    error: str = ""
+    hold_s: float = 0.0
+    """How long everyone holds because of it."""
+
+
+_ANSWERS: Final[tuple[tuple[type[ApiError], str], ...]] = (
+    (RateLimitedError, "slow down"),
+    (TransportError, "again"),
+    (AuthenticationError, "authentication"),
+    (NotFoundError, "not found"),
+    (RefusedError, "refused"),
+    (ProtocolError, "malformed"),
+)
+
+
+def answer_word(error: ApiError) -> str:
+    """The word of `RequestEvent.answer` for an error."""
+    return next(word for kind, word in _ANSWERS if isinstance(error, kind))

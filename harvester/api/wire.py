@@ -1,0 +1,259 @@
+"""What the API's bodies mean: bytes to model.
+
+Rule 1: status codes prove little; a failure is HTTP 200 with `success: false` (seen in captures).
+Rule 2: rows are read permissively, fields change several times a year; only ids are required.
+Rule 3: what is personal or secret in a row is dropped here and reaches nothing behind this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from harvester.errors import ProtocolError, TransportError
+from harvester.model import Backtest, BacktestState, Project
+
+_MAX_TEXTS: Final = 20
+_MAX_TEXT: Final = 500
+_PRIVATE: Final = re.compile(
+    r"collaborator|email|profile_?image|sharing_?token|token|secret|password|^bio$|public_?id|owner_?name|"
+    r"encryption_?key|channel_?id|api_?key",
+    re.IGNORECASE,
+)
+_STATISTICS: Final = (
+    "sharpeRatio", "alpha", "beta", "compoundingAnnualReturn", "drawdown", "lossRate", "netProfit", "psr",
+    "sortinoRatio", "treynorRatio", "winRate", "trades", "parameters", "tradeableDates",
+)  # fmt: skip
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """The server is still rendering the report: a value, not an error."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The part of a body that all endpoints share, and the fields that this client reads."""
+
+    success: Any = None
+    errors: Any = None
+    messages: Any = None
+    message: Any = msgspec.field(default=None, name="Message")
+    projects: Any = None
+    backtests: Any = None
+    backtest: Any = None
+    count: Any = None
+    report: Any = None
+    generating: Any = None
+    status: Any = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The server's own words about a failure, bounded in number and length."""
+        return tuple(_texts(self.errors) + _texts(self.messages) + _texts(self.message))[:_MAX_TEXTS]
+
+    @property
+    def ready(self) -> bool:
+        """Whether it holds a report; `success` may say what it likes."""
+        return isinstance(self.report, str) and bool(self.report.strip())
+
+    @property
+    def pending(self) -> bool:
+        """Whether it says that work goes on, whatever `success` says."""
+        return self.generating is True or self.status == "loading"
+
+
+_DECODER: Final = msgspec.json.Decoder(Answer)
+
+
+def _texts(field: Any) -> list[str]:
+    rows = field if isinstance(field, list) else [field]
+    return [str(row)[:_MAX_TEXT] for row in rows if isinstance(row, str | int | float) and str(row).strip()]
+
+
+def parse_answer(body: bytes, *, endpoint: str) -> Answer:
+    """Read a body as JSON.
+
+    Raises:
+        TransportError: it is not JSON, not UTF-8 or cut short: a gateway's page, or half an answer.
+        ProtocolError: it is JSON but no object.
+    """
+    try:
+        return _DECODER.decode(body)
+    except msgspec.ValidationError as exc:
+        raise ProtocolError(f"{endpoint}: the answer is no JSON object ({exc})", endpoint=endpoint) from exc
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        opening = body[:60].decode("utf-8", "replace").strip()
+        raise TransportError(
+            f"{endpoint}: the answer is not JSON but {opening!r} ({exc})", endpoint=endpoint, status=200
+        ) from exc
+
+
+def parse_report(answer: Answer, *, endpoint: str) -> str | Pending:
+    """The report's HTML as sent, or `Pending` while it is rendered.
+
+    A report is ready when `report` is a non-empty string; `success: true` alone proves nothing, and an
+    answer with neither counts as pending, since that is what older servers sent.
+
+    Raises:
+        ProtocolError: `report` is neither text nor null.
+    """
+    if answer.report is None:
+        return Pending()
+    if isinstance(answer.report, str):
+        return answer.report if answer.report.strip() else Pending()
+    kind = type(answer.report).__name__
+    raise ProtocolError(f"{endpoint}: `report` is a {kind}, not a text", endpoint=endpoint)
+
+
+def parse_projects(answer: Answer, *, endpoint: str) -> list[Project]:
+    """The projects of an answer, in its order.
+
+    Raises:
+        ProtocolError: no list, or a row without a usable id; names the first wrong field.
+    """
+    rows = _rows(answer.projects, field="projects", endpoint=endpoint)
+    return [_project(row, place=f"projects[{n}]", endpoint=endpoint) for n, row in enumerate(rows)]
+
+
+def parse_backtests(answer: Answer, project_id: int, *, endpoint: str) -> list[Backtest]:
+    """The backtests of an answer, each id once, in its order.
+
+    Raises:
+        ProtocolError: no list, or a row without a usable id; names the first wrong field.
+        TransportError: `count` contradicts the number of rows, so that the listing is not whole.
+    """
+    listed = answer.backtests if answer.backtests is not None else answer.backtest
+    rows = _rows(listed, field="backtests", endpoint=endpoint)
+    if isinstance(answer.count, int) and answer.count != len(rows):
+        raise TransportError(
+            f"{endpoint}: project {project_id} lists {len(rows)} of {answer.count} backtests",
+            endpoint=endpoint,
+            status=200,
+        )
+    found: dict[str, Backtest] = {}
+    for n, row in enumerate(rows):
+        backtest = _backtest(row, project_id, place=f"backtests[{n}]", endpoint=endpoint)
+        found.setdefault(backtest.backtest_id, backtest)
+    return list(found.values())
+
+
+def parse_time(text: Any) -> str:
+    """UTC as `YYYY-MM-DDTHH:MM:SSZ` from either of the API's forms; empty when it is no time."""
+    if not isinstance(text, str):
+        return ""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return ""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+
+
+def parse_state(status: str, *, error: str = "") -> BacktestState:
+    """How far a backtest has come; statuses are an open set, and dots and case vary."""
+    known = status.lower().strip(". ")
+    if known.startswith("completed"):
+        return BacktestState.FINISHED
+    if known.startswith(("runtime error", "runtimeerror")) or (error and not known):
+        return BacktestState.BROKEN
+    if known.startswith("running"):
+        return BacktestState.RUNNING
+    if known.startswith(("in queue", "inqueue", "queued")):
+        return BacktestState.QUEUED
+    return BacktestState.UNKNOWN
+
+
+def redact(value: Any) -> Any:
+    """The same JSON value without what is personal or secret, at any depth."""
+    if isinstance(value, dict):
+        return {str(key): redact(item) for key, item in value.items() if not _PRIVATE.search(str(key))}
+    if isinstance(value, list):
+        return [redact(item) for item in value]
+    return value
+
+
+def _rows(value: Any, *, field: str, endpoint: str) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict) and not value:
+        return []
+    raise ProtocolError(
+        f"{endpoint}: `{field}` is {type(value).__name__ if value is not None else 'missing'}, not a list",
+        endpoint=endpoint,
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)[:_MAX_TEXT]
+
+
+def _id(value: Any, *, place: str, endpoint: str) -> int:
+    """A 64-bit id, also when it came as text."""
+    number = int(value) if isinstance(value, str) and value.isascii() and value[:20].isdigit() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
+        raise ProtocolError(f"{endpoint}: `{place}` is {value!r:.80}, not an id", endpoint=endpoint)
+    return number
+
+
+def _project(row: Any, *, place: str, endpoint: str) -> Project:
+    if not isinstance(row, dict):
+        raise ProtocolError(f"{endpoint}: `{place}` is no object", endpoint=endpoint)
+    return Project(
+        project_id=_id(row.get("projectId"), place=f"{place}.projectId", endpoint=endpoint),
+        name=_text(row.get("name")).removeprefix("/"),
+        organization_id=_text(row.get("organizationId")),
+        created=parse_time(row.get("created")),
+        modified=parse_time(row.get("modified")),
+        language=_text(row.get("language")),
+        description=_text(row.get("description")),
+    )
+
+
+def _backtest(row: Any, project_id: int, *, place: str, endpoint: str) -> Backtest:
+    if not isinstance(row, dict):
+        raise ProtocolError(f"{endpoint}: `{place}` is no object", endpoint=endpoint)
+    backtest_id = row.get("backtestId")
+    if not isinstance(backtest_id, str) or not backtest_id.strip():
+        raise ProtocolError(
+            f"{endpoint}: `{place}.backtestId` is {backtest_id!r:.80}, not an id", endpoint=endpoint
+        )
+    status = _text(row.get("status"))
+    statistics = _statistics(row)
+    tags = row.get("tags")
+    return Backtest(
+        project_id=project_id,
+        backtest_id=backtest_id,
+        name=_text(row.get("name")),
+        created=parse_time(row.get("created")),
+        status=status,
+        state=parse_state(status, error=_text(row.get("error"))),
+        optimization_id=_text(row.get("optimizationId")),
+        tags=tuple(_text(tag) for tag in tags) if isinstance(tags, list) else (),
+        statistics=statistics,
+        change_key=_change_key(status, row, statistics),
+        row=redact(row),
+    )
+
+
+def _statistics(row: dict[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name in _STATISTICS:
+        value = row.get(name)
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            continue
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            continue
+        if math.isfinite(number):
+            found[name] = number
+    return found
+
+
+def _change_key(status: str, row: dict[str, Any], statistics: dict[str, float]) -> str:
+    parts = [status.strip(), row.get("completed"), row.get("snapshotId"), sorted(statistics.items())]
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
