@@ -51,6 +51,21 @@ class BacktestState(Enum):
     """A status nobody has documented; worth a try."""
 
 
+class Ending(StrEnum):
+    """How a committed run ended; the command line has an exit code for each."""
+
+    OK = "ok"
+    """Complete, also when nothing was new."""
+    PENDING = "pending"
+    """No failures, but some reports are still being generated."""
+    TIME = "time"
+    """The bound of its duration was reached."""
+    PARTIAL = "partial"
+    """Some backtests failed, or some project could not be listed."""
+    THROTTLED = "throttled"
+    """The server kept saying slow down."""
+
+
 class Project(msgspec.Struct, frozen=True, omit_defaults=True):
     """One project as listed; what is personal or secret in its row was dropped when it was parsed."""
 
@@ -119,7 +134,7 @@ class ReportRecord(msgspec.Struct, frozen=True):
     """`report.json`: everything known of one archived report that its HTML does not say."""
 
     run_id: str
-    """The run that wrote this file; tells a fresh directory of a partial Snapshot from a linked one."""
+    """The run that read the report; tells a fresh directory of a partial Snapshot from a linked one."""
     outcome: Outcome
     """What that run made of it: `saved`, `updated` or `unchanged`."""
     project: Project
@@ -213,8 +228,8 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
 
     rate_per_min: float | None = None
     """The highest rate that was not answered with "slow down"; None: never throttled."""
-    generation_s: tuple[float, ...] = ()
-    """Generation times seen, in seconds, at most a few hundred."""
+    poll_after_s: tuple[float, ...] = ()
+    """Seconds from the first request to the first poll, from there to the second, and so on."""
 
 
 class Previous(msgspec.Struct, frozen=True):
@@ -237,7 +252,7 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     finished: str
     complete: bool
     """Whether every listed backtest that has a report is in it."""
-    exit_code: int
+    ending: Ending
     listed: int
     counts: dict[str, int]
     """Listed backtests by Outcome; they sum up to `listed`."""
