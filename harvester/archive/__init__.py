@@ -1,1 +1,9 @@
 """How Snapshots stand on disk and how they get there."""
+
+from harvester.archive.archive import Archive
+from harvester.archive.disk import Disk, LinkMode
+from harvester.archive.partial import PartialSnapshot
+from harvester.archive.placing import Placement, Source
+from harvester.archive.snapshot import Snapshot
+
+__all__ = ["Archive", "Disk", "LinkMode", "PartialSnapshot", "Placement", "Snapshot", "Source"]

@@ -1,0 +1,175 @@
+"""The Archive of one Account: what stands in it, and the next Snapshot begun under its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from harvester.archive.begin import begin_partial
+from harvester.archive.disk import Disk
+from harvester.archive.layout import ARCHIVE_FILE, LATEST, is_snapshot_name
+from harvester.archive.lock import hold_lock
+from harvester.archive.partial import PartialSnapshot, PartialState
+from harvester.archive.reading import load_record
+from harvester.archive.recovery import recover, snapshot_names
+from harvester.archive.snapshot import Snapshot
+from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.model import FORMAT
+
+
+class ArchiveRecord(msgspec.Struct, frozen=True):
+    """`harvester.json`."""
+
+    format: int
+    account: str
+    """Fingerprint of the Account, never its id."""
+    created: str
+
+
+class Archive:
+    """The whole tree on disk for one Account."""
+
+    def __init__(self, root: Path, account: str, disk: Disk) -> None:
+        self.root = root
+        self.account = account
+        self.disk = disk
+        self._locked = False
+        self._partial: PartialSnapshot | None = None
+
+    @classmethod
+    def open(cls, root: Path, *, account: str, disk: Disk | None = None) -> Archive:
+        """The Archive at `root`, made when there is none.
+
+        Raises:
+            ArchiveError: it is another account's or a newer harvester's, or `root` holds something else.
+            DiskError: it cannot be made.
+        """
+        disk = disk or Disk()
+        root = root.absolute()
+        if not (root / ARCHIVE_FILE).exists():
+            _make(root, account, disk)
+        record = _load(root)
+        if record.account != account:
+            raise ArchiveError(
+                f"{root} is the Archive of another account ({record.account}; yours is {account}). "
+                "Use an archive directory for each account, or the credentials that belong to this one"
+            )
+        return cls(root, account, disk)
+
+    @classmethod
+    def read(cls, root: Path, *, disk: Disk | None = None) -> Archive:
+        """The Archive at `root`, for a command that only looks.
+
+        Raises:
+            ArchiveError: there is none, or it is a newer harvester's.
+        """
+        root = root.absolute()
+        if not (root / ARCHIVE_FILE).exists():
+            raise ArchiveError(
+                f"{root} is no Archive: it has no {ARCHIVE_FILE}. Check --archive or archive.dir"
+            )
+        return cls(root, _load(root).account, disk or Disk())
+
+    @contextmanager
+    def lock(self, *, command: str, wait_s: float) -> Iterator[None]:
+        """Hold the Archive; blocks for up to `wait_s` while somebody else does.
+
+        Raises:
+            ArchiveLockedError: somebody else held it all that time; the message names them.
+        """
+        with hold_lock(self.root, self.disk, command=command, wait_s=wait_s):
+            self._locked = True
+            try:
+                yield
+            finally:
+                self._locked = False
+                if self._partial is not None:
+                    self._partial.close()
+                    self._partial = None
+
+    def snapshots(self) -> list[Snapshot]:
+        """The Snapshots that stand, oldest first."""
+        return [Snapshot(name, self.root / name) for name in snapshot_names(self.root)]
+
+    def newest(self) -> Snapshot | None:
+        """The newest Snapshot; None before the first commit."""
+        snapshots = self.snapshots()
+        return snapshots[-1] if snapshots else None
+
+    def snapshot(self, name: str) -> Snapshot:
+        """The Snapshot of that name; `latest` is the newest one.
+
+        Raises:
+            ArchiveError: there is none; the message lists what there is.
+        """
+        snapshots = self.snapshots()
+        if name == LATEST and snapshots:
+            return snapshots[-1]
+        for snapshot in snapshots:
+            if snapshot.name == name:
+                return snapshot
+        raise ArchiveError(f"there is no Snapshot {name!r} in {self.root}; {_listed(snapshots)}")
+
+    def begin(self, *, date: str, run_id: str, started: str) -> PartialSnapshot:
+        """The partial Snapshot of a run, under the lock; finishes or takes up what an earlier run has left.
+
+        Args:
+            date: `2026-11-22`, by the calendar that names Snapshots. When the newest Snapshot has a later
+                date (the clock went back), that one is used with the next number.
+            run_id: of this run; a partial that is taken up keeps its own.
+            started: UTC.
+
+        Raises:
+            CorruptArchiveError: what stands there contradicts itself; says what to do.
+            DiskError: it cannot be written.
+        """
+        if not self._locked:
+            raise RuntimeError("a Snapshot is begun under the lock")
+        if not is_snapshot_name(date) or "." in date:
+            raise ValueError(f"{date!r} is not a date")
+        ledger = recover(self.root, self.disk)
+        state = PartialState(FORMAT, self.account, run_id, started)
+        self._partial = begin_partial(self.root, self.disk, ledger, date=date, state=state)
+        return self._partial
+
+
+def _make(root: Path, account: str, disk: Disk) -> None:
+    for missing in reversed([path for path in (root, *root.parents) if not path.exists()]):
+        disk.make_dir(missing)
+    strangers = sorted(
+        path.name for path in root.iterdir() if not path.name.startswith(".") and path.name != "lost+found"
+    )
+    if any(is_snapshot_name(name) for name in strangers):
+        raise CorruptArchiveError(
+            f"{root} holds Snapshots but no {ARCHIVE_FILE}. Restore that file from a backup"
+        )
+    if strangers:
+        raise ArchiveError(
+            f"{root} is not empty and no Archive (it holds {', '.join(strangers[:3])}). "
+            "Choose an empty or new directory"
+        )
+    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    record = ArchiveRecord(FORMAT, account, created)
+    disk.replace(root / ARCHIVE_FILE, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+
+def _load(root: Path) -> ArchiveRecord:
+    record = load_record(root / ARCHIVE_FILE, ArchiveRecord)
+    if record.format > FORMAT:
+        raise ArchiveError(
+            f"{root} was written by a newer harvester (format {record.format}, this one knows {FORMAT}). "
+            "Update harvester, or use another archive directory"
+        )
+    return record
+
+
+def _listed(snapshots: list[Snapshot]) -> str:
+    if not snapshots:
+        return "it has none yet"
+    names = [snapshot.name for snapshot in snapshots]
+    shown = names if len(names) <= 10 else [*names[:3], "...", *names[-6:]]
+    return f"it has {', '.join(shown)}"

@@ -1,0 +1,131 @@
+"""Beginning a partial Snapshot, or taking up the one that was cut off."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from harvester.archive.commit import PARTIAL_FILE
+from harvester.archive.disk import Disk, LinkMode
+from harvester.archive.layout import BAGIT, JOURNAL, PART, PAYLOAD, RUN, next_name, partial_name
+from harvester.archive.ledger import Ledger
+from harvester.archive.partial import LISTING, Base, PartialSnapshot, PartialState
+from harvester.archive.reading import load_record
+from harvester.archive.recovery import partial_names
+from harvester.archive.snapshot import Snapshot
+from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.model import FORMAT
+
+
+def begin_partial(
+    root: Path, disk: Disk, ledger: Ledger, *, date: str, state: PartialState
+) -> PartialSnapshot:
+    """The partial Snapshot of this run: a new one, or the one that the run before has left.
+
+    Raises:
+        ArchiveError: a newer harvester has begun it.
+        DiskError: it cannot be written.
+    """
+    name = next_name(date, ledger.names)
+    path = root / partial_name(name)
+    found, notes = _take_up(root, disk, state)
+    if found is None:
+        _make(disk, path, state)
+    else:
+        earlier, state = found
+        _sweep(disk, earlier)
+        if earlier != path:
+            disk.rename(earlier, path)
+            disk.sync_dir(root)
+    committed = [*ledger.committed]
+    previous = Snapshot(committed[-1], root / committed[-1]) if committed else None
+    return PartialSnapshot(name, path, state, Base(root, disk, previous, _probe(disk, path, previous), notes))
+
+
+def _take_up(
+    root: Path, disk: Disk, state: PartialState
+) -> tuple[tuple[Path, PartialState] | None, tuple[str, ...]]:
+    """The newest partial that this run can go on with; the others are set aside, which the notes tell."""
+    found = None
+    notes = []
+    for name in reversed(partial_names(root)):
+        path = root / partial_name(name)
+        theirs = None if found else _usable(path, state)
+        if theirs is not None:
+            found = (path, theirs)
+        elif not _holds_reports(path):
+            disk.remove_tree(path)
+        else:
+            notes.append(_set_aside(root, disk, name))
+    return found, tuple(notes)
+
+
+def _usable(path: Path, state: PartialState) -> PartialState | None:
+    """Whose partial it is, if it is one of this Archive and format."""
+    try:
+        theirs = load_record(path / RUN / PARTIAL_FILE, PartialState)
+    except CorruptArchiveError:
+        return None
+    if theirs.format > FORMAT:
+        raise ArchiveError(
+            f"{path} was begun by a newer harvester (format {theirs.format}, this one knows {FORMAT}). "
+            "Run that one, or move the directory out of the Archive"
+        )
+    return theirs if (theirs.format, theirs.account) == (FORMAT, state.account) else None
+
+
+def _holds_reports(path: Path) -> bool:
+    payload = path / PAYLOAD
+    return payload.is_symlink() or (payload.is_dir() and any(payload.iterdir()))
+
+
+def _set_aside(root: Path, disk: Disk, name: str) -> str:
+    number = 1
+    while (aside := root / f".{name}.set-aside{number}").exists():
+        number += 1
+    disk.rename(root / partial_name(name), aside)
+    return (
+        f"{root / partial_name(name)} is of another version or account, or damaged, and "
+        f"was moved to {aside}. No Snapshot needs anything in it; delete it when you are sure"
+    )
+
+
+def _make(disk: Disk, path: Path, state: PartialState) -> None:
+    disk.make_dir(path)
+    disk.make_dir(path / PAYLOAD)
+    disk.make_dir(path / RUN)
+    disk.make_dir(path / RUN / LISTING)
+    disk.write(path / RUN / PARTIAL_FILE, msgspec.json.encode(state))
+    disk.sync_dir(path / RUN)
+    disk.sync_dir(path)
+    disk.sync_dir(path.parent)
+
+
+def _sweep(disk: Disk, path: Path) -> None:
+    """Leave in a partial only its reports, its journal and whose it is: nothing half written, no link."""
+    for entry in list(os.scandir(path)):
+        plain = entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+        if entry.name not in {PAYLOAD, RUN, JOURNAL} or not plain:
+            disk.remove_tree(Path(entry.path))
+    disk.make_dir(path / PAYLOAD)
+    disk.remove_tree(path / RUN / LISTING)
+    disk.make_dir(path / RUN / LISTING)
+    for project in list(os.scandir(path / PAYLOAD)):
+        if not project.is_dir(follow_symlinks=False):
+            disk.remove_tree(Path(project.path))
+            continue
+        for report in list(os.scandir(project)):
+            part = report.name.startswith(".") or report.name.endswith(PART)
+            if part or not report.is_dir(follow_symlinks=False):
+                disk.remove_tree(Path(report.path))
+
+
+def _probe(disk: Disk, path: Path, previous: Snapshot | None) -> LinkMode:
+    """How files of the previous Snapshot come into this one; decided once for the run."""
+    if previous is None:
+        return LinkMode.HARDLINK
+    target = path / RUN / "probe"
+    disk.remove(target)
+    return disk.probe_links(previous.path / BAGIT, target)

@@ -1,0 +1,115 @@
+"""The last steps of a run: what turns a partial Snapshot into a committed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harvester.archive.bag import DECLARATION, file_sha256, manifest_line, render_bag_info
+from harvester.archive.disk import Disk
+from harvester.archive.layout import (
+    BAG_INFO,
+    BAGIT,
+    LATEST,
+    PAYLOAD,
+    RUN,
+    SNAPSHOT_FILE,
+    TAGMANIFEST,
+    partial_name,
+)
+from harvester.archive.ledger import append_line, load_sound_ledger
+from harvester.errors import CorruptArchiveError
+from harvester.model import SnapshotRecord
+
+PARTIAL_FILE = "partial.json"
+"""Below `.run/`: whose partial it is. While it is there the Snapshot is not complete."""
+
+
+@dataclass
+class Totals:
+    """What has come into a partial Snapshot so far."""
+
+    files: int = 0
+    payload_bytes: int = 0
+    written_bytes: int = 0
+
+
+def write_tags(disk: Disk, bag: Path, record: SnapshotRecord, known: dict[str, str]) -> None:
+    """Write the bag's declarations and, last, its tag manifest; `known` are digests of files just written."""
+    disk.write(bag / SNAPSHOT_FILE, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    disk.write(bag / BAGIT, DECLARATION)
+    disk.write(bag / BAG_INFO, render_bag_info(_bag_info(record)))
+    lines = []
+    for path in tag_files(bag):
+        name = path.relative_to(bag).as_posix()
+        if name not in known:
+            disk.seal(path)
+        lines.append(manifest_line(name, known.get(name) or file_sha256(path)[0]))
+    disk.write(bag / TAGMANIFEST, b"".join(lines))
+
+
+def tag_files(bag: Path) -> Iterator[Path]:
+    """Every file beside the payload but the tag manifest itself, sorted.
+
+    Raises:
+        CorruptArchiveError: something is neither file nor directory.
+    """
+    for path in sorted(bag.iterdir()):
+        if path.name not in {PAYLOAD, RUN, TAGMANIFEST}:
+            yield from _files(path)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_symlink() or not (path.is_dir() or path.is_file()):
+        raise CorruptArchiveError(f"{path} is neither a file nor a directory; remove it and run again")
+    if path.is_file():
+        yield path
+        return
+    for below in sorted(path.iterdir()):
+        yield from _files(below)
+
+
+def _bag_info(record: SnapshotRecord) -> list[tuple[str, str]]:
+    previous = record.previous
+    return [
+        ("Source-Organization", "QuantConnect"),
+        ("External-Description", "Backtest reports of one QuantConnect account, as served by its API"),
+        ("External-Identifier", f"{record.account}/{record.name}"),
+        ("Bagging-Date", record.finished[:10]),
+        ("Payload-Oxum", f"{record.payload_bytes}.{record.files}"),
+        ("Bag-Software-Agent", f"harvester {record.version}"),
+        ("Harvester-Snapshot", record.name),
+        ("Harvester-Run", record.run_id),
+        ("Harvester-Complete", "yes" if record.complete else "no"),
+        ("Harvester-Listed", str(record.listed)),
+        ("Harvester-Previous", f"{previous.name} sha256:{previous.tagmanifest_sha256}" if previous else ""),
+    ]
+
+
+def seal(disk: Disk, root: Path, name: str) -> None:
+    """Make everything durable and say so; from here on the next run would complete the commit."""
+    partial = root / partial_name(name)
+    disk.sync_all(partial)
+    disk.remove(partial / RUN / PARTIAL_FILE)
+
+
+def publish(disk: Disk, root: Path, record: SnapshotRecord) -> None:
+    """Give a sealed Snapshot its name, then its Ledger line, then `latest`."""
+    partial = root / partial_name(record.name)
+    disk.remove_tree(partial / RUN)
+    disk.sync_dir(partial)
+    disk.rename(partial, root / record.name)
+    disk.sync_dir(root)
+    register(disk, root, record)
+
+
+def register(disk: Disk, root: Path, record: SnapshotRecord) -> None:
+    """Add the Ledger line of a Snapshot that has its name, and let `latest` point to it."""
+    ledger = load_sound_ledger(root)
+    sha256 = file_sha256(root / record.name / TAGMANIFEST)[0]
+    line = ledger.next_line("commit", record.name, sha256, at=record.finished)
+    append_line(root, disk, msgspec.structs.replace(line, listed=record.listed, counts=record.counts))
+    disk.point(root / LATEST, record.name)

@@ -1,0 +1,309 @@
+"""The only code that changes an Archive's file system.
+
+Every method is one step that can fail or be cut off; a test subclasses `Disk` to make the n-th one do so.
+An `OSError` ends here: what comes out is a `DiskError` that says what to do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from harvester.archive.layout import PART
+from harvester.errors import DiskError
+
+READ_ONLY: Final = 0o444
+_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FICLONE: Final = 0x40049409
+"""Linux: make one file share the extents of another (reflink)."""
+
+_REMEDIES: Final = {
+    errno.ENOSPC: "the disk is full. Free space, then run again; what was finished is kept",
+    errno.EDQUOT: "the disk quota is used up. Raise it, then run again; what was finished is kept",
+    errno.EROFS: "the file system is read-only. Mount it writable, then run again",
+    errno.EACCES: "this user may not write here. Give the directory to it, or run as the Archive's owner",
+    errno.EPERM: "this user may not write here. Give the directory to it, or run as the Archive's owner",
+    errno.EFBIG: "a file would exceed the file-size limit (ulimit -f). Raise it, then run again",
+    errno.EIO: "the disk reports an input/output error. Check it (dmesg, smartctl) before you run again",
+    errno.EMFILE: "too many files are open (ulimit -n). Raise the limit or use fewer workers",
+    errno.ENFILE: "too many files are open on this machine",
+    errno.ENOENT: "it vanished while it was in use. See what else changes the Archive, then run again",
+    errno.ENAMETOOLONG: "the path is too long for this file system. Move the Archive to a shorter path",
+}
+
+
+class LinkMode(StrEnum):
+    """How a file of an earlier Snapshot comes into a new one."""
+
+    HARDLINK = "hardlink"
+    REFLINK = "reflink"
+    COPY = "copy"
+
+
+def explain(exc: OSError, path: Path | str) -> DiskError:
+    """The error as the user reads it: where, what, and what to do now."""
+    remedy = _REMEDIES.get(exc.errno or 0, f"{exc.strerror or exc}")
+    return DiskError(f"{path}: {remedy}", path=str(path))
+
+
+@contextmanager
+def _explained(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise explain(exc, path) from exc
+
+
+class Disk:
+    """Every change to the Archive's file system."""
+
+    def make_dir(self, path: Path) -> None:
+        """Make the directory; one that is there already is used when it is a real one."""
+        with _explained(path):
+            try:
+                path.mkdir()
+            except FileExistsError:
+                if not stat.S_ISDIR(path.lstat().st_mode):
+                    raise
+
+    def new_dir(self, path: str) -> bool:
+        """Make the directory; False when something has that name already."""
+        try:
+            os.mkdir(path)  # noqa: PTH102 -- a Path for each of 40,000 directories takes longer than the call
+        except FileExistsError:
+            return False
+        except OSError as exc:
+            raise explain(exc, path) from exc
+        return True
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Make a read-only file and flush it to disk; a name that is taken is an error."""
+        with _explained(path):
+            fd = os.open(path, _NEW_FILE, READ_ONLY)
+            try:
+                _write_all(fd, content)
+                os.fsync(fd)
+            except OSError:
+                path.unlink()
+                raise
+            finally:
+                os.close(fd)
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """Write a file beside its place, flush it, and put it there, whatever was there before."""
+        part = path.with_name(f".{path.name}{PART}")
+        with _explained(path):
+            part.unlink(missing_ok=True)
+        self.write(part, content)
+        self.rename(part, path)
+        self.sync_dir(path.parent)
+
+    def scratch(self, path: Path, content: bytes) -> None:
+        """Write a working file that need not outlive a power cut."""
+        with _explained(path):
+            path.write_bytes(content)
+
+    def create(self, path: Path) -> int:
+        """Open a new file to be written piece by piece; `extend` and `finish` take what this gives."""
+        with _explained(path):
+            return os.open(path, _NEW_FILE, READ_ONLY)
+
+    def extend(self, fd: int, content: bytes, path: Path) -> None:
+        """Write the next piece of a file that `create` has opened."""
+        with _explained(path):
+            _write_all(fd, content)
+
+    def finish(self, fd: int, path: Path) -> None:
+        """Flush a file that `create` has opened, and close it."""
+        with _explained(path):
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def append(self, path: Path, content: bytes) -> None:
+        """Add to the end of a file in one write, and flush it; the file is made when it is missing."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _explained(path):
+            fd = os.open(path, flags, 0o644)
+            try:
+                _write_all(fd, content)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        self.sync_dir(path.parent)
+
+    def cut(self, path: Path, size_bytes: int) -> None:
+        """Cut the file down to its first bytes, and flush it."""
+        with _explained(path):
+            fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.ftruncate(fd, size_bytes)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def seal(self, path: Path) -> None:
+        """Make a file that somebody else has written read-only, and flush it."""
+        with _explained(path):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fchmod(fd, os.fstat(fd).st_mode & READ_ONLY)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Move to another name on the same file system; a file there is replaced."""
+        with _explained(target):
+            source.rename(target)
+
+    def point(self, link: Path, target: str) -> None:
+        """Make `link` a symbolic link to `target`, in one step for whoever looks at it."""
+        part = link.with_name(f".{link.name}{PART}")
+        with _explained(link):
+            part.unlink(missing_ok=True)
+            part.symlink_to(target)
+            part.rename(link)
+
+    def sync_dir(self, path: Path) -> None:
+        """Flush a directory: the names in it are as durable as the files."""
+        with _explained(path):
+            fd = os.open(path, _DIRECTORY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def sync_all(self, path: Path) -> None:
+        """Flush everything on the file system of `path`: one call in place of one for each linked file."""
+        with _explained(path):
+            fd = os.open(path, _DIRECTORY)
+            try:
+                _syncfs(fd)
+            finally:
+                os.close(fd)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file or symbolic link; one that is not there is fine."""
+        with _explained(path):
+            path.unlink(missing_ok=True)
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a directory with all that is in it, or whatever else has that name; no link is followed."""
+        with _explained(path):
+            try:
+                is_dir = stat.S_ISDIR(path.lstat().st_mode)
+            except FileNotFoundError:
+                return
+            if is_dir:
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def probe_links(self, source: Path, target: Path) -> LinkMode:
+        """The cheapest way in which `target`, a free name, can be made to hold what `source` holds."""
+        with _explained(target), _opened(source.parent) as source_dir, _opened(target.parent) as target_dir:
+            for mode in (LinkMode.HARDLINK, LinkMode.REFLINK):
+                try:
+                    self._link_one(mode, source.name, target.name, source_dir, target_dir)
+                except OSError as exc:
+                    if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+                        raise
+                    target.unlink(missing_ok=True)
+                else:
+                    target.unlink()
+                    return mode
+        return LinkMode.COPY
+
+    def link_files(self, mode: LinkMode, source: str, target: str, names: Sequence[str]) -> None:
+        """Bring the named files of one directory into another one, both without a trailing slash."""
+        name = ""
+        try:
+            with _opened(source) as source_dir, _opened(target) as target_dir:
+                for name in names:
+                    self._link_one(mode, name, name, source_dir, target_dir)
+        except OSError as exc:
+            raise explain(exc, f"{target}/{name}") from exc
+
+    def _link_one(self, mode: LinkMode, source: str, target: str, source_dir: int, target_dir: int) -> None:
+        if mode is LinkMode.HARDLINK:
+            try:
+                self.hardlink(source, target, source_dir, target_dir)
+            except OSError as exc:
+                if exc.errno != errno.EMLINK:
+                    raise
+                # This one file has all the links that the file system allows; it starts over as a copy.
+                self.copy(source, target, source_dir, target_dir)
+        elif mode is LinkMode.REFLINK:
+            self.reflink(source, target, source_dir, target_dir)
+        else:
+            self.copy(source, target, source_dir, target_dir)
+
+    def hardlink(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
+        """Give a file a second name; raises the plain `OSError`."""
+        os.link(source, target, src_dir_fd=source_dir, dst_dir_fd=target_dir, follow_symlinks=False)
+
+    def reflink(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
+        """Make a file that shares the blocks of another one; raises the plain `OSError`."""
+        with _pair(source, target, source_dir, target_dir) as (old, new):
+            fcntl.ioctl(new, _FICLONE, old)
+
+    def copy(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
+        """Copy a file; raises the plain `OSError`."""
+        with _pair(source, target, source_dir, target_dir) as (old, new):
+            while os.sendfile(new, old, None, 2**30):
+                pass
+
+
+@contextmanager
+def _opened(directory: Path | str) -> Iterator[int]:
+    fd = os.open(directory, _DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _pair(source: str, target: str, source_dir: int, target_dir: int) -> Iterator[tuple[int, int]]:
+    """Open the one to read and the other, new, to write; what fails leaves nothing behind."""
+    old = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source_dir)
+    try:
+        new = os.open(target, _NEW_FILE, READ_ONLY, dir_fd=target_dir)
+        try:
+            yield old, new
+        except OSError:
+            os.unlink(target, dir_fd=target_dir)
+            raise
+        finally:
+            os.close(new)
+    finally:
+        os.close(old)
+
+
+def _write_all(fd: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _syncfs(fd: int) -> None:
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syncfs
+    except AttributeError:
+        os.sync()  # not Linux
+        return
+    if call(fd) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

@@ -1,0 +1,172 @@
+"""The Ledger: one line for each commit and prune, each with the digest of the line before it.
+
+A line is the moment at which a commit or a prune has happened. Removing, editing or reordering lines breaks
+the chain; cutting lines off at the end leaves Snapshots that no line knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from harvester.archive.disk import Disk
+from harvester.archive.layout import LEDGER, is_snapshot_name, snapshot_order
+from harvester.archive.reading import load_bytes
+from harvester.errors import CorruptArchiveError
+from harvester.model import FORMAT
+
+LEDGER_BYTES: Final = 256 * 2**20
+FIRST: Final = "0" * 64
+"""What the first line gives as the digest of the line before it."""
+
+
+class LedgerLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One commit or prune."""
+
+    format: int
+    n: int
+    """1 for the first line."""
+    at: str
+    """UTC."""
+    event: Literal["commit", "prune"]
+    snapshot: str
+    tagmanifest_sha256: str
+    """Seals the Snapshot: its tag manifest covers the Manifest and every other file beside the payload."""
+    previous_sha256: str
+    """Digest of the line before, its line feed included."""
+    listed: int | None = None
+    counts: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class LedgerFault:
+    """One thing that is wrong with a Ledger."""
+
+    number: int
+    """Of the line; 1 for the first."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A Ledger as read."""
+
+    lines: tuple[LedgerLine, ...] = ()
+    faults: tuple[LedgerFault, ...] = ()
+    last_sha256: str = FIRST
+    whole_bytes: int = 0
+    """Without a last line that was cut off while it was written."""
+    torn: bool = False
+    """Whether there is such a line."""
+
+    @property
+    def names(self) -> list[str]:
+        """Every Snapshot name that was ever committed."""
+        return [line.snapshot for line in self.lines if line.event == "commit"]
+
+    @property
+    def committed(self) -> dict[str, LedgerLine]:
+        """The Snapshots that should be there, oldest first, with the line that committed each."""
+        standing: dict[str, LedgerLine] = {}
+        for line in self.lines:
+            if line.event == "commit":
+                standing[line.snapshot] = line
+            else:
+                standing.pop(line.snapshot, None)
+        return standing
+
+    @property
+    def pruned(self) -> set[str]:
+        """The Snapshots that were removed on purpose."""
+        return set(self.names) - set(self.committed)
+
+    def next_line(
+        self, event: Literal["commit", "prune"], snapshot: str, tagmanifest_sha256: str, *, at: str
+    ) -> LedgerLine:
+        """The line that would come next."""
+        return LedgerLine(
+            format=FORMAT,
+            n=len(self.lines) + 1,
+            at=at,
+            event=event,
+            snapshot=snapshot,
+            tagmanifest_sha256=tagmanifest_sha256,
+            previous_sha256=self.last_sha256,
+        )
+
+
+def parse_ledger(content: bytes) -> Ledger:
+    """Read a Ledger and check its chain; what is wrong is in `faults`, never raised."""
+    lines: list[LedgerLine] = []
+    faults: list[LedgerFault] = []
+    last = FIRST
+    whole_bytes = content.rfind(b"\n") + 1
+    for number, raw in enumerate(content[:whole_bytes].splitlines(keepends=True), start=1):
+        try:
+            line = msgspec.json.decode(raw, type=LedgerLine)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+            faults.append(LedgerFault(number, f"is damaged: {exc}"))
+        else:
+            faults += [LedgerFault(number, text) for text in _faults(line, lines, last, number)]
+            lines.append(line)
+        last = hashlib.sha256(raw).hexdigest()
+    torn = whole_bytes < len(content)
+    return Ledger(tuple(lines), tuple(faults), last, whole_bytes, torn)
+
+
+def _faults(line: LedgerLine, before: list[LedgerLine], last_sha256: str, number: int) -> list[str]:
+    texts = []
+    if line.previous_sha256 != last_sha256:
+        texts.append("does not follow the line before it: a line was edited, removed, added or moved")
+    if line.n != number:
+        texts.append(f"says it is line {line.n}")
+    if not is_snapshot_name(line.snapshot):
+        texts.append(f"names {line.snapshot!r}, which is no Snapshot name")
+        return texts
+    earlier = [other.snapshot for other in before if other.event == "commit"]
+    if line.event == "prune" and line.snapshot not in earlier:
+        texts.append(f"prunes {line.snapshot}, which was never committed")
+    if line.event == "commit" and earlier and _not_after(line.snapshot, earlier[-1]):
+        texts.append(f"commits {line.snapshot} after {earlier[-1]}")
+    return texts
+
+
+def _not_after(name: str, other: str) -> bool:
+    return is_snapshot_name(other) and snapshot_order(name) <= snapshot_order(other)
+
+
+def load_ledger(root: Path) -> Ledger:
+    """The Archive's Ledger; an Archive without a commit has none.
+
+    Raises:
+        CorruptArchiveError: it is not a regular file.
+    """
+    path = root / LEDGER
+    if not path.exists() and not path.is_symlink():
+        return Ledger()
+    return parse_ledger(load_bytes(path, LEDGER_BYTES))
+
+
+def load_sound_ledger(root: Path) -> Ledger:
+    """The Archive's Ledger, for who wants to add to it.
+
+    Raises:
+        CorruptArchiveError: a line is wrong; names the first.
+    """
+    ledger = load_ledger(root)
+    if ledger.faults:
+        fault = ledger.faults[0]
+        raise CorruptArchiveError(
+            f"{root / LEDGER}:{fault.number} {fault.text}. Nothing is added to a broken Ledger: "
+            "see `harvester verify`, and restore the file from a backup"
+        )
+    return ledger
+
+
+def append_line(root: Path, disk: Disk, line: LedgerLine) -> None:
+    """Add one line and flush it."""
+    disk.append(root / LEDGER, msgspec.json.encode(line) + b"\n")

@@ -1,0 +1,73 @@
+"""One run at a time: the lock on an Archive, and who holds it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+import msgspec
+
+from harvester.archive.disk import Disk, explain
+from harvester.archive.layout import LOCK
+from harvester.archive.reading import load_record
+from harvester.errors import ArchiveLockedError, CorruptArchiveError, DiskError
+
+
+class LockOwner(msgspec.Struct, frozen=True):
+    """Who holds the lock; written beside the lock file for people to read."""
+
+    pid: int
+    host: str
+    started: str
+    command: str
+
+
+@contextmanager
+def hold_lock(root: Path, disk: Disk, *, command: str, wait_s: float) -> Iterator[None]:
+    """Hold the Archive for one command; the operating system lets go of it however the process ends.
+
+    The lock file is never deleted: a waiter would be left with the lock on a file that nobody else sees.
+
+    Raises:
+        ArchiveLockedError: somebody else held it for all of `wait_s`; the message names them.
+        DiskError: the lock file cannot be made.
+    """
+    owner = root / f"{LOCK}.owner"
+    lock = filelock.FileLock(root / LOCK, thread_local=False, mode=0o644)
+    try:
+        lock.acquire(timeout=max(wait_s, 0), poll_interval=0.1)
+    except filelock.Timeout as exc:
+        raise ArchiveLockedError(_describe(owner, wait_s)) from exc
+    except OSError as exc:
+        raise explain(exc, root / LOCK) from exc
+    try:
+        disk.replace(owner, _render_owner(command))
+        yield
+    finally:
+        with suppress(DiskError):  # a stale note harms nobody: it is read only while the lock is held
+            disk.remove(owner)
+        lock.release()
+
+
+def _render_owner(command: str) -> bytes:
+    started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return msgspec.json.encode(LockOwner(os.getpid(), socket.gethostname(), started, command)) + b"\n"
+
+
+def _describe(path: Path, wait_s: float) -> str:
+    waited = f" after {wait_s:.0f} s of waiting" if wait_s > 0 else ""
+    try:
+        owner = load_record(path, LockOwner)
+    except (CorruptArchiveError, DiskError):
+        holder = "another process"
+    else:
+        holder = f"process {owner.pid} on {owner.host}, started {owner.started}, command {owner.command!r}"
+    return (
+        f"the Archive {path.parent} is in use{waited} by {holder}. "
+        "Wait for it to end (--lock-wait does), or stop it: the lock goes with the process"
+    )

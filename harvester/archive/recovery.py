@@ -1,0 +1,151 @@
+"""What an earlier run has left behind, and how the next one goes on from there.
+
+A commit is, in this order: everything to disk, `partial.json` removed, the Snapshot's name, its Ledger line,
+`latest`. A prune is: its Ledger line, then the directory removed. Wherever a run was cut off, `recover` does
+the rest. What does not fit into this order was done by somebody else, and is an error that says so.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harvester.archive.bag import check_tags, file_sha256
+from harvester.archive.commit import PARTIAL_FILE, publish, register
+from harvester.archive.disk import Disk
+from harvester.archive.layout import (
+    LATEST,
+    LEDGER,
+    PART,
+    RUN,
+    TAGMANIFEST,
+    is_snapshot_name,
+    parse_partial_name,
+    partial_name,
+    snapshot_order,
+)
+from harvester.archive.ledger import Ledger, load_sound_ledger
+from harvester.archive.snapshot import Snapshot
+from harvester.errors import CorruptArchiveError
+from harvester.model import Previous, SnapshotRecord
+
+
+def snapshot_names(root: Path) -> list[str]:
+    """The Snapshots that stand in the Archive, oldest first."""
+    names = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+    return sorted(filter(is_snapshot_name, names), key=snapshot_order)
+
+
+def partial_names(root: Path) -> list[str]:
+    """The Snapshots that somebody has begun, oldest first, by the names they were to have."""
+    found = (
+        parse_partial_name(entry.name) for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)
+    )
+    return sorted((name for name in found if name is not None), key=snapshot_order)
+
+
+def recover(root: Path, disk: Disk) -> Ledger:
+    """Finish what was cut off; gives the Ledger, in which every Snapshot that stands has its line.
+
+    Raises:
+        CorruptArchiveError: something is there, or is missing, that no cut-off run explains.
+        DiskError: it cannot be mended.
+    """
+    ledger = load_sound_ledger(root)
+    if ledger.torn:
+        disk.cut(root / LEDGER, ledger.whole_bytes)
+    _finish_prunes(root, disk, ledger)
+    ledger = _finish_commit(root, disk, ledger)
+    _check_newest(root, ledger)
+    _sweep(root, disk)
+    committed = ledger.committed
+    if committed and _points_to(root / LATEST) != [*committed][-1]:
+        disk.point(root / LATEST, [*committed][-1])
+    return ledger
+
+
+def _finish_prunes(root: Path, disk: Disk, ledger: Ledger) -> None:
+    for name in snapshot_names(root):
+        if name in ledger.pruned:
+            remove_snapshot(root, disk, name)
+
+
+def remove_snapshot(root: Path, disk: Disk, name: str) -> None:
+    """Remove a Snapshot that the Ledger calls pruned: first its name, then what is in it."""
+    pruned = root / f".{name}{PART}"
+    disk.remove_tree(pruned)
+    disk.rename(root / name, pruned)
+    disk.sync_dir(root)
+    disk.remove_tree(pruned)
+
+
+def _finish_commit(root: Path, disk: Disk, ledger: Ledger) -> Ledger:
+    """Give a Snapshot without a Ledger line its line, and a sealed partial its name and line."""
+    unknown = [name for name in snapshot_names(root) if name not in ledger.committed]
+    if unknown:
+        register(disk, root, _check_adoptable(root, unknown[-1], root / unknown[-1], ledger))
+        ledger = load_sound_ledger(root)
+        if len(unknown) > 1:
+            raise CorruptArchiveError(_foreign(root / unknown[0], "it has no line in the Ledger"))
+    for name in partial_names(root):
+        path = root / partial_name(name)
+        if (path / TAGMANIFEST).exists() and not (path / RUN / PARTIAL_FILE).exists():
+            publish(disk, root, _check_adoptable(root, name, path, ledger))
+            ledger = load_sound_ledger(root)
+    return ledger
+
+
+def _check_adoptable(root: Path, name: str, path: Path, ledger: Ledger) -> SnapshotRecord:
+    """The record of a Snapshot that lacks only its Ledger line; anything else is an error."""
+    record = Snapshot(name, path).record()
+    if ledger.names and snapshot_order(name) <= snapshot_order(ledger.names[-1]):
+        raise CorruptArchiveError(
+            _foreign(path, f"it is not newer than {ledger.names[-1]}, the last one committed")
+        )
+    committed = ledger.committed
+    last = [*committed.values()][-1] if committed else None
+    expected = Previous(last.snapshot, last.tagmanifest_sha256) if last else None
+    if record.previous != expected:
+        raise CorruptArchiveError(_foreign(path, "it was not built on the last Snapshot committed"))
+    check_tags(path)
+    return record
+
+
+def _foreign(path: Path, why: str) -> str:
+    return (
+        f"{path} was not committed by a run of this Archive: {why}. "
+        "Move it out of the Archive (or restore ledger.jsonl if that was changed), then run again"
+    )
+
+
+def _check_newest(root: Path, ledger: Ledger) -> None:
+    """The newest Snapshot is what the next one is built on: it must be there, and be what was committed."""
+    if not ledger.committed:
+        return
+    line = [*ledger.committed.values()][-1]
+    path = root / line.snapshot
+    if not path.is_dir() or path.is_symlink():
+        raise CorruptArchiveError(
+            f"Snapshot {line.snapshot} is missing, although {LEDGER} has it committed and never pruned. "
+            "Restore the directory from a backup; or accept the loss with "
+            f"`harvester prune --forget {line.snapshot} --yes`: then the next run builds on the one before"
+        )
+    if file_sha256(path / TAGMANIFEST)[0] != line.tagmanifest_sha256:
+        raise CorruptArchiveError(
+            f"{path / TAGMANIFEST} is not the one that was committed. "
+            f"See `harvester verify {line.snapshot}`, and restore what it names"
+        )
+
+
+def _sweep(root: Path, disk: Disk) -> None:
+    """Remove what was written beside its place and never got there."""
+    for entry in list(os.scandir(root)):
+        if entry.name.startswith(".") and entry.name.endswith(PART):
+            disk.remove_tree(Path(entry.path))
+
+
+def _points_to(link: Path) -> str | None:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return None
