@@ -127,7 +127,7 @@ class Comparison(msgspec.Struct, frozen=True):
     """The Snapshot that holds the earlier one."""
     report_sha256: str
     differs: str
-    """`nothing`, `rendering` (same text and figures, other images or markup) or `text`."""
+    """`rendering` (same text and figures, other images or markup) or `text`."""
 
 
 class ReportRecord(msgspec.Struct, frozen=True):

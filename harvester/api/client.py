@@ -82,6 +82,8 @@ class ApiClient:
         self._outside = surroundings or Surroundings()
         self._backoff = self._outside.backoff or Backoff(tries=settings.tries)
         self._session: aiohttp.ClientSession | None = None
+        self.requests = 0
+        """Requests that were sent, of all kinds."""
         self.server_offset_s: float | None = None
         """Seconds that the server's clock is ahead of this machine's; None before the first answer."""
 
@@ -156,6 +158,7 @@ class ApiClient:
         before = self._outside.now()
         begun = await self._limiter.acquire()
         started = self._outside.now()
+        self.requests += 1
         word, size, error, hold_s = "cut off", 0, "", 0.0
         try:
             status, headers, body = await self._exchange(endpoint, payload, int(started))

@@ -82,6 +82,8 @@ class AdaptiveRate:
         plateau = min(self._ceiling, self.limit_per_s * _PLATEAU)
         if self._good >= self._probe_after:
             self.per_s = min(self._ceiling, max(self.per_s, plateau) * _PROBE_GROWTH)
+            if self.per_s >= self._ceiling > self.limit_per_s:
+                self.limit_per_s = None
         elif self.per_s < plateau:
             self.per_s += (plateau - self.per_s) / _CLIMB_ANSWERS
 

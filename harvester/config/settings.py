@@ -60,6 +60,8 @@ class ReportSettings(Table, frozen=True):
 
     max_generating: Count = 100
     """Reports that the server may be rendering for us at once."""
+    first_poll: Duration = Duration(10)
+    """Wait before a generating report is asked for again, until its own times are known."""
     deadline: Duration = Duration(1800)
     """After this long from its first request a report ends as `pending` or `failed` for this run."""
     retry_after: Duration = Duration(120)

@@ -1,0 +1,72 @@
+"""Which backtests are wanted: the filters of settings and arguments as one pure predicate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from harvester.config.settings import FilterSettings
+from harvester.model import RECYCLE_BIN, Backtest, InventoryEntry
+
+
+class Selection:
+    """Says of a project or backtest why it is left out; an empty reason means that it is wanted."""
+
+    def __init__(self, filters: FilterSettings) -> None:
+        self._filters = filters
+        self._after = _moment(filters.created_after)
+        self._before = _moment(filters.created_before)
+
+    def project_reason(self, project_id: int, name: str, organization_id: str) -> str:
+        """Why no backtest of this project is wanted."""
+        filters = self._filters
+        if name.startswith(RECYCLE_BIN) and not filters.recycle_bin:
+            return "its project is in the recycle bin"
+        if filters.projects and not _project_matches(filters.projects, project_id, name):
+            return "its project is not among the selected ones"
+        if _project_matches(filters.exclude_projects, project_id, name):
+            return "its project is excluded"
+        if filters.organizations and organization_id not in filters.organizations:
+            return "its organization is not among the selected ones"
+        return ""
+
+    def backtest_reason(self, backtest: Backtest | InventoryEntry) -> str:
+        """Why this backtest is not wanted, its project apart."""
+        filters = self._filters
+        if filters.names and not _any_glob(filters.names, backtest.name):
+            return "its name is not among the selected ones"
+        if filters.tags and not set(filters.tags) & set(backtest.tags):
+            return "it has none of the selected tags"
+        if backtest.optimization_id and not filters.optimizations:
+            return "it belongs to an optimization"
+        if self._after and (not backtest.created or backtest.created < self._after):
+            return f"it was created before {filters.created_after}"
+        if self._before and (not backtest.created or backtest.created >= self._before):
+            return f"it was not created before {filters.created_before}"
+        return ""
+
+    def wants(self, entry: InventoryEntry) -> bool:
+        """Whether an archived backtest is wanted, its project included."""
+        return not (
+            self.project_reason(entry.project_id, entry.project, entry.organization_id)
+            or self.backtest_reason(entry)
+        )
+
+
+def _project_matches(patterns: Iterable[str], project_id: int, name: str) -> bool:
+    texts = tuple(patterns)
+    return str(project_id) in texts or _any_glob([text for text in texts if not text.isdigit()], name)
+
+
+def _any_glob(patterns: Iterable[str], name: str) -> bool:
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _moment(text: str) -> str:
+    """A validated setting in the form of `Backtest.created`, so that texts compare as times."""
+    if not text:
+        return ""
+    moment = datetime.fromisoformat(text)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,98 @@
+"""What a run tells whoever watches it; progress, journal and metrics are built on these."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from harvester.api.faults import RequestEvent
+from harvester.model import Outcome, SnapshotRecord
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="event"):
+    """Something that happened in a run."""
+
+
+class Started(Event, frozen=True, tag="started"):
+    """A partial Snapshot was begun, or taken up."""
+
+    snapshot: str
+    run_id: str
+    previous: str
+    resumed_reports: int = 0
+
+
+class Listed(Event, frozen=True, tag="listed"):
+    """One more project was listed."""
+
+    project_id: int
+    backtests: int
+    projects: int
+    """All that will be listed."""
+    error: str = ""
+
+
+class Planned(Event, frozen=True, tag="planned"):
+    """All listings are read; this many reports will be asked for."""
+
+    listed: int
+    requests: int
+    kept: int
+
+
+class Asked(Event, frozen=True, tag="asked"):
+    """One call for a report has ended without the report; it will be asked for again in `wait_s`."""
+
+    project_id: int
+    backtest_id: str
+    requests: int
+    answer: str
+    wait_s: float
+    generating: int
+    """Reports that the server is rendering for us at the moment."""
+    error: str = ""
+
+
+class Settled(Event, frozen=True, tag="settled"):
+    """A requested backtest has come to its Outcome."""
+
+    project_id: int
+    project: str
+    backtest_id: str
+    name: str
+    outcome: Outcome
+    requests: int
+    generating: int
+    reason: str = ""
+    size_bytes: int = 0
+
+
+class Stopping(Event, frozen=True, tag="stopping"):
+    """No more work is taken; what is in flight is finished."""
+
+    reason: str
+
+
+class Filling(Event, frozen=True, tag="filling"):
+    """One more project was put in its place in the Snapshot."""
+
+    project_id: int
+    done: int
+    """Projects so far."""
+
+
+class Committed(Event, frozen=True, tag="committed"):
+    """The Snapshot stands under its name."""
+
+    record: SnapshotRecord
+
+
+class RunObserver(Protocol):
+    """Who watches a run; both methods must return at once."""
+
+    def notify(self, event: Event) -> None:
+        """Something happened."""
+
+    def requested(self, event: RequestEvent) -> None:
+        """One request has ended."""

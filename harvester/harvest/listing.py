@@ -1,0 +1,123 @@
+"""Discovery as a stage of a run: every project listed by the workers, each spooled to disk as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from harvester.api.client import ApiClient
+from harvester.api.discover import fetch_backtests, fetch_projects
+from harvester.errors import ApiError, AuthenticationError, ThrottledError
+from harvester.harvest.events import Listed, RunObserver
+from harvester.model import Backtest, Project, UnreadProject
+
+_ROUNDS: Final = 2
+"""A project whose listing failed is tried again after all others were listed."""
+
+
+class Spool(Protocol):
+    """Where listings are kept until they are planned."""
+
+    def save_listing(self, project: Project, backtests: Sequence[Backtest]) -> None:
+        """Keep one project."""
+
+    def load_listing(self, project_id: int) -> tuple[Project, list[Backtest]]:
+        """Give it back."""
+
+
+class MemorySpool:
+    """Keeps listings as JSON in memory, for a dry run, which writes nothing."""
+
+    def __init__(self) -> None:
+        self._listings: dict[int, bytes] = {}
+
+    def save_listing(self, project: Project, backtests: Sequence[Backtest]) -> None:
+        """Keep one project."""
+        self._listings[project.project_id] = msgspec.json.encode((project, backtests))
+
+    def load_listing(self, project_id: int) -> tuple[Project, list[Backtest]]:
+        """Give it back."""
+        return msgspec.json.decode(self._listings[project_id], type=tuple[Project, list[Backtest]])
+
+
+@dataclass
+class Discovery:
+    """What a listing came to."""
+
+    projects: int = 0
+    listed: set[int] = field(default_factory=set)
+    """Ids of the projects whose backtests were listed."""
+    unread: dict[int, UnreadProject] = field(default_factory=dict)
+
+
+class Discoverer:
+    """Lists an Account into a spool."""
+
+    def __init__(
+        self, client: ApiClient, spool: Spool, observer: RunObserver, *, stopped: Callable[[], str]
+    ) -> None:
+        self._client = client
+        self._spool = spool
+        self._observer = observer
+        self._stopped = stopped
+        self._found = Discovery()
+
+    async def discover(self, workers: int) -> Discovery:
+        """List everything; ends early, with less, when the run was told to stop.
+
+        Raises:
+            ApiError: the projects cannot be listed.
+            AuthenticationError, ThrottledError: no further call has a point (in an ExceptionGroup).
+        """
+        projects = await fetch_projects(self._client)
+        self._found.projects = len(projects)
+        for _ in range(_ROUNDS):
+            await self._round(projects, workers)
+            projects = [project for project in projects if project.project_id not in self._found.listed]
+        for project in projects:
+            never = UnreadProject(project.project_id, project.name, self._stopped())
+            self._found.unread.setdefault(project.project_id, never)
+        return self._found
+
+    async def _round(self, projects: list[Project], workers: int) -> None:
+        left = iter(projects)
+
+        async def work() -> None:
+            for project in left:
+                if self._stopped():
+                    return
+                await self._list(project)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(workers, len(projects))):
+                group.start_soon(work)
+
+    async def _list(self, project: Project) -> None:
+        project_id = project.project_id
+        try:
+            backtests = await fetch_backtests(self._client, project_id)
+        except (AuthenticationError, ThrottledError):
+            raise
+        except ApiError as exc:
+            self._found.unread[project_id] = UnreadProject(project_id, project.name, str(exc))
+            self._tell(project_id, 0, str(exc))
+            return
+        await anyio.to_thread.run_sync(self._spool.save_listing, project, backtests)
+        self._found.unread.pop(project_id, None)
+        self._found.listed.add(project_id)
+        self._tell(project_id, len(backtests), "")
+
+    def _tell(self, project_id: int, backtests: int, error: str) -> None:
+        self._observer.notify(
+            Listed(
+                project_id=project_id,
+                backtests=backtests,
+                projects=self._found.projects,
+                error=error,
+            )
+        )

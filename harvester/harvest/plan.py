@@ -1,0 +1,200 @@
+"""What to do about each backtest: a pure merge of one project's listing with the Inventory before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from harvester.config.select import Selection
+from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The settings that decide what a run requests."""
+
+    selection: Selection
+    now: datetime
+    """Start of the run, UTC."""
+    refresh_after: timedelta | None = None
+    """Read again what was last read longer ago than this; None: never."""
+    include_broken: bool = False
+    retry_unavailable: timedelta = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done about one backtest; `outcome` is what it comes to without a request."""
+
+    project: Project
+    backtest: Backtest | None
+    """None: it is not in the listing."""
+    earlier: InventoryEntry | None
+    """Its line in the Snapshot before."""
+    request: bool = False
+    outcome: Outcome = Outcome.CARRIED
+    reason: str = ""
+    urgent: bool = False
+    """It was still pending last time, so it is first in line."""
+    gone: bool = False
+    """It is missing from a listing that was read to its end."""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """The pair that addresses a backtest."""
+        return (self.project.project_id, self.backtest_id)
+
+    @property
+    def backtest_id(self) -> str:
+        """Its id, from the listing or from the Snapshot before."""
+        source = self.backtest or self.earlier
+        return source.backtest_id if source else ""
+
+    @property
+    def name(self) -> str:
+        """Its name, from the listing or from the Snapshot before."""
+        source = self.backtest or self.earlier
+        return source.name if source else ""
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """Its place within its project's part of the Inventory."""
+        source = self.backtest or self.earlier
+        return (source.created, source.backtest_id) if source else ("", "")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What discovery found, project by project, so that one project at a time is in memory."""
+
+    projects: Set[int]
+    """Ids of the projects whose backtests were listed."""
+    load: Callable[[int], tuple[Project, Sequence[Backtest]]]
+    unread: Mapping[int, str]
+    """Projects whose backtests could not be listed, with the error."""
+    orphans: Mapping[int, Sequence[tuple[Project, Backtest]]]
+    """Reports that a cut-off attempt of this Snapshot has already read."""
+
+
+def plan_account(
+    listing: Listing, earlier: Iterable[tuple[int, list[InventoryEntry]]], policy: Policy
+) -> Iterator[tuple[int, list[Decision]]]:
+    """Every project's decisions, by project id: the listing merged with the Inventory before it.
+
+    Args:
+        listing: Read project by project.
+        earlier: The previous Inventory's entries, by project id ascending.
+        policy: What is wanted.
+    """
+    before = iter(earlier)
+    held = next(before, None)
+    for project_id in sorted({*listing.projects, *listing.unread, *listing.orphans}):
+        while held is not None and held[0] < project_id:
+            yield held[0], plan_gone_project(held[1])
+            held = next(before, None)
+        entries: list[InventoryEntry] = []
+        if held is not None and held[0] == project_id:
+            entries, held = held[1], next(before, None)
+        yield project_id, _plan_one(listing, project_id, entries, policy)
+    while held is not None:
+        yield held[0], plan_gone_project(held[1])
+        held = next(before, None)
+
+
+def _plan_one(
+    listing: Listing, project_id: int, entries: list[InventoryEntry], policy: Policy
+) -> list[Decision]:
+    if project_id in listing.unread:
+        decisions = plan_unread_project(entries, listing.unread[project_id])
+    elif project_id in listing.projects:
+        decisions = plan_project(*listing.load(project_id), entries, policy)
+    else:
+        decisions = plan_gone_project(entries)
+    known = {decision.backtest_id for decision in decisions}
+    # Read before the run was cut off, and since then deleted at the source: ours is the only copy.
+    decisions += [
+        Decision(project, backtest, None, outcome=Outcome.SAVED, reason="no longer listed", gone=True)
+        for project, backtest in listing.orphans.get(project_id, ())
+        if backtest.backtest_id not in known
+    ]
+    return sorted(decisions, key=lambda decision: decision.order)
+
+
+def plan_project(
+    project: Project, backtests: Sequence[Backtest], earlier: Sequence[InventoryEntry], policy: Policy
+) -> list[Decision]:
+    """A decision for each backtest of a listed project and for each archived one it no longer lists.
+
+    Returns:
+        In Inventory order. What was never archived and is no longer listed is left out.
+    """
+    before = {entry.backtest_id: entry for entry in earlier}
+    filtered = policy.selection.project_reason(project.project_id, project.name, project.organization_id)
+    decisions = [
+        _decide(project, backtest, before.pop(backtest.backtest_id, None), filtered, policy)
+        for backtest in backtests
+    ]
+    decisions += [_gone(project, entry) for entry in before.values() if entry.archived]
+    return sorted(decisions, key=lambda decision: decision.order)
+
+
+def plan_gone_project(earlier: Sequence[InventoryEntry]) -> list[Decision]:
+    """The decisions for a project that a complete listing no longer holds."""
+    return [_gone(_former(entry), entry) for entry in earlier if entry.archived]
+
+
+def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[Decision]:
+    """The decisions for a project whose backtests could not be listed: all stays as it was."""
+    reason = f"its project could not be listed: {error}"
+    return [_left(entry, reason) for entry in earlier]
+
+
+def _left(entry: InventoryEntry, reason: str) -> Decision:
+    outcome = Outcome.CARRIED if entry.archived else entry.outcome
+    return Decision(_former(entry), None, entry, outcome=outcome, reason=reason)
+
+
+def _former(entry: InventoryEntry) -> Project:
+    return Project(entry.project_id, entry.project, organization_id=entry.organization_id)
+
+
+def _gone(project: Project, entry: InventoryEntry) -> Decision:
+    return Decision(project, None, entry, reason="no longer listed", gone=True)
+
+
+def _decide(
+    project: Project, backtest: Backtest, earlier: InventoryEntry | None, filtered: str, policy: Policy
+) -> Decision:
+    unwanted = filtered or policy.selection.backtest_reason(backtest) or _no_report(backtest, policy)
+    if unwanted:
+        archived = earlier is not None and earlier.archived
+        outcome = Outcome.CARRIED if archived else Outcome.SKIPPED
+        return Decision(project, backtest, earlier, outcome=outcome, reason=unwanted)
+    if earlier is None:
+        return Decision(project, backtest, None, request=True)
+    if earlier.outcome is Outcome.UNAVAILABLE and not _older(
+        earlier.tried_at, policy.retry_unavailable, policy
+    ):
+        return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
+    if not earlier.archived:
+        return Decision(project, backtest, earlier, request=True, urgent=earlier.outcome is Outcome.PENDING)
+    changed = earlier.change_key != backtest.change_key
+    refresh = policy.refresh_after is not None and _older(earlier.read_at, policy.refresh_after, policy)
+    return Decision(project, backtest, earlier, request=changed or refresh)
+
+
+def _no_report(backtest: Backtest, policy: Policy) -> str:
+    if backtest.state in (BacktestState.RUNNING, BacktestState.QUEUED):
+        return f"not finished: {backtest.status}"
+    if backtest.state is BacktestState.BROKEN and not policy.include_broken:
+        return f"no report is made of a failed backtest: {backtest.status}"
+    return ""
+
+
+def _older(stamp: str, age: timedelta, policy: Policy) -> bool:
+    """Whether a moment that we wrote down is at least `age` ago; one that cannot be read is."""
+    try:
+        return policy.now - datetime.fromisoformat(stamp) >= age
+    except (ValueError, TypeError):
+        return True

@@ -1,0 +1,242 @@
+"""The workers: each takes a job, makes one call, and puts the job where its answer says.
+
+No worker sleeps while it holds a report: what has to wait goes back into the queue. Only what ends the run
+leaves the pool as an exception; everything else becomes the Outcome of one backtest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import anyio
+
+from harvester.api.wire import Pending
+from harvester.errors import (
+    ApiError,
+    AuthenticationError,
+    NotFoundError,
+    ProtocolError,
+    RefusedError,
+    ThrottledError,
+    TransportError,
+)
+from harvester.harvest.events import Asked, RunObserver, Settled, Stopping
+from harvester.harvest.plan import Decision
+from harvester.harvest.queue import Job, JobQueue
+from harvester.harvest.settle import Archived, Missed, Result
+from harvester.model import Ending, Outcome
+
+_GRACE_S: Final = 20.0
+"""How long what is in flight may take after a stop."""
+
+
+class Reader(Protocol):
+    """Where reports come from."""
+
+    async def fetch_report(self, project_id: int, backtest_id: str) -> str | Pending:
+        """The report's HTML, or `Pending`."""
+
+
+class Feed(Protocol):
+    """Where jobs come from, a few at a time, so that memory does not grow with the account."""
+
+    async def more(self) -> list[Decision]:
+        """The next decisions that ask for a request; empty at the end."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long and how often one report is tried."""
+
+    deadline_s: float
+    retry_after_s: float
+    tries: int
+    failures_until_unavailable: int = 3
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a pool works with."""
+
+    reader: Reader
+    feed: Feed
+    keep: Callable[[Job, str], Awaitable[Archived]]
+    """Archives a report; called once for each that is ready."""
+    observer: RunObserver
+    clock: Callable[[], float] = anyio.current_time
+
+
+class Pool:
+    """Runs a queue of jobs to its end, or until it is told to stop."""
+
+    def __init__(self, queue: JobQueue, work: Work, limits: Limits) -> None:
+        self._queue = queue
+        self._work = work
+        self._limits = limits
+        self._changed = anyio.Event()
+        self._feeding = anyio.Lock()
+        self._fed = False
+        self._scope = anyio.CancelScope()
+        self.results: dict[tuple[int, str], Result] = {}
+        """What became of every job that has come to an end."""
+        self.ending: Ending | None = None
+        """Why the pool stopped before its end, when that is no failure."""
+        self._stopped = ""
+
+    async def run(self, workers: int) -> None:
+        """Work until everything is settled, or until told to stop.
+
+        Raises:
+            HarvesterError: the run cannot go on: credentials, disk, lock (in an ExceptionGroup).
+        """
+        with self._scope:
+            async with anyio.create_task_group() as group:
+                for _ in range(workers):
+                    group.start_soon(self._worker)
+        for job in self._queue.drain():
+            self._left_over(job)
+
+    def stop(self, reason: str, *, ending: Ending | None = None) -> None:
+        """Take no more work; what is in flight may finish within the grace time."""
+        if self._stopped:
+            return
+        self._stopped = reason
+        self.ending = ending
+        self._scope.deadline = self._work.clock() + _GRACE_S
+        self._work.observer.notify(Stopping(reason=reason))
+        self._wake()
+
+    async def _worker(self) -> None:
+        while (job := await self._take()) is not None:
+            try:
+                await self._ask(job)
+            except anyio.get_cancelled_exc_class():
+                self._queue.again(job, math.inf)
+                raise
+            self._wake()
+
+    async def _take(self) -> Job | None:
+        while not self._stopped:
+            await self._refill()
+            now = self._work.clock()
+            job = self._queue.next(now)
+            if job is not None:
+                return job
+            if self._fed and self._queue.idle:
+                self._wake()
+                return None
+            changed, wakes_at = self._changed, self._queue.wakes_at()
+            with anyio.move_on_after(max(0.0, wakes_at - now)):
+                await changed.wait()
+        return None
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def _refill(self) -> None:
+        async with self._feeding:
+            while not self._fed and self._queue.ready == 0:
+                decisions = await self._work.feed.more()
+                self._fed = not decisions
+                self._queue.add(Job(decision) for decision in decisions)
+
+    async def _ask(self, job: Job) -> None:
+        project_id, backtest_id = job.decision.key
+        job.requests += 1
+        try:
+            answer = await self._work.reader.fetch_report(project_id, backtest_id)
+            if isinstance(answer, Pending):
+                self._pending(job)
+            else:
+                await self._keep(job, answer)
+        except ThrottledError as exc:
+            self._queue.again(job, math.inf)
+            self.stop(str(exc), ending=Ending.THROTTLED)
+        except AuthenticationError:
+            raise
+        except ApiError as exc:
+            self._failed(job, exc)
+
+    async def _keep(self, job: Job, html: str) -> None:
+        if job.first_asked is not None:
+            job.generation_s = round(self._work.clock() - job.first_asked, 1)
+        self._settle(job, await self._work.keep(job, html), ready=True)
+
+    def _pending(self, job: Job) -> None:
+        now = self._work.clock()
+        if job.first_asked is not None and now - job.first_asked >= self._limits.deadline_s:
+            reason = f"still being generated {now - job.first_asked:.0f} s after it was first asked for"
+            self._settle(job, Missed(Outcome.PENDING, reason, "generating", job.requests))
+            return
+        self._queue.pending(job, now)
+        self._asked(job, "generating", self._queue.waits.wait_s(job.polls))
+
+    def _failed(self, job: Job, exc: ApiError) -> None:
+        job.failed_calls += 1
+        job.error, job.error_kind = str(exc), kind_of(exc)
+        if isinstance(exc, NotFoundError):
+            self._settle(job, Missed(Outcome.UNAVAILABLE, job.error, job.error_kind, job.requests))
+        elif job.failed_calls >= self._limits.tries:
+            self._settle(job, Missed(Outcome.FAILED, job.error, job.error_kind, job.requests))
+        else:
+            wait_s = self._limits.retry_after_s * 2.0 ** (job.failed_calls - 1)
+            self._queue.again(job, self._work.clock() + wait_s)
+            self._asked(job, job.error_kind, wait_s)
+
+    def _settle(self, job: Job, result: Result, *, ready: bool = False) -> None:
+        self._queue.done(job, self._work.clock(), ready=ready)
+        self._record(job, result)
+
+    def _left_over(self, job: Job) -> None:
+        """A job that the run did not get to, or not to its end."""
+        if job.error:
+            result = Missed(Outcome.FAILED, job.error, job.error_kind, job.requests)
+        else:
+            asked = "still being generated" if job.requests else "not asked for"
+            result = Missed(Outcome.PENDING, f"{asked} when the run ended: {self._stopped}", "", job.requests)
+        self._record(job, result)
+
+    def _record(self, job: Job, result: Result) -> None:
+        decision = job.decision
+        self.results[decision.key] = result
+        self._work.observer.notify(
+            Settled(
+                project_id=decision.project.project_id,
+                project=decision.project.name,
+                backtest_id=decision.backtest_id,
+                name=decision.name,
+                outcome=result.outcome,
+                requests=job.requests,
+                generating=self._queue.generating,
+                reason=result.error if isinstance(result, Missed) else "",
+                size_bytes=result.size_bytes if isinstance(result, Archived) else 0,
+            )
+        )
+
+    def _asked(self, job: Job, answer: str, wait_s: float) -> None:
+        project_id, backtest_id = job.decision.key
+        self._work.observer.notify(
+            Asked(
+                project_id=project_id,
+                backtest_id=backtest_id,
+                requests=job.requests,
+                answer=answer,
+                wait_s=wait_s,
+                generating=self._queue.generating,
+                error=job.error,
+            )
+        )
+
+
+def kind_of(exc: ApiError) -> str:
+    """What makes two failures "the same way": the sort of error and the words, without their reference."""
+    if isinstance(exc, RefusedError):
+        words = exc.texts[0].split(" REF #")[0] if exc.texts else f"HTTP {exc.status}"
+        return f"refused: {words}"
+    if isinstance(exc, TransportError):
+        return f"HTTP {exc.status}" if exc.status else "no answer"
+    return "malformed" if isinstance(exc, ProtocolError) else "slow down"

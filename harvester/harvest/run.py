@@ -1,0 +1,281 @@
+"""One run: discover, plan, ask, fill, commit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from harvester import __version__
+from harvester.api.client import ApiClient
+from harvester.api.pace import RateLimiter
+from harvester.archive.archive import Archive
+from harvester.archive.partial import PartialSnapshot
+from harvester.archive.snapshot import Snapshot
+from harvester.config.settings import Settings
+from harvester.harvest.events import Committed, Planned, RunObserver, Started
+from harvester.harvest.fill import Filler, previous_entries, stamp
+from harvester.harvest.keep import Keeper, archived
+from harvester.harvest.listing import Discoverer, Discovery
+from harvester.harvest.plan import Decision, Listing, Policy, plan_account
+from harvester.harvest.pool import Limits, Pool, Work
+from harvester.harvest.queue import Job, JobQueue, PollWaits
+from harvester.harvest.settle import Archived, Result
+from harvester.model import Ending, Learned, Project, SnapshotRecord
+
+T = TypeVar("T")
+
+_BATCH: Final = 64
+"""Decisions that are brought from disk at once."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is built of."""
+
+    client: ApiClient
+    limiter: RateLimiter
+    archive: Archive
+    settings: Settings
+    policy: Policy
+    observer: RunObserver
+    pages: Callable[[Path], None] | None = None
+    """Writes `index.html` and `site/` into the partial Snapshot."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run came out."""
+
+    path: Path
+    """The Snapshot, or the partial one when the run was interrupted."""
+    record: SnapshotRecord | None
+    """None: interrupted; the partial Snapshot waits for the next run."""
+    notes: tuple[str, ...] = ()
+    """What was found and set aside in the Archive, for the user."""
+
+
+@dataclass
+class _Survey:
+    """What the plan comes to, before anything is asked for."""
+
+    listed: int = 0
+    requests: int = 0
+    urgent: list[Decision] = field(default_factory=list)
+
+
+class Run:
+    """One run over one Archive, which the caller has locked."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._pool: Pool | None = None
+        self._stopped = ""
+        self._ending: Ending | None = None
+        self._interrupted = False
+        self._results: dict[tuple[int, str], Result] = {}
+
+    def interrupt(self, reason: str) -> None:
+        """Stop for a signal: nothing new is begun, the partial Snapshot is kept and not committed."""
+        self._interrupted = True
+        self._stop(reason, None)
+
+    async def execute(self) -> RunResult:
+        """Make one Snapshot.
+
+        Raises:
+            HarvesterError: the run cannot go on; the partial Snapshot is kept for the next run.
+        """
+        parts = self._parts
+        ends_at = self._ends_at()
+        await parts.client.authenticate()
+        started = parts.now()
+        date = started.astimezone(ZoneInfo(parts.settings.archive.timezone)).date().isoformat()
+        partial = await _in_thread(
+            lambda: parts.archive.begin(date=date, run_id=parts.run_id, started=stamp(started))
+        )
+        try:
+            return await self._execute(partial, ends_at)
+        finally:
+            await _in_thread(partial.close)
+
+    async def _execute(self, partial: PartialSnapshot, ends_at: float) -> RunResult:
+        orphans = await self._take_up(partial)
+        found = await self._discover(partial, ends_at)
+        listing = Listing(
+            projects=found.listed,
+            load=partial.load_listing,
+            unread={project_id: unread.error for project_id, unread in found.unread.items()},
+            orphans=orphans,
+        )
+        if not self._interrupted:
+            waits = await self._ask(partial, listing, ends_at)
+        if self._interrupted:
+            return RunResult(partial.path, None, partial.notes)
+        filler = Filler(partial, self._results, self._parts.observer, lambda: stamp(self._parts.now()))
+        draft = self._draft(partial, found, waits)
+        record = await _in_thread(lambda: filler.fill(self._plan(partial, listing), draft))
+        snapshot = await _in_thread(lambda: partial.commit(record, pages=self._parts.pages))
+        record = await _in_thread(snapshot.record)
+        self._parts.observer.notify(Committed(record=record))
+        return RunResult(snapshot.path, record, partial.notes)
+
+    async def _take_up(self, partial: PartialSnapshot) -> dict[int, list[tuple[Project, Any]]]:
+        """Count what a cut-off attempt has finished as done; gives it by project."""
+        finished = await _in_thread(partial.finished)
+        orphans: dict[int, list[tuple[Project, Any]]] = {}
+        for (project_id, backtest_id), record in finished.items():
+            self._results[project_id, backtest_id] = archived(record)
+            orphans.setdefault(project_id, []).append((record.project, record.backtest))
+        self._parts.observer.notify(
+            Started(
+                snapshot=partial.name,
+                run_id=partial.run_id,
+                previous=partial.previous.name if partial.previous else "",
+                resumed_reports=len(finished),
+            )
+        )
+        return orphans
+
+    async def _discover(self, partial: PartialSnapshot, ends_at: float) -> Discovery:
+        parts = self._parts
+        discoverer = Discoverer(parts.client, partial, parts.observer, stopped=lambda: self._stopped)
+        return await self._timed(lambda: discoverer.discover(parts.settings.pace.workers), ends_at)
+
+    async def _ask(self, partial: PartialSnapshot, listing: Listing, ends_at: float) -> list[float]:
+        """Ask for every report that the plan wants; gives the poll waits as learned."""
+        parts, reports = self._parts, self._parts.settings.reports
+        learned = await _in_thread(lambda: _learned(partial.previous))
+        survey = await _in_thread(lambda: self._survey(partial, listing))
+        parts.observer.notify(
+            Planned(listed=survey.listed, requests=survey.requests, kept=survey.listed - survey.requests)
+        )
+        keeper = Keeper(partial, stamp=lambda: stamp(parts.now()))
+
+        async def keep(job: Job, html: str) -> Archived:
+            return await _in_thread(lambda: keeper.keep(job, html))
+
+        waits = PollWaits(float(reports.first_poll), learned.poll_after_s)
+        self._pool = Pool(
+            JobQueue(waits, reports.max_generating),
+            Work(parts.client, _ThreadFeed(self._wanted(partial, listing, survey)), keep, parts.observer),
+            Limits(float(reports.deadline), float(reports.retry_after), reports.tries),
+        )
+        if self._stopped:
+            self._pool.stop(self._stopped, ending=self._ending)
+        pool = self._pool
+        await self._timed(lambda: pool.run(parts.settings.pace.workers), ends_at)
+        self._results.update(self._pool.results)
+        self._ending = self._ending or self._pool.ending
+        return waits.waits_s
+
+    def _plan(self, partial: PartialSnapshot, listing: Listing) -> Iterator[tuple[int, list[Decision]]]:
+        return plan_account(listing, previous_entries(partial.previous), self._parts.policy)
+
+    def _survey(self, partial: PartialSnapshot, listing: Listing) -> _Survey:
+        survey = _Survey()
+        for _, decisions in self._plan(partial, listing):
+            for decision in decisions:
+                survey.listed += decision.backtest is not None and not decision.gone
+                if decision.request and decision.key not in self._results:
+                    survey.requests += 1
+                    if decision.urgent:
+                        survey.urgent.append(decision)
+        return survey
+
+    def _wanted(self, partial: PartialSnapshot, listing: Listing, survey: _Survey) -> Iterator[Decision]:
+        """What is to be asked for, the urgent first; from disk, project by project."""
+        done = set(self._results)
+        yield from survey.urgent
+        for _, decisions in self._plan(partial, listing):
+            for decision in decisions:
+                if decision.request and not decision.urgent and decision.key not in done:
+                    yield decision
+
+    def _draft(self, partial: PartialSnapshot, found: Discovery, waits_s: list[float]) -> SnapshotRecord:
+        """The record of the run as far as it is known before the Snapshot is filled."""
+        parts = self._parts
+        limit = parts.limiter.limit_per_s
+        return SnapshotRecord(
+            name=partial.name,
+            run_id=partial.run_id,
+            account=parts.archive.account,
+            version=__version__,
+            started=partial.started,
+            finished="",
+            complete=False,
+            ending=self._ending or Ending.OK,
+            listed=0,
+            counts={},
+            projects=found.projects,
+            unread_projects=tuple(found.unread.values()),
+            requests=parts.client.requests,
+            throttled=parts.limiter.throttled_count,
+            settings=_deciding(parts.settings),
+            learned=Learned(
+                rate_per_min=limit * 60 if limit else None, poll_after_s=tuple(round(s, 3) for s in waits_s)
+            ),
+        )
+
+    def _stop(self, reason: str, ending: Ending | None) -> None:
+        self._stopped = self._stopped or reason
+        self._ending = self._ending or ending
+        if self._pool is not None:
+            self._pool.stop(reason, ending=ending)
+
+    async def _timed(self, stage: Callable[[], Awaitable[T]], ends_at: float) -> T:
+        """A stage of the run that is told to stop when the run's time is up."""
+
+        async def watch() -> None:
+            await anyio.sleep_until(ends_at)
+            self._stop("the time for this run is up", Ending.TIME)
+
+        async with anyio.create_task_group() as group:
+            if ends_at < math.inf:
+                group.start_soon(watch)
+            result = await stage()
+            group.cancel_scope.cancel()
+        return result
+
+    def _ends_at(self) -> float:
+        bound_s = float(self._parts.settings.run.max_duration)
+        ends_at = anyio.current_time() + bound_s if bound_s else math.inf
+        self._parts.limiter.ends_at = ends_at
+        return ends_at
+
+
+class _ThreadFeed:
+    """Brings decisions from a blocking iterator, a batch at a time."""
+
+    def __init__(self, decisions: Iterator[Decision]) -> None:
+        self._decisions = decisions
+
+    async def more(self) -> list[Decision]:
+        return await _in_thread(lambda: list(islice(self._decisions, _BATCH)))
+
+
+def _learned(previous: Snapshot | None) -> Learned:
+    return previous.record().learned if previous else Learned()
+
+
+def _deciding(settings: Settings) -> dict[str, Any]:
+    """The settings that decide what is in a Snapshot; none of them is secret."""
+    built: dict[str, Any] = msgspec.to_builtins(
+        {"filters": settings.filters, "reports": settings.reports, "pace": settings.pace}, enc_hook=float
+    )
+    return built
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    return await anyio.to_thread.run_sync(function)
