@@ -12,6 +12,7 @@ from typing import Final
 
 import anyio
 
+from harvester.config.settings import PaceSettings
 from harvester.errors import ThrottledError
 
 _FLOOR_SHARE: Final = 1 / 64
@@ -122,6 +123,7 @@ class RateLimiter:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._bucket = bucket
+        self._bucket.rate_per_s = rate.per_s
         self._rate = rate
         self._pause_s = pause_s
         self._max_hold_s = max_hold_s
@@ -190,3 +192,15 @@ class RateLimiter:
             )
         self._bucket.hold(now + hold_s)
         return hold_s
+
+
+def limiter_for(settings: PaceSettings, *, learned_per_min: float | None = None) -> RateLimiter:
+    """The limiter for these settings, starting from the limit that an earlier run has met."""
+    ceiling_per_s = settings.rate_per_min / 60
+    limit_per_s = learned_per_min / 60 if learned_per_min else None
+    return RateLimiter(
+        TokenBucket(ceiling_per_s, settings.burst),
+        AdaptiveRate(ceiling_per_s, limit_per_s=limit_per_s),
+        pause_s=float(settings.pause),
+        max_hold_s=float(settings.max_hold),
+    )

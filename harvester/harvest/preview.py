@@ -1,0 +1,92 @@
+"""What a run would do, found out by listing alone: nothing is asked for and nothing is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio.to_thread
+
+from harvester.api.client import ApiClient
+from harvester.archive.snapshot import Snapshot
+from harvester.config.settings import Settings
+from harvester.harvest.events import RunObserver
+from harvester.harvest.fill import previous_entries
+from harvester.harvest.listing import Discoverer, MemorySpool
+from harvester.harvest.plan import Listing, Policy, plan_account
+from harvester.model import Outcome, UnreadProject
+
+_WHEN_GENERATED: Final = 2
+"""Requests for a report that must be generated: one that starts it, one that fetches it."""
+_EXAMPLES: Final = 20
+
+
+@dataclass
+class Preview:
+    """What a run would come to."""
+
+    projects: int = 0
+    listed: int = 0
+    reports: int = 0
+    """Reports that would be asked for."""
+    listing_requests: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    """Of the backtests that would not be asked for."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    gone: int = 0
+    unread: tuple[UnreadProject, ...] = ()
+    examples: list[tuple[str, str, str]] = field(default_factory=list)
+    """Project, backtest and id of the first reports that would be asked for."""
+
+    def requests(self) -> tuple[int, int]:
+        """Requests of the run, listing included: when all reports are ready, and when none is."""
+        return (
+            self.listing_requests + self.reports,
+            self.listing_requests + self.reports * _WHEN_GENERATED,
+        )
+
+    def minutes(self, rate_per_min: float) -> tuple[float, float]:
+        """Minutes of the run at this rate, for the same two cases."""
+        least, most = self.requests()
+        return least / rate_per_min, most / rate_per_min
+
+
+async def preview(
+    client: ApiClient, previous: Snapshot | None, settings: Settings, policy: Policy, observer: RunObserver
+) -> Preview:
+    """List the Account and plan, and stop there.
+
+    Raises:
+        ApiError: the projects cannot be listed.
+    """
+    await client.authenticate()
+    spool = MemorySpool()
+    found = await Discoverer(client, spool, observer, stopped=str).discover(settings.pace.workers)
+    listing = Listing(
+        projects=found.listed,
+        load=spool.load_listing,
+        unread={project_id: unread.error for project_id, unread in found.unread.items()},
+        orphans={},
+    )
+    result = Preview(
+        projects=found.projects, listing_requests=client.requests, unread=tuple(found.unread.values())
+    )
+    await anyio.to_thread.run_sync(_count, result, listing, previous, policy)
+    return result
+
+
+def _count(result: Preview, listing: Listing, previous: Snapshot | None, policy: Policy) -> None:
+    for _, decisions in plan_account(listing, previous_entries(previous), policy):
+        for decision in decisions:
+            if decision.gone:
+                result.gone += 1
+                continue
+            result.listed += decision.backtest is not None
+            if not decision.request:
+                result.outcomes[decision.outcome] += 1
+                result.reasons[decision.reason or "already archived"] += 1
+                continue
+            result.reports += 1
+            if len(result.examples) < _EXAMPLES:
+                result.examples.append((decision.project.name, decision.name, decision.backtest_id))
