@@ -173,9 +173,11 @@ def plan(listed: Sequence[Report], earlier: dict[str, InventoryEntry], run_id: s
                 )
             )
     ids = {report.backtest_id for report in listed}
-    for entry in earlier.values():
-        if entry.backtest_id not in ids:
-            placements.append(Placement(_gone(entry), Source.CARRIED, entry))
+    placements += [
+        Placement(_gone(entry), Source.CARRIED, entry)
+        for entry in earlier.values()
+        if entry.backtest_id not in ids
+    ]
     return sorted(placements, key=lambda item: item.entry.key)
 
 

@@ -3,7 +3,7 @@
 from harvester.archive.archive import Archive
 from harvester.archive.disk import Disk, LinkMode
 from harvester.archive.partial import PartialSnapshot
-from harvester.archive.placing import Placement, Source
+from harvester.archive.placement import Placement, Source
 from harvester.archive.snapshot import Snapshot
 
 __all__ = ["Archive", "Disk", "LinkMode", "PartialSnapshot", "Placement", "Snapshot", "Source"]

@@ -9,9 +9,10 @@ import msgspec
 
 from harvester.archive.commit import PARTIAL_FILE
 from harvester.archive.disk import Disk, LinkMode
+from harvester.archive.filling import Base
 from harvester.archive.layout import BAGIT, JOURNAL, PART, PAYLOAD, RUN, next_name, partial_name
 from harvester.archive.ledger import Ledger
-from harvester.archive.partial import LISTING, Base, PartialSnapshot, PartialState
+from harvester.archive.partial import LISTING, PartialSnapshot, PartialState
 from harvester.archive.reading import load_record
 from harvester.archive.recovery import partial_names
 from harvester.archive.snapshot import Snapshot
@@ -64,6 +65,8 @@ def _take_up(
 
 def _usable(path: Path, state: PartialState) -> PartialState | None:
     """Whose partial it is, if it is one of this Archive and format."""
+    if (path / RUN).is_symlink():
+        return None
     try:
         theirs = load_record(path / RUN / PARTIAL_FILE, PartialState)
     except CorruptArchiveError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -24,17 +24,8 @@ from harvester.archive.ledger import append_line, load_sound_ledger
 from harvester.errors import CorruptArchiveError
 from harvester.model import SnapshotRecord
 
-PARTIAL_FILE = "partial.json"
+PARTIAL_FILE: Final = "partial.json"
 """Below `.run/`: whose partial it is. While it is there the Snapshot is not complete."""
-
-
-@dataclass
-class Totals:
-    """What has come into a partial Snapshot so far."""
-
-    files: int = 0
-    payload_bytes: int = 0
-    written_bytes: int = 0
 
 
 def write_tags(disk: Disk, bag: Path, record: SnapshotRecord, known: dict[str, str]) -> None:

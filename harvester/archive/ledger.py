@@ -7,6 +7,7 @@ the chain; cutting lines off at the end leaves Snapshots that no line knows.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -103,40 +104,39 @@ def parse_ledger(content: bytes) -> Ledger:
     """Read a Ledger and check its chain; what is wrong is in `faults`, never raised."""
     lines: list[LedgerLine] = []
     faults: list[LedgerFault] = []
+    committed: dict[str, None] = {}
     last = FIRST
-    whole_bytes = content.rfind(b"\n") + 1
-    for number, raw in enumerate(content[:whole_bytes].splitlines(keepends=True), start=1):
+    *whole, torn = content.split(b"\n")
+    for number, raw in enumerate(whole, start=1):
         try:
             line = msgspec.json.decode(raw, type=LedgerLine)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             faults.append(LedgerFault(number, f"is damaged: {exc}"))
         else:
-            faults += [LedgerFault(number, text) for text in _faults(line, lines, last, number)]
+            texts = [*_chain_faults(line, last, number), *_order_faults(line, committed)]
+            faults += [LedgerFault(number, text) for text in texts]
             lines.append(line)
-        last = hashlib.sha256(raw).hexdigest()
-    torn = whole_bytes < len(content)
-    return Ledger(tuple(lines), tuple(faults), last, whole_bytes, torn)
+            if line.event == "commit":
+                committed[line.snapshot] = None
+        last = hashlib.sha256(raw + b"\n").hexdigest()
+    return Ledger(tuple(lines), tuple(faults), last, len(content) - len(torn), bool(torn))
 
 
-def _faults(line: LedgerLine, before: list[LedgerLine], last_sha256: str, number: int) -> list[str]:
-    texts = []
+def _chain_faults(line: LedgerLine, last_sha256: str, number: int) -> Iterator[str]:
     if line.previous_sha256 != last_sha256:
-        texts.append("does not follow the line before it: a line was edited, removed, added or moved")
+        yield "does not follow the line before it: a line was edited, removed, added or moved"
     if line.n != number:
-        texts.append(f"says it is line {line.n}")
+        yield f"says it is line {line.n}"
+
+
+def _order_faults(line: LedgerLine, committed: dict[str, None]) -> Iterator[str]:
+    newest = next(reversed(committed), None)
     if not is_snapshot_name(line.snapshot):
-        texts.append(f"names {line.snapshot!r}, which is no Snapshot name")
-        return texts
-    earlier = [other.snapshot for other in before if other.event == "commit"]
-    if line.event == "prune" and line.snapshot not in earlier:
-        texts.append(f"prunes {line.snapshot}, which was never committed")
-    if line.event == "commit" and earlier and _not_after(line.snapshot, earlier[-1]):
-        texts.append(f"commits {line.snapshot} after {earlier[-1]}")
-    return texts
-
-
-def _not_after(name: str, other: str) -> bool:
-    return is_snapshot_name(other) and snapshot_order(name) <= snapshot_order(other)
+        yield f"names {line.snapshot!r}, which is no Snapshot name"
+    elif line.event == "prune" and line.snapshot not in committed:
+        yield f"prunes {line.snapshot}, which was never committed"
+    elif line.event == "commit" and newest and snapshot_order(line.snapshot) <= snapshot_order(newest):
+        yield f"commits {line.snapshot} after {newest}"
 
 
 def load_ledger(root: Path) -> Ledger:

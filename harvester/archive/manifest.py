@@ -94,7 +94,7 @@ def _blocks(path: Path) -> Iterator[tuple[str, list[bytes]]]:
     prefix = b"\0"
     lines: list[bytes] = []
     with open_regular(path) as file:
-        for line in file:
+        while line := file.readline(_LINE_BYTES):
             if line.startswith(prefix, PATH_AT):
                 lines.append(line)
                 continue
@@ -109,6 +109,6 @@ def _blocks(path: Path) -> Iterator[tuple[str, list[bytes]]]:
 def _report_prefix(line: bytes, path: Path) -> bytes:
     """`data/PROJECT/BACKTEST/` of a line."""
     parts = line[PATH_AT:].split(b"/", 3)
-    if len(line) > _LINE_BYTES or len(parts) != 4 or parts[0] != b"data":
+    if not line.endswith(b"\n") or len(parts) != 4 or parts[0] != b"data":
         raise CorruptArchiveError(f"{path} holds the line {line[:200]!r}, which is not of a report")
     return b"/".join(parts[:3]) + b"/"

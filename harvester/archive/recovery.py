@@ -82,11 +82,11 @@ def remove_snapshot(root: Path, disk: Disk, name: str) -> None:
 def _finish_commit(root: Path, disk: Disk, ledger: Ledger) -> Ledger:
     """Give a Snapshot without a Ledger line its line, and a sealed partial its name and line."""
     unknown = [name for name in snapshot_names(root) if name not in ledger.committed]
+    if len(unknown) > 1:
+        raise CorruptArchiveError(_foreign(root / unknown[0], "it has no line in the Ledger"))
     if unknown:
         register(disk, root, _check_adoptable(root, unknown[-1], root / unknown[-1], ledger))
         ledger = load_sound_ledger(root)
-        if len(unknown) > 1:
-            raise CorruptArchiveError(_foreign(root / unknown[0], "it has no line in the Ledger"))
     for name in partial_names(root):
         path = root / partial_name(name)
         if (path / TAGMANIFEST).exists() and not (path / RUN / PARTIAL_FILE).exists():

@@ -1,0 +1,181 @@
+"""Filling a partial Snapshot: Inventory and Manifest as streams, and the files that go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+
+from harvester.archive.bag import PATH_AT
+from harvester.archive.carrying import Carry, Linker, moved_lines
+from harvester.archive.disk import Disk, LinkMode, explain
+from harvester.archive.inventory import render_entry
+from harvester.archive.layout import INVENTORY, MANIFEST, PAYLOAD, REPORT_JSON, report_path
+from harvester.archive.manifest import ManifestCursor, NewFile
+from harvester.archive.placement import Placement, Source
+from harvester.archive.reading import load_bytes, parse_record
+from harvester.archive.reports import manifest_lines, path_of, render_report
+from harvester.archive.snapshot import Snapshot
+from harvester.errors import CorruptArchiveError
+from harvester.model import InventoryEntry, Outcome, ReportRecord
+
+
+@dataclass(frozen=True)
+class Base:
+    """What a partial Snapshot stands on."""
+
+    root: Path
+    disk: Disk
+    previous: Snapshot | None
+    mode: LinkMode
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Totals:
+    """What has come into a partial Snapshot so far; the fields are those of its record."""
+
+    files: int = 0
+    payload_bytes: int = 0
+    written_bytes: int = 0
+
+
+class Filling:
+    """The files, threads and totals of a partial Snapshot, from its first project to the commit."""
+
+    def __init__(self, path: Path, base: Base) -> None:
+        self.totals = Totals()
+        self._path = path
+        self._base = base
+        self._inventory = NewFile(base.disk, path / INVENTORY)
+        self._manifest = NewFile(base.disk, path / MANIFEST)
+        self._linker = Linker(base.disk, base.mode)
+        self._cursor = ManifestCursor(base.previous.path / MANIFEST) if base.previous else None
+        self._last_project: int | None = None
+        self._projects: set[str] = set()
+        """Project directories that have reports in this Snapshot."""
+
+    def add_project(
+        self, project_id: int, placements: Sequence[Placement], finished: dict[tuple[int, str], str]
+    ) -> None:
+        """Add one project; `finished` has the paths of reports that an earlier attempt has written."""
+        self._check_order(project_id, placements)
+        wanted = {item.earlier.path for item in placements if item.earlier is not None}
+        placed: dict[str, set[str]] = {}
+        for item in placements:
+            if item.source is Source.NONE:
+                entry = msgspec.structs.replace(item.entry, path="", files=0, payload_bytes=0, images=0)
+                self._inventory.add(render_entry(entry))
+                continue
+            if item.source is Source.FRESH:
+                path = self._add_fresh(item.entry, finished)
+            else:
+                path = self._add_carried(item, wanted)
+            _, project, backtest = path.split("/")
+            placed.setdefault(project, set()).add(backtest)
+        for project, backtests in placed.items():
+            self._sweep(self._path / PAYLOAD / project, keep=backtests)
+        self._projects |= placed.keys()
+
+    def finish(self) -> dict[str, str]:
+        """Wait for all links and flush the files; gives the digests of Inventory and Manifest."""
+        self._linker.finish()
+        self._sweep(self._path / PAYLOAD, keep=self._projects)
+        return {MANIFEST: self._manifest.finish(), INVENTORY: self._inventory.finish()}
+
+    def close(self) -> None:
+        """Let go of files and threads."""
+        self._linker.close()
+        self._inventory.close()
+        self._manifest.close()
+
+    def _check_order(self, project_id: int, placements: Sequence[Placement]) -> None:
+        keys = [item.entry.key for item in placements]
+        in_order = all(before < after for before, after in pairwise(keys))
+        if not in_order or (self._last_project is not None and project_id <= self._last_project):
+            raise ValueError(f"project {project_id} is filled out of order")
+        self._last_project = project_id
+
+    def _add_fresh(self, entry: InventoryEntry, finished: dict[tuple[int, str], str]) -> str:
+        path = finished.get((entry.project_id, entry.backtest_id)) or report_path(
+            entry.project_id, entry.project, entry.backtest_id, entry.name
+        )
+        directory = self._path / path
+        content = load_bytes(directory / REPORT_JSON)
+        record = parse_record(content, ReportRecord, where=str(directory / REPORT_JSON))
+        lines, payload_bytes = manifest_lines(directory, path, record, content)
+        kept = record.outcome is Outcome.UNCHANGED and self._base.mode is not LinkMode.COPY
+        self.totals.written_bytes += len(content) if kept else payload_bytes
+        seen = msgspec.structs.replace(
+            entry,
+            path=path,
+            files=len(lines),
+            payload_bytes=payload_bytes,
+            images=len(record.images),
+            report_sha256=record.report_sha256,
+        )
+        self._add(seen, lines)
+        return path
+
+    def _add_carried(self, item: Placement, wanted: set[str]) -> str:
+        earlier, record, previous = item.earlier, item.record, self._base.previous
+        if earlier is None or previous is None or self._cursor is None:
+            raise ValueError(f"backtest {item.entry.backtest_id} is carried from nowhere")
+        lines = self._cursor.take(earlier.path, wanted)
+        if len(lines) != earlier.files:
+            raise CorruptArchiveError(
+                f"{previous.path / MANIFEST} has {len(lines)} files in {earlier.path}, its Inventory "
+                f"{earlier.files}. Run `harvester verify` and restore what it names"
+            )
+        path, payload_bytes, content = earlier.path, earlier.payload_bytes, None
+        if record is not None:
+            path, old = path_of(record), load_bytes(previous.path / earlier.path / REPORT_JSON)
+            content = _as_of(old, record)
+            lines = moved_lines(lines, earlier.path, path, content)
+            payload_bytes += len(content) - len(old)
+        self._make_project_dir(path)
+        source, target = f"{previous.path}/{earlier.path}", f"{self._path}/{path}"
+        self._linker.add(Carry(source, target, lines, PATH_AT + len(path.encode()) + 1, content))
+        copied = self._base.mode is LinkMode.COPY
+        self.totals.written_bytes += payload_bytes if copied else len(content or b"")
+        seen = msgspec.structs.replace(
+            item.entry,
+            path=path,
+            files=earlier.files,
+            payload_bytes=payload_bytes,
+            images=earlier.images,
+            report_sha256=earlier.report_sha256,
+        )
+        self._add(seen, lines)
+        return path
+
+    def _add(self, entry: InventoryEntry, lines: Sequence[bytes]) -> None:
+        self._inventory.add(render_entry(entry))
+        self._manifest.add(b"".join(lines))
+        self.totals.files += entry.files
+        self.totals.payload_bytes += entry.payload_bytes
+
+    def _make_project_dir(self, path: str) -> None:
+        _, project, _ = path.split("/")
+        if project not in self._projects:
+            self._base.disk.make_dir(self._path / PAYLOAD / project)
+            self._projects.add(project)
+
+    def _sweep(self, directory: Path, keep: set[str]) -> None:
+        """Remove what an earlier attempt has left here and this one has no use for."""
+        try:
+            names = [path.name for path in directory.iterdir()]
+        except OSError as exc:
+            raise explain(exc, directory) from exc
+        for name in names:
+            if name not in keep:
+                self._base.disk.remove_tree(directory / name)
+
+
+def _as_of(old: bytes, record: ReportRecord) -> bytes:
+    """The new `report.json` of a renamed report; it keeps the run that read the bytes."""
+    run_id = parse_record(old, ReportRecord, where=REPORT_JSON).run_id
+    return render_report(msgspec.structs.replace(record, run_id=run_id))

@@ -1,0 +1,151 @@
+"""One report's directory in a partial Snapshot: whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harvester.archive.bag import file_sha256, manifest_line
+from harvester.archive.disk import Disk, LinkMode
+from harvester.archive.layout import (
+    IMAGES,
+    OFFLINE_HTML,
+    PART,
+    REPORT_HTML,
+    REPORT_JSON,
+    is_file_name,
+    report_path,
+)
+from harvester.archive.reading import load_record
+from harvester.errors import CorruptArchiveError, DiskError
+from harvester.model import ReportRecord
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """One report as it goes to disk."""
+
+    record: ReportRecord
+    html: bytes
+    offline: bytes
+    images: Sequence[tuple[str, bytes]]
+    """File names below `images/` and the bytes."""
+
+
+def path_of(record: ReportRecord) -> str:
+    """Where a report goes, below its Snapshot."""
+    project, backtest = record.project, record.backtest
+    return report_path(project.project_id, project.name, backtest.backtest_id, backtest.name)
+
+
+def render_report(record: ReportRecord) -> bytes:
+    """`report.json`, one field a line."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+def write_report(disk: Disk, target: Path, files: ReportFiles) -> None:
+    """Put one report's directory in place; it is durable when this returns."""
+    for name, _ in files.images:
+        if not is_file_name(name):
+            raise ValueError(f"{name!r} cannot be an image's file name")
+    part = _new_part(disk, target)
+    disk.write(part / REPORT_HTML, files.html)
+    disk.write(part / OFFLINE_HTML, files.offline)
+    disk.write(part / REPORT_JSON, render_report(files.record))
+    if files.images:
+        disk.make_dir(part / IMAGES)
+        for name, content in files.images:
+            disk.write(part / IMAGES / name, content)
+        disk.sync_dir(part / IMAGES)
+    _put(disk, part, target)
+
+
+def keep_report(disk: Disk, mode: LinkMode, source: Path, target: Path, record: ReportRecord) -> None:
+    """The same for a report whose bytes the previous Snapshot has: all linked but `report.json`."""
+    part = _new_part(disk, target)
+    disk.link_files(mode, str(source), str(part), [OFFLINE_HTML, REPORT_HTML])
+    disk.write(part / REPORT_JSON, render_report(record))
+    if record.images:
+        disk.make_dir(part / IMAGES)
+        names = [image.name for image in record.images]
+        disk.link_files(mode, str(source / IMAGES), str(part / IMAGES), names)
+        disk.sync_dir(part / IMAGES)
+    _put(disk, part, target)
+
+
+def _new_part(disk: Disk, target: Path) -> Path:
+    part = target.with_name(f".{target.name}{PART}")
+    disk.remove_tree(part)
+    disk.make_dir(part)
+    return part
+
+
+def _put(disk: Disk, part: Path, target: Path) -> None:
+    disk.sync_dir(part)
+    disk.remove_tree(target)
+    disk.rename(part, target)
+    disk.sync_dir(target.parent)
+
+
+def check_report(path: Path, run_id: str) -> ReportRecord | None:
+    """The record of a report that this run has written whole; None when the directory is another run's.
+
+    Raises:
+        CorruptArchiveError: a file is missing, too many, or not what the record says.
+        DiskError: a file cannot be read.
+    """
+    record = load_record(path / REPORT_JSON, ReportRecord)
+    if record.run_id != run_id:
+        return None
+    wanted = digests(record)
+    if {*wanted, REPORT_JSON} != set(file_names(path)):
+        raise CorruptArchiveError(f"{path} has not the files that its {REPORT_JSON} lists")
+    for name, sha256 in wanted.items():
+        if file_sha256(path / name)[0] != sha256:
+            raise CorruptArchiveError(f"{path / name} is not what {REPORT_JSON} says")
+    return record
+
+
+def digests(record: ReportRecord) -> dict[str, str]:
+    """The sha256 of each file of a report, `report.json` left out."""
+    return {
+        REPORT_HTML: record.report_sha256,
+        OFFLINE_HTML: record.offline_sha256,
+        **{f"{IMAGES}/{image.name}": image.sha256 for image in record.images},
+    }
+
+
+def manifest_lines(
+    directory: Path, path: str, record: ReportRecord, content: bytes
+) -> tuple[list[bytes], int]:
+    """The Manifest's lines of a report in the partial, and its bytes; `content` is its `report.json`."""
+    try:
+        offline_bytes = (directory / OFFLINE_HTML).lstat().st_size
+    except OSError as exc:
+        raise DiskError(
+            f"{directory / OFFLINE_HTML} cannot be read: {exc.strerror}", path=str(directory)
+        ) from exc
+    files = {**digests(record), REPORT_JSON: hashlib.sha256(content).hexdigest()}
+    lines = [manifest_line(f"{path}/{name}", files[name]) for name in sorted(files)]
+    images_bytes = sum(image.size_bytes for image in record.images)
+    return lines, record.report_bytes + offline_bytes + len(content) + images_bytes
+
+
+def file_names(directory: Path) -> list[str]:
+    """The files of a report's directory and its `images/`; anything else is named with a `/` after it."""
+    names = []
+    for item in os.scandir(directory):
+        if item.name == IMAGES and item.is_dir(follow_symlinks=False):
+            names += [f"{IMAGES}/{_shown(below)}" for below in os.scandir(item)]
+        else:
+            names.append(_shown(item))
+    return names
+
+
+def _shown(item: os.DirEntry[str]) -> str:
+    return item.name if item.is_file(follow_symlinks=False) else f"{item.name}/"
