@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from harvester.archive.partial import PartialSnapshot
-from harvester.archive.placing import Placement, Source
+from harvester.archive.placement import Placement, Source
 from harvester.archive.snapshot import Snapshot
 from harvester.harvest.events import Filling, RunObserver
 from harvester.harvest.plan import Decision
