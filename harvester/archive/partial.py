@@ -179,7 +179,7 @@ class PartialSnapshot:
         return Snapshot(self.name, self._base.root / self.name)
 
     def close(self) -> None:
-        """Let go of files and threads, as the end of the lock does; what is on disk stays for the next run."""
+        """Let go of files and threads, as the end of the lock does; the partial stays on disk."""
         if self._filling is not None:
             self._filling.close()
             self._filling = None

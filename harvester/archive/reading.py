@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -29,7 +30,7 @@ def open_regular(path: Path) -> BinaryIO:
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise CorruptArchiveError(f"{path} is missing") from exc
     except OSError as exc:
-        if path.is_symlink():
+        if exc.errno == errno.ELOOP:
             raise CorruptArchiveError(f"{path} is a symbolic link; nothing in a Snapshot may be one") from exc
         raise DiskError(f"{path} cannot be read: {exc.strerror}", path=str(path)) from exc
     if not stat.S_ISREG(os.fstat(fd).st_mode):

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from archives import Report
+
+from harvester.archive.inventory import load_inventory, render_entry
+from harvester.errors import CorruptArchiveError
+from harvester.model import InventoryEntry, Outcome
+
+
+def entry(number: int, **fields: str) -> InventoryEntry:
+    return Report(backtest_id=f"{number:032x}").entry(Outcome.SAVED, **fields)
+
+
+def write(path: Path, *lines: bytes) -> Path:
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def test_entries_are_read_back_in_order(tmp_path: Path) -> None:
+    entries = [entry(1), entry(2, path="data/p_1/b_2"), entry(3, reason="line\nbreak \u2028")]
+    assert list(load_inventory(write(tmp_path / "i", *map(render_entry, entries)))) == entries
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (render_entry(entry(1)), "out of order"),
+        (render_entry(entry(0)), "out of order"),
+        (render_entry(entry(2))[:-1], "cut off"),
+        (b"{}\n", "damaged"),
+        (b"\n", "damaged"),
+        (b'{"a":' * 5000 + b"\n", "damaged"),
+        (render_entry(entry(2, path="../../etc")), "which no report has"),
+        (render_entry(entry(2, path="data/p/../../../x")), "which no report has"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, second: bytes, words: str) -> None:
+    path = write(tmp_path / "inventory.jsonl", render_entry(entry(1)), second)
+    with pytest.raises(CorruptArchiveError, match=rf"inventory\.jsonl:2.*{words}"):
+        list(load_inventory(path))
+
+
+def test_a_line_without_end_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "i"
+    with path.open("wb") as file:
+        file.truncate(64 * 2**20)
+    with pytest.raises(CorruptArchiveError, match="cut off"):
+        list(load_inventory(path))

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from archives import Night, make_reports, open_archive
+
+from harvester.archive import Snapshot
+from harvester.errors import CorruptArchiveError
+from harvester.model import InventoryEntry, Outcome
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Snapshot:
+    return Night(open_archive(tmp_path)).run(make_reports(projects=2, each=2))
+
+
+def test_a_snapshot_is_read_back(snapshot: Snapshot) -> None:
+    assert snapshot.record().counts == {"saved": 4}
+    assert [project_id for project_id, _ in snapshot.projects()] == [101, 102]
+    for entry in snapshot.inventory():
+        assert snapshot.report(entry).backtest.backtest_id == entry.backtest_id
+        assert snapshot.image(entry, "01-chart-1.png").is_file()
+
+
+def test_a_renamed_directory_is_no_other_snapshot(snapshot: Snapshot) -> None:
+    other = snapshot.path.with_name("2026-11-25")
+    snapshot.path.rename(other)
+    with pytest.raises(CorruptArchiveError, match="renamed"):
+        Snapshot("2026-11-25", other).record()
+
+
+def test_the_record_of_another_backtest_is_refused(snapshot: Snapshot) -> None:
+    first, second, *_ = snapshot.inventory()
+    snapshot.file(second, "report.json").replace(snapshot.file(first, "report.json"))
+    with pytest.raises(CorruptArchiveError, match="that of backtest"):
+        snapshot.report(first)
+
+
+@pytest.mark.parametrize("name", ["../x", "..", "/etc/passwd", "images/../x", "images/a/b", ""])
+def test_a_file_is_never_outside_of_its_report(snapshot: Snapshot, name: str) -> None:
+    entry = next(snapshot.inventory())
+    with pytest.raises(CorruptArchiveError):
+        snapshot.file(entry, name)
+
+
+def test_what_is_not_archived_has_no_file(snapshot: Snapshot) -> None:
+    with pytest.raises(CorruptArchiveError, match="has no file"):
+        snapshot.file(InventoryEntry(1, "b", "p", "n", Outcome.PENDING), "report.html")
