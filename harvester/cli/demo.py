@@ -1,0 +1,68 @@
+"""`harvester demo`: the main job against the built-in simulator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harvester.cli import options
+from harvester.cli.console import Session, leave
+
+if TYPE_CHECKING:
+    from harvester.archive import Archive
+    from harvester.cli.job import Ended, Job
+    from harvester.simulator import Scenario
+
+_ACCOUNT = (123456, "aaaabbbbccccdddd")
+"""A user id and a token that exist nowhere but in the simulator."""
+_DIRECTORY = Path("demo-archive")
+
+
+def demo(
+    context: typer.Context,
+    archive: Annotated[Path, typer.Option(metavar="DIR", help="Where the Snapshot goes.")] = Path(
+        "demo-archive"
+    ),
+    projects: Annotated[int, typer.Option(min=1, max=50, help="Projects of the account.")] = 4,
+    backtests: Annotated[int, typer.Option(min=1, max=2000, help="Backtests of the account.")] = 24,
+    seed: Annotated[int, typer.Option(help="Another number draws another account.")] = 1,
+    json: options.Json = False,
+) -> None:
+    """Run the main job against a simulated account; no credentials and no network are needed.
+
+    The simulator speaks QuantConnect's protocol on localhost and draws its own reports; half of them are
+    generated only when they are first asked for.
+
+    \b
+    Exit codes:
+      those of `harvester run`
+    """
+    from harvester.cli.job import Job, perform_as
+    from harvester.simulator import sample_scenario
+
+    session: Session = context.obj
+    settings = session.load(
+        archive__dir=str(archive), pace__rate_per_min=1200.0, pace__workers=4, reports__first_poll="2s"
+    ).settings
+    user_id, token = _ACCOUNT
+    job = Job(session, settings, user_id, token, json=json)
+    scenario = sample_scenario(
+        seed=seed, projects=projects, backtests=backtests, generate_share=0.5, generation_s=3.0
+    )
+    leave(perform_as(job, lambda archive: _simulated(job, scenario, archive)))
+
+
+async def _simulated(job: Job, scenario: Scenario, archive: Archive) -> Ended:
+    """One run against a simulator that lives as long as the run."""
+    import msgspec
+
+    from harvester.cli.job import run_once
+    from harvester.simulator import Simulator
+
+    async with Simulator(scenario) as simulator:
+        api = msgspec.structs.replace(job.settings.api, base_url=simulator.base_url)
+        settings = msgspec.structs.replace(job.settings, api=api)
+        return await run_once(replace(job, settings=settings), archive)

@@ -1,0 +1,159 @@
+"""The main job as the command line runs it: the parts built, the signals bound, the result told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+
+from harvester.api.auth import Signer
+from harvester.api.client import ApiClient, Surroundings
+from harvester.api.pace import RateLimiter, limiter_for
+from harvester.archive import Archive, Snapshot
+from harvester.archive.layout import ARCHIVE_FILE
+from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json
+from harvester.cli.reporter import Reporter
+from harvester.cli.summary import preview_json, preview_lines, summary_json, summary_lines
+from harvester.config.select import Selection
+from harvester.config.settings import Settings
+from harvester.harvest.events import RunObserver
+from harvester.harvest.plan import Policy
+from harvester.harvest.preview import Preview, preview
+from harvester.harvest.run import Parts, Run, RunResult
+from harvester.model import Learned, account_fingerprint
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    result: RunResult
+    code: ExitCode
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run as it was asked for."""
+
+    session: Session
+    settings: Settings
+    user_id: int
+    token: str = field(repr=False)
+    refresh_days: float | None = None
+    """Read again what was read longer ago than this; None: only what is new or has changed."""
+    json: bool = False
+
+    @property
+    def policy(self) -> Policy:
+        """What is wanted, as of now."""
+        reports = self.settings.reports
+        return Policy(
+            selection=Selection(self.settings.filters),
+            now=datetime.now(UTC),
+            refresh_after=None if self.refresh_days is None else timedelta(days=self.refresh_days),
+            include_broken=reports.include_broken,
+            retry_unavailable=timedelta(days=reports.retry_unavailable_days),
+        )
+
+
+def perform(job: Job) -> ExitCode:
+    """Make one Snapshot and say what came of it."""
+    return perform_as(job, lambda archive: run_once(job, archive))
+
+
+def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> ExitCode:
+    """The same with something around the run: `once` is called in the event loop, the Archive locked."""
+    archive = open_archive(job)
+    started = time.monotonic()
+    # The lock is waited for outside the event loop, so that Ctrl-C ends the wait at once.
+    with archive.lock(command="run", wait_s=float(job.settings.archive.lock_wait)):
+        ended = anyio.run(once, archive)
+    return tell(job, ended, took_s=time.monotonic() - started)
+
+
+def preview_only(job: Job) -> ExitCode:
+    """List and plan, and say what a run would do."""
+    root = Path(job.settings.archive.dir)
+    archive = Archive.read(root) if (root / ARCHIVE_FILE).exists() else None
+    found = anyio.run(_preview, job, archive.newest() if archive else None)
+    rate_per_min = job.settings.pace.rate_per_min
+    if job.json:
+        emit_json(preview_json(found, rate_per_min))
+    else:
+        job.session.say(*preview_lines(found, rate_per_min))
+    return ExitCode.OK
+
+
+def open_archive(job: Job) -> Archive:
+    """The Archive of the job's Account, made when it is not there yet."""
+    return Archive.open(Path(job.settings.archive.dir), account=account_fingerprint(job.user_id))
+
+
+async def run_once(job: Job, archive: Archive) -> Ended:
+    """One run over an Archive that the caller has locked; the first signal stops it, the second ends it."""
+    newest = archive.newest()
+    learned = newest.record().learned if newest else Learned()
+    limiter = limiter_for(job.settings.pace, learned_per_min=learned.rate_per_min)
+    observer = Reporter(job.session)
+    async with _client(job, limiter, observer) as client:
+        run = Run(
+            Parts(
+                client=client,
+                limiter=limiter,
+                archive=archive,
+                settings=job.settings,
+                policy=job.policy,
+                observer=observer,
+                run_id=uuid.uuid4().hex,
+            )
+        )
+        caught: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_watch_signals, run, caught)
+            result = await run.execute()
+            group.cancel_scope.cancel()
+    if result.record is None:
+        return Ended(result, ExitCode(128 + caught[0]) if caught else ExitCode.INTERRUPTED)
+    return Ended(result, code_of_ending(result.record.ending))
+
+
+def tell(job: Job, ended: Ended, *, took_s: float) -> ExitCode:
+    """Say on stdout what came of a run, and on stderr how it ended."""
+    code, result = ended.code, ended.result
+    for note in result.notes:
+        job.session.log.warning(note)
+    if job.json:
+        emit_json(summary_json(result, code=code.value, name=code.label, took_s=took_s))
+    else:
+        job.session.say(*summary_lines(result, took_s=took_s))
+    say = job.session.log.info if code is ExitCode.OK else job.session.log.warning
+    say("ended", exit_code=code.value, exit=code.label, seconds=round(took_s, 1))
+    return code
+
+
+async def _preview(job: Job, previous: Snapshot | None) -> Preview:
+    observer = Reporter(job.session)
+    async with _client(job, limiter_for(job.settings.pace), observer) as client:
+        return await preview(client, previous, job.settings, job.policy, observer)
+
+
+def _client(job: Job, limiter: RateLimiter, observer: RunObserver) -> ApiClient:
+    return ApiClient(
+        job.settings.api, Signer(job.user_id, job.token), limiter, Surroundings(observer=observer)
+    )
+
+
+async def _watch_signals(run: Run, caught: list[int]) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            caught.append(number)
+            if len(caught) > 1:
+                os._exit(128 + number)  # now: what is half written is swept by the next run
+            run.interrupt(f"{number.name} received")

@@ -1,0 +1,72 @@
+"""Logs on stderr: text for people, JSON lines for machines; secrets masked in both."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from harvester.cli.console import Session
+
+
+def make_logger(session: Session) -> Any:
+    """The logger of a session; with `--quiet` only warnings and errors come through."""
+    colours = sys.stderr.isatty() and not session.environ.get("NO_COLOR")
+    renderer: Any = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if session.log_format == "json"
+        else _TextRenderer(colours=colours)
+    )
+    level = logging.WARNING if session.quiet else logging.DEBUG if session.verbose else logging.INFO
+    return structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
+            _Masking(session),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        context_class=dict,
+        cache_logger_on_first_use=False,
+    )
+
+
+class _Masking:
+    """Cleans every text of an event, at any depth."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {key: self._cleaned(value) for key, value in event.items()}
+
+    def _cleaned(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._session.clean(value)
+        if isinstance(value, dict):
+            return {key: self._cleaned(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._cleaned(item) for item in value]
+        return value
+
+
+class _TextRenderer:
+    """One line: time, level, what happened, then what belongs to it."""
+
+    _STYLES = {"warning": "\x1b[33m", "error": "\x1b[31m", "debug": "\x1b[2m"}  # noqa: RUF012  (a constant)
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+
+    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> str:
+        level, stamp = str(event.pop("level")), str(event.pop("timestamp"))
+        text = str(event.pop("event"))
+        more = "".join(f" {key}={value}" for key, value in event.items())
+        line = f"{stamp[11:19]} {level:<7} {text}{more}"
+        style = self._STYLES.get(level, "") if self._colours else ""
+        return f"{style}{line}\x1b[0m" if style else line

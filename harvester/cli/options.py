@@ -1,0 +1,47 @@
+"""Options that several commands have, each defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Archive = Annotated[
+    Path | None, typer.Option("--archive", metavar="DIR", help="The archive; default: archive.dir.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Projects = Annotated[
+    list[str] | None,
+    typer.Option("--project", metavar="ID|GLOB", help="Only these projects; may be repeated."),
+]
+ExcludeProjects = Annotated[
+    list[str] | None,
+    typer.Option("--exclude-project", metavar="ID|GLOB", help="Not these projects; may be repeated."),
+]
+Names = Annotated[
+    list[str] | None, typer.Option("--name", metavar="GLOB", help="Only backtests of this name.")
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Only backtests with this tag.")]
+CreatedAfter = Annotated[
+    str | None, typer.Option("--created-after", metavar="DATE", help="Only backtests created then or later.")
+]
+CreatedBefore = Annotated[
+    str | None, typer.Option("--created-before", metavar="DATE", help="Only backtests created earlier.")
+]
+Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Requests in flight at once.")]
+Rate = Annotated[
+    str | None, typer.Option("--rate", metavar="N/min", help="Requests a minute, never exceeded.")
+]
+
+
+def rate_per_min(text: str | None) -> float | None:
+    """The value of `--rate`; a wrong one is a usage error."""
+    from harvester.config.units import parse_rate
+
+    if text is None:
+        return None
+    try:
+        return parse_rate(text)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--rate") from exc

@@ -1,0 +1,58 @@
+"""What a run says in the log while it goes on: stages, and every backtest that did not come through."""
+
+from __future__ import annotations
+
+from harvester.api.faults import RequestEvent
+from harvester.cli.console import Session
+from harvester.harvest.events import Committed, Event, Listed, Planned, Settled, Started, Stopping
+from harvester.model import Outcome
+
+_REMEDIES = {
+    Outcome.FAILED: "it is tried again in the next run; after three that fail the same way it is unavailable",
+    Outcome.UNAVAILABLE: "open it at QuantConnect to see why; it is tried again after a week",
+}
+
+
+class Reporter:
+    """Logs the events of a run."""
+
+    def __init__(self, session: Session) -> None:
+        self._log = session.log
+
+    def requested(self, event: RequestEvent) -> None:
+        """Only what slows everyone down is worth a line."""
+        if event.answer == "slow down":
+            self._log.warning(
+                "the server says slow down", hold_s=round(event.hold_s, 1), endpoint=event.endpoint
+            )
+        elif event.error:
+            self._log.debug(event.error, attempt=event.attempt)
+
+    def notify(self, event: Event) -> None:
+        """One line a stage, one line a backtest that was missed."""
+        match event:
+            case Started(resumed_reports=resumed) if resumed:
+                self._log.info("taking up a run that was cut off", snapshot=event.snapshot, reports=resumed)
+            case Started():
+                self._log.info("started", snapshot=event.snapshot, previous=event.previous or "none")
+            case Listed(error=error) if error:
+                self._log.warning(f"project {event.project_id} could not be listed: {error}")
+            case Planned():
+                self._log.info("planned", listed=event.listed, to_ask_for=event.requests)
+            case Stopping():
+                self._log.warning(f"stopping: {event.reason}")
+            case Settled(outcome=outcome) if outcome in _REMEDIES:
+                self._missed(event)
+            case Committed():
+                self._log.info("committed", snapshot=event.record.name, complete=event.record.complete)
+            case _:
+                pass
+
+    def _missed(self, event: Settled) -> None:
+        self._log.warning(
+            f"{event.outcome.value}: {event.project} / {event.name}: {event.reason}",
+            project_id=event.project_id,
+            backtest_id=event.backtest_id,
+            requests=event.requests,
+            next=_REMEDIES[event.outcome],
+        )

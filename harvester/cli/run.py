@@ -1,0 +1,72 @@
+"""`harvester run`: the main job."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harvester.cli import options
+from harvester.cli.console import Session, leave
+
+
+def run(
+    context: typer.Context,
+    archive: options.Archive = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List and plan; ask for no report.")] = False,
+    refresh: Annotated[
+        float | None,
+        typer.Option(metavar="[=DAYS]", min=0, help="Read again what was read longer ago; bare: all."),
+    ] = None,
+    project: options.Projects = None,
+    exclude_project: options.ExcludeProjects = None,
+    name: options.Names = None,
+    tag: options.Tags = None,
+    created_after: options.CreatedAfter = None,
+    created_before: options.CreatedBefore = None,
+    max_duration: Annotated[
+        str | None, typer.Option(metavar="2h", help="Commit after this long, whatever is left.")
+    ] = None,
+    lock_wait: Annotated[str | None, typer.Option(metavar="10m", help="Wait for another run to end.")] = None,
+    workers: options.Workers = None,
+    rate: options.Rate = None,
+    json: options.Json = False,
+) -> None:
+    """Make one Snapshot: read every report that is new or has changed, carry the rest.
+
+    Interrupted by Ctrl-C or a kill it keeps what it has, and the next run takes it up.
+
+    \b
+    Examples:
+      harvester run                                   the nightly job
+      harvester run --dry-run                         what would be requested, and how long it takes
+      harvester run --project 'Momentum*' --tag live  a part of the account; the rest is carried
+      harvester run --refresh=30                      read again what is older than 30 days
+      harvester run --max-duration 2h                 commit after two hours, whatever is left
+
+    \b
+    Exit codes:
+      0 ok            3 partial: some reports failed       4 pending: some are still being generated
+      1 error         10 time: --max-duration reached      11 another run holds the archive
+      2 usage         12 credentials, or the clock is off  16 disk full or not writable
+      18 throttled    20 the archive is damaged            130, 143 interrupted
+    """
+    from harvester.cli.job import Job, perform, preview_only
+
+    session: Session = context.obj
+    loaded = session.load(
+        archive__dir=str(archive) if archive else None,
+        archive__lock_wait=lock_wait,
+        filters__projects=project or None,
+        filters__exclude_projects=exclude_project or None,
+        filters__names=name or None,
+        filters__tags=tag or None,
+        filters__created_after=created_after,
+        filters__created_before=created_before,
+        run__max_duration=max_duration,
+        pace__workers=workers,
+        pace__rate_per_min=options.rate_per_min(rate),
+    )
+    found = session.credentials(loaded)
+    job = Job(session, loaded.settings, found.user_id, found.token.reveal(), refresh, json)
+    leave(preview_only(job) if dry_run else perform(job))

@@ -1,0 +1,108 @@
+"""What `run` and `demo` say at the end, for people and for scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harvester.harvest.preview import Preview
+    from harvester.harvest.run import RunResult
+    from harvester.model import SnapshotRecord
+
+
+def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
+    """The outcome of a run as lines of text."""
+    record = result.record
+    if record is None:
+        return [f"interrupted; what was read is kept in {result.path} and the next run takes it up"]
+    state = "complete" if record.complete else f"INCOMPLETE ({record.ending.value})"
+    lines = [f"Snapshot {record.name}: {state}", f"  listed      {_proof(record)}"]
+    if record.gone:
+        lines.append(f"  gone        {record.gone} no longer listed, kept")
+    lines += [f"  unread      project {unread.name}: {unread.error}" for unread in record.unread_projects]
+    lines += [
+        f"  requests    {record.requests}, {record.throttled} of them throttled, in {took_s:.0f} s",
+        f"  payload     {record.files} files, {size(record.payload_bytes)}, "
+        f"{size(record.written_bytes)} of it written by this run",
+        f"  browse      {(result.path / 'index.html').resolve().as_uri()}",
+        f"  verify      harvester verify {record.name} --archive {result.path.parent}",
+    ]
+    return lines
+
+
+def summary_json(result: RunResult, *, code: int, name: str, took_s: float) -> dict[str, Any]:
+    """The outcome of a run as one JSON document."""
+    import msgspec
+
+    record: Any = msgspec.to_builtins(result.record) if result.record else None
+    return {
+        "exit_code": code,
+        "exit": name,
+        "path": str(result.path),
+        "seconds": round(took_s, 3),
+        "notes": list(result.notes),
+        "snapshot": record,
+    }
+
+
+def preview_lines(found: Preview, rate_per_min: float) -> list[str]:
+    """What a run would do, as lines of text."""
+    least, most = found.requests()
+    quick, slow = found.minutes(rate_per_min)
+    lines = [
+        f"{found.listed} backtests in {found.projects} projects; {found.reports} reports would be asked for",
+        f"  requests    {least} if all are ready, about {most} if all must be generated first",
+        f"  time        {span(quick)} to {span(slow)} at {rate_per_min:g} requests a minute",
+    ]
+    lines += [f"  not asked   {number} {reason}" for reason, number in found.reasons.most_common()]
+    if found.gone:
+        lines.append(f"  gone        {found.gone} no longer listed, kept")
+    lines += [f"  unread      project {unread.name}: {unread.error}" for unread in found.unread]
+    lines += [
+        f"  report      {project} / {name} ({backtest_id})" for project, name, backtest_id in found.examples
+    ]
+    if found.reports > len(found.examples):
+        lines.append(f"  report      ... and {found.reports - len(found.examples)} more")
+    return lines
+
+
+def preview_json(found: Preview, rate_per_min: float) -> dict[str, Any]:
+    """What a run would do, as one JSON document."""
+    return {
+        "projects": found.projects,
+        "listed": found.listed,
+        "reports": found.reports,
+        "requests": found.requests(),
+        "minutes": [round(minutes, 2) for minutes in found.minutes(rate_per_min)],
+        "not_asked": dict(found.reasons),
+        "gone": found.gone,
+        "unread_projects": [unread.project_id for unread in found.unread],
+    }
+
+
+def size(number: int) -> str:
+    """Bytes as people read them."""
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def span(minutes: float) -> str:
+    """Minutes as people read them."""
+    if minutes < 1:
+        return f"{minutes * 60:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _proof(record: SnapshotRecord) -> str:
+    parts = [f"{number} {outcome}" for outcome, number in record.counts.items() if number]
+    return f"{record.listed} = {' + '.join(parts) or '0'}"
+
+
+def index_of(snapshot: Path) -> Path:
+    """The page to open first."""
+    return snapshot / "index.html"
