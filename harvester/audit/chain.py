@@ -1,0 +1,88 @@
+"""The Archive as a whole: its Ledger, which Snapshots should stand, and what `latest` points to."""
+
+from __future__ import annotations
+
+import os
+
+from harvester.archive.archive import Archive
+from harvester.archive.bag import file_sha256
+from harvester.archive.layout import LATEST, LEDGER, TAGMANIFEST, is_snapshot_name
+from harvester.archive.ledger import Ledger, load_ledger
+from harvester.audit.problem import Findings, Kind, Problem
+from harvester.errors import ArchiveError
+
+
+def check_chain(archive: Archive) -> list[Problem]:
+    """What is wrong with the Archive itself, its Snapshots' insides left out."""
+    found = Findings()
+    _check_latest(archive, found)
+    _check_links(archive, found)
+    try:
+        ledger = load_ledger(archive.root)
+    except ArchiveError as exc:
+        found.add(Kind.LEDGER, LEDGER, f"cannot be used: {exc}")
+        return found.problems
+    _check_lines(ledger, found)
+    return [*found.problems, *_check_standing(archive, ledger), *_check_seals(archive, ledger)]
+
+
+def _check_lines(ledger: Ledger, found: Findings) -> None:
+    for fault in ledger.faults:
+        found.add(Kind.LEDGER, f"{LEDGER}:{fault.number}", fault.text)
+    if ledger.torn:
+        place = f"{LEDGER}:{len(ledger.lines) + 1}"
+        found.add(Kind.LEDGER, place, "was cut off while it was written", remedy="the next run mends it")
+
+
+def _check_standing(archive: Archive, ledger: Ledger) -> list[Problem]:
+    """Snapshots that should be there and are not, and the other way round."""
+    problems = []
+    standing = {snapshot.name for snapshot in archive.snapshots()}
+    for name in set(ledger.committed) - standing:
+        found = Findings(name)
+        remedy = f"restore it from a backup, or accept the loss: harvester prune --forget {name} --yes"
+        found.add(Kind.MISSING, "", "is missing: it was committed and never pruned", remedy=remedy)
+        problems += found.problems
+    for name in standing - set(ledger.committed):
+        found = Findings(name)
+        if name in ledger.pruned:
+            remedy = "the next run or prune removes it"
+            found.add(Kind.LEDGER, "", "was pruned and is still there", remedy=remedy)
+        else:
+            remedy = "the next run says whether it can be adopted; else restore ledger.jsonl, or move it out"
+            found.add(
+                Kind.LEDGER, "", "has no line in the Ledger: no run of this Archive is known", remedy=remedy
+            )
+        problems += found.problems
+    return problems
+
+
+def _check_seals(archive: Archive, ledger: Ledger) -> list[Problem]:
+    """Each tag manifest against the Ledger: an edit that kept Manifest and tag manifest in step is found."""
+    problems = []
+    for name, line in ledger.committed.items():
+        found = Findings(name)
+        try:
+            sha256 = file_sha256(archive.root / name / TAGMANIFEST)[0]
+        except ArchiveError:
+            continue  # the Snapshot's own check names it
+        if sha256 != line.tagmanifest_sha256:
+            found.add(Kind.ALTERED, TAGMANIFEST, f"is not the one of {LEDGER}:{line.n}")
+        problems += found.problems
+    return problems
+
+
+def _check_links(archive: Archive, found: Findings) -> None:
+    for item in os.scandir(archive.root):
+        if is_snapshot_name(item.name) and not item.is_dir(follow_symlinks=False):
+            found.add(Kind.ODD, item.name, "has a Snapshot's name and is no directory")
+
+
+def _check_latest(archive: Archive, found: Findings) -> None:
+    newest = archive.newest()
+    try:
+        target = str((archive.root / LATEST).readlink())
+    except OSError:
+        target = ""
+    if newest is not None and target != newest.name:
+        found.add(Kind.LATEST, LATEST, f"does not point to {newest.name}")

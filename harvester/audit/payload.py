@@ -1,0 +1,123 @@
+"""The payload of a Snapshot against its Manifest: every file, its bytes, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from harvester.archive.bag import parse_manifest_line
+from harvester.archive.layout import IMAGES, MANIFEST, PAYLOAD, REPORT_HTML, is_report_path
+from harvester.archive.reading import open_regular
+from harvester.archive.snapshot import Snapshot
+from harvester.audit.fixity import Hasher, Recorded, check_directories
+from harvester.audit.problem import Findings, Kind, Problem
+from harvester.errors import ArchiveError, CorruptArchiveError
+
+_LINE_BYTES: Final = 8192
+
+
+@dataclass
+class Directory:
+    """What Manifest and disk say of one report's directory; the Inventory should say the same."""
+
+    files: int
+    images: int
+    report_sha256: str
+    payload_bytes: int | None = None
+    """None: it was not hashed, or is damaged."""
+
+
+def check_payload(
+    snapshot: Snapshot, hasher: Hasher, *, selected: Callable[[str], bool], on_bytes: Callable[[int], None]
+) -> tuple[list[Problem], dict[str, Directory]]:
+    """What is wrong with the payload, and what was seen of each report's directory.
+
+    Args:
+        snapshot: Whose payload.
+        hasher: Shared by all Snapshots of one verify.
+        selected: Which directories to hash.
+        on_bytes: Told of bytes hashed.
+    """
+    found = Findings(snapshot.name)
+    seen: dict[str, Directory] = {}
+    problems = []
+    for checked in check_directories(_recorded(snapshot, selected, seen, found), hasher, on_bytes):
+        problems += checked.problems
+        if not checked.problems:  # else its size is another way to say the same
+            seen[checked.path].payload_bytes = checked.payload_bytes
+    _check_strays(snapshot, seen, found)
+    return [*problems, *found.problems], seen
+
+
+def _recorded(
+    snapshot: Snapshot, selected: Callable[[str], bool], seen: dict[str, Directory], found: Findings
+) -> Iterator[Recorded]:
+    """The directories to hash, from the Manifest; notes in `seen` what it says of all of them."""
+    for path, files in _directories(snapshot, found):
+        if path in seen:
+            found.add(Kind.MANIFEST, MANIFEST, f"has the files of {path} in two places")
+            continue
+        digests = dict(files)
+        images = sum(name.startswith(f"{IMAGES}/") for name in digests)
+        seen[path] = Directory(len(files), images, digests.get(REPORT_HTML, ""))
+        if selected(path):
+            yield Recorded(snapshot.name, str(snapshot.path), path, tuple(files))
+
+
+def _directories(snapshot: Snapshot, found: Findings) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The Manifest's files, name and sha256, by report directory."""
+    current, files = "", list[tuple[str, str]]()
+    for path, sha256 in _lines(snapshot, found):
+        parts = path.split("/", 3)
+        directory = "/".join(parts[:3])
+        if len(parts) != 4 or not is_report_path(directory) or ".." in path.split("/"):
+            found.add(Kind.MANIFEST, MANIFEST, f"names {path!r}, which is no file of a report")
+            continue
+        if directory != current:
+            if files:
+                yield current, files
+            current, files = directory, []
+        files.append((parts[3], sha256))
+    if files:
+        yield current, files
+
+
+def _lines(snapshot: Snapshot, found: Findings) -> Iterator[tuple[str, str]]:
+    """Path and sha256 of each line of the Manifest; a damaged line is a Problem, and the next one is read."""
+    try:
+        file = open_regular(snapshot.path / MANIFEST)
+    except ArchiveError:
+        return  # a Problem of the tag files already
+    with file:
+        number = 0
+        while line := file.readline(_LINE_BYTES):
+            number += 1
+            try:
+                yield parse_manifest_line(line, where="it")
+            except CorruptArchiveError as exc:
+                found.add(Kind.MANIFEST, f"{MANIFEST}:{number}", str(exc).removeprefix("it "))
+
+
+def _check_strays(snapshot: Snapshot, seen: dict[str, Directory], found: Findings) -> None:
+    """Directories of the payload that the Manifest does not know."""
+    known: dict[str, set[str]] = {}
+    for path in seen:
+        _, project, backtest = path.split("/")
+        known.setdefault(project, set()).add(backtest)
+    _check_names(snapshot, PAYLOAD, set(known), found)
+    for project, backtests in known.items():
+        _check_names(snapshot, f"{PAYLOAD}/{project}", backtests, found)
+
+
+def _check_names(snapshot: Snapshot, below: str, known: set[str], found: Findings) -> None:
+    try:
+        with os.scandir(snapshot.path / below) as items:
+            for item in items:
+                if item.name not in known:
+                    found.add(Kind.EXTRA, f"{below}/{item.name}", "is in no Manifest")
+                elif not item.is_dir(follow_symlinks=False):
+                    found.add(Kind.ODD, f"{below}/{item.name}", "is not a directory")
+    except OSError as exc:
+        found.add(Kind.MISSING, below, f"cannot be listed: {exc.strerror}")

@@ -1,0 +1,89 @@
+"""What `verify` finds: values, one for each thing that is wrong."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """What is wrong, in one word."""
+
+    MISSING = "missing"
+    """A file that was recorded is not there."""
+    ALTERED = "altered"
+    """A file has other bytes than were recorded."""
+    EXTRA = "extra"
+    """Something is there that nobody has recorded."""
+    ODD = "odd"
+    """A symbolic link, device or directory in the place of a file."""
+    UNREADABLE = "unreadable"
+    """The operating system does not give the file."""
+    WRITABLE = "writable"
+    """A committed file that its owner could change by accident."""
+    BAG = "bag"
+    """A declaration of BagIt is wrong."""
+    MANIFEST = "manifest"
+    """A line of a Manifest is damaged, or it does not agree with the Inventory."""
+    INVENTORY = "inventory"
+    """The Inventory is damaged, or does not agree with what is archived."""
+    RECORD = "record"
+    """`snapshot.json` or `harvester.json` does not agree with the rest."""
+    LEDGER = "ledger"
+    """The chain is broken, or does not agree with the Snapshots that stand."""
+    LATEST = "latest"
+    """`latest` does not point to the newest Snapshot."""
+
+
+_REMEDIES = {
+    Kind.MISSING: "harvester verify {snapshot} --repair",
+    Kind.ALTERED: "harvester verify {snapshot} --repair",
+    Kind.EXTRA: "see whose it is, and move it out of the Archive",
+    Kind.ODD: "see who put it there, remove it, then harvester verify {snapshot} --repair",
+    Kind.UNREADABLE: "check permissions and the disk (dmesg, smartctl), then verify again",
+    Kind.WRITABLE: "chmod a-w on it",
+    Kind.BAG: "restore the file from a backup",
+    Kind.MANIFEST: "restore the file from a backup",
+    Kind.INVENTORY: "restore the file from a backup",
+    Kind.RECORD: "restore the file from a backup",
+    Kind.LEDGER: "restore ledger.jsonl from a backup",
+    Kind.LATEST: "the next run mends it",
+}
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
+    """One finding of `verify`."""
+
+    snapshot: str
+    """Its name; empty for what concerns the Archive as a whole."""
+    path: str
+    """Below the Snapshot, or below the Archive when `snapshot` is empty."""
+    kind: Kind
+    text: str
+    """What is wrong with it, as a sentence's end: `is missing`."""
+    remedy: str
+    """What to do now."""
+    sha256: str = ""
+    """What was recorded for a file that is missing or altered."""
+
+    @property
+    def place(self) -> str:
+        """Snapshot and path, as people name a file."""
+        return "/".join(filter(None, (self.snapshot, self.path)))
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.text}"
+
+
+class Findings:
+    """Collects the Problems of one Snapshot, or of the Archive as a whole when `snapshot` is empty."""
+
+    def __init__(self, snapshot: str = "") -> None:
+        self.problems: list[Problem] = []
+        self._snapshot = snapshot
+
+    def add(self, kind: Kind, path: str, text: str, *, sha256: str = "", remedy: str = "") -> None:
+        """Note a Problem; its remedy is the usual one of its kind, unless another one is given."""
+        usual = _REMEDIES[kind].format(snapshot=self._snapshot)
+        self.problems.append(Problem(self._snapshot, path, kind, text, remedy or usual, sha256))

@@ -1,0 +1,84 @@
+"""Whether an Archive is what was committed: every digest, every list against every other one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from harvester.archive.archive import Archive
+from harvester.archive.snapshot import Snapshot
+from harvester.audit.agreement import check_agreement
+from harvester.audit.chain import check_chain
+from harvester.audit.fixity import Hasher
+from harvester.audit.payload import check_payload
+from harvester.audit.problem import Problem
+from harvester.audit.tags import check_tags
+from harvester.errors import CorruptArchiveError
+
+Progress = Callable[[int, int], None]
+"""Told bytes checked so far, and bytes to check."""
+Subset = tuple[int, int]
+"""The k-th of n parts, from 1."""
+
+_ALL: Final = (1, 1)
+
+
+def verify(
+    archive: Archive,
+    snapshots: Sequence[Snapshot] | None = None,
+    *,
+    subset: Subset | None = None,
+    on_progress: Progress | None = None,
+) -> list[Problem]:
+    """Check Snapshots, Ledger and Inventories; nothing is changed.
+
+    Args:
+        archive: What to check; its Ledger and `latest` are checked whatever the Snapshots.
+        snapshots: All when None.
+        subset: Hash this part of the reports only; lists, tag files and directories are checked all the same.
+        on_progress: Told of bytes hashed.
+
+    Returns:
+        Everything that is wrong, by Snapshot and path.
+    """
+    chosen = archive.snapshots() if snapshots is None else list(snapshots)
+    part = subset or _ALL
+    total = sum(map(_payload_bytes, chosen)) // part[1]
+    done = 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal done
+        done += count
+        if on_progress is not None:
+            on_progress(min(done, total), total)
+
+    problems = check_chain(archive)
+    hasher = Hasher()
+    for snapshot in chosen:
+        problems += check_tags(snapshot)
+        found, directories = check_payload(
+            snapshot, hasher, selected=lambda path: in_subset(path, part), on_bytes=on_bytes
+        )
+        problems += found
+        problems += check_agreement(archive, snapshot, directories)
+    return sorted(problems)
+
+
+def in_subset(path: str, subset: Subset) -> bool:
+    """Whether a report's directory belongs to the part; the parts of one n cover each path once."""
+    part, parts = subset
+    return parts == 1 or zlib.crc32(path.encode()) % parts == part - 1
+
+
+def subset_of_day(day: dt.date, parts: int = 7) -> Subset:
+    """The part whose turn it is: `parts` days in a row cover everything, over the ends of months too."""
+    return (day.toordinal() % parts + 1, parts)
+
+
+def _payload_bytes(snapshot: Snapshot) -> int:
+    try:
+        return snapshot.record().payload_bytes
+    except CorruptArchiveError:
+        return 0  # what is wrong with it comes out when it is checked
