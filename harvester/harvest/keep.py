@@ -91,7 +91,7 @@ def _unpack(html: str) -> Unpacked:
     try:
         return unpack(html)
     except ReportError as exc:
-        return unpacked_without_images(str(exc))
+        return unpacked_without_images(html, str(exc))
 
 
 def _compare(snapshot: str, before: ReportRecord, unpacked: Unpacked) -> Comparison:

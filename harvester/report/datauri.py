@@ -1,0 +1,55 @@
+"""`data:` URIs as they are found in the wild: text to bytes, leniently, and never twice as large."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import pybase64
+
+_SCHEME: Final = re.compile(r"\s*data:", re.IGNORECASE)
+_BLANKS: Final = re.compile(r"[\s\0]+")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*={0,3}")
+_HEADER_MAX: Final = 2000
+
+
+def is_data_uri(text: str) -> bool:
+    """Whether an attribute's value is a `data:` URI, in any case and after blanks."""
+    return _SCHEME.match(text[:100]) is not None
+
+
+def decode_data_uri(text: str) -> bytes:
+    """The bytes of a `data:` URI; missing padding, the URL-safe alphabet, blanks and %-escapes are forgiven.
+
+    Raises:
+        ValueError: it holds nothing, or not what it says.
+    """
+    header, comma, payload = text.partition(",")
+    if not comma or len(header) > _HEADER_MAX:
+        raise ValueError("a data URI without a comma")
+    if header.lower().rstrip().endswith(";base64"):
+        content = _from_base64(payload)
+    else:
+        content = unquote_to_bytes(payload)
+    if not content:
+        raise ValueError("an empty data URI")
+    return content
+
+
+def _from_base64(payload: str) -> bytes:
+    try:
+        return pybase64.b64decode(payload, validate=True)
+    except ValueError:
+        pass  # not as LEAN writes it: the forgiving way
+    if "%" in payload:
+        payload = unquote_to_bytes(payload).decode("ascii", "replace")
+    payload = _BLANKS.sub("", payload)
+    if not _BASE64.fullmatch(payload):
+        raise ValueError("characters that base64 does not have")
+    payload = payload.rstrip("=")
+    if len(payload) % 4 == 1:
+        raise ValueError("base64 that was cut off")
+    if "-" in payload or "_" in payload:
+        payload = payload.replace("-", "+").replace("_", "/")
+    return pybase64.b64decode(payload + "=" * (-len(payload) % 4))

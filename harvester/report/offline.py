@@ -1,0 +1,107 @@
+"""The same page without network: images from files, our stylesheet, and nothing that can run."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+_POLICY: Final = (
+    "default-src 'none'; img-src file: data:; style-src 'unsafe-inline'; font-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+_DROPPED: Final = (
+    "script, iframe, frame, object, embed, applet, base, link, portal, noscript, audio, video, source, "
+    'track, meta[http-equiv], meta[property], meta[name="referrer"], template'
+)
+_URL_ATTRIBUTES: Final = frozenset(
+    {"src", "srcset", "href", "xlink:href", "background", "poster", "action", "formaction", "data",
+     "data-src", "ping", "cite", "longdesc", "lowsrc", "dynsrc", "manifest", "codebase", "archive", "imagesrcset"}
+)  # fmt: skip
+_CSS_REMOTE: Final = re.compile(r"@import[^;}]*;?|url\(\s*(?!['\"]?\s*data:)[^)]*\)", re.IGNORECASE)
+
+
+@cache
+def stylesheet() -> str:
+    """Our stand-in for the stylesheets that LEAN's page takes from elsewhere."""
+    return files("harvester.report").joinpath("offline.css").read_text(encoding="utf-8")
+
+
+def make_offline(tree: LexborHTMLParser, elements: list[LexborNode], sources: dict[int, str]) -> str:
+    """Turn a parsed report into its offline page; the tree is changed.
+
+    Args:
+        tree: The report.
+        elements: All its elements, in order.
+        sources: The file of each image that has one, by the node's `mem_id`.
+    """
+    for node in elements:
+        _disarm(node, sources.get(node.mem_id))
+    for node in tree.css(_DROPPED):
+        node.decompose()
+    _head(tree)
+    return "<!DOCTYPE html>\n" + _without_doctype(tree.html or "")
+
+
+def _disarm(node: LexborNode, source: str | None) -> None:
+    """Take from an element what could load or run something."""
+    attributes = node.attributes
+    if node.tag == "style":
+        _replace_text(node, _local_css(node.text(deep=True)))
+    for name, value in attributes.items():
+        lowered = name.lower()
+        if lowered.startswith("on") or lowered in {"nonce", "integrity"}:
+            del node.attrs[name]
+        elif lowered == "style" and value and "url(" in value.lower():
+            node.attrs[name] = _local_css(value)
+        elif lowered in _URL_ATTRIBUTES and not _stays(node, lowered, value or ""):
+            del node.attrs[name]
+    if source is not None:
+        node.attrs["src"] = source
+        node.attrs["decoding"] = "async"
+
+
+def _stays(node: LexborNode, name: str, value: str) -> bool:
+    """A link may stay, since a person decides to follow it; nothing else leaves the page by itself."""
+    text = value.strip().lower()
+    if node.tag == "a" and name == "href":
+        return text.startswith(("https://", "http://", "#", "mailto:"))
+    return name in {"href", "xlink:href"} and text.startswith("#")
+
+
+def _local_css(css: str) -> str:
+    """Rules without addresses. The policy is what keeps the page in; this keeps its console quiet."""
+    return _CSS_REMOTE.sub("none", css)
+
+
+def _replace_text(node: LexborNode, text: str) -> None:
+    for child in list(node.iter(include_text=True)):
+        child.decompose()
+    node.insert_child(text)
+
+
+def _head(tree: LexborHTMLParser) -> None:
+    """Policy, encoding and stylesheet before everything else that the head holds."""
+    head = tree.head
+    if head is None:
+        return
+    first = head.first_child
+    policy = tree.create_node("meta")
+    policy.attrs["http-equiv"] = "Content-Security-Policy"
+    policy.attrs["content"] = _POLICY
+    charset = tree.create_node("meta")
+    charset.attrs["charset"] = "utf-8"
+    style = tree.create_node("style")
+    style.insert_child(stylesheet())
+    for node in (policy, charset, style):
+        if first is None:
+            head.insert_child(node)
+        else:
+            first.insert_before(node)
+
+
+def _without_doctype(html: str) -> str:
+    return re.sub(r"\A\s*<!doctype[^>]*>\s*", "", html, count=1, flags=re.IGNORECASE)

@@ -1,0 +1,103 @@
+"""What each image of a report is called: the titles of charts, in every era's markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from selectolax.lexbor import LexborNode
+
+_HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_MAX_TITLE: Final = 200
+_MAX_SLUG: Final = 60
+_MAX_NODES: Final = 100
+_SPACE: Final = re.compile(r"\s+")
+_NO_SLUG: Final = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass
+class TitleFinder:
+    """Walks a document in its order and knows the title of each image it comes to.
+
+    Three layouts exist. LEAN's own has one table a chart with one heading cell. The one of 2017 has a row of
+    heading cells in a table, and after that table as many images. A template of a user's may have anything.
+    """
+
+    _titles: list[str] = field(default_factory=list)
+    """Heading cells since the last table began; the n-th belongs to the n-th image."""
+    _used: int = 0
+    _heading: str = ""
+
+    def visit(self, node: LexborNode) -> None:
+        """The next element of the document."""
+        tag = node.tag
+        if tag == "table":
+            self._titles, self._used = [], 0
+        elif tag == "th":
+            self._titles.append(_text(node))
+        elif tag == "td" and self._titles and not _has_image(node):
+            if _text(node):
+                self._titles = []  # a table of figures, whose headings name no image
+        elif tag in _HEADINGS:
+            self._heading = _text(node)
+            self._titles, self._used = [], 0
+
+    def title(self, image: LexborNode) -> str:
+        """The title of an image, just visited; `image` when nothing names it."""
+        place, self._used = self._used, self._used + 1
+        if place < len(self._titles) and self._titles[place]:
+            return self._titles[place]
+        attributes = image.attributes
+        names = (
+            _caption(image),
+            attributes.get("alt") or "",
+            attributes.get("title") or "",
+            attributes.get("id") or "",
+            self._heading,
+        )
+        return next((_clean(name) for name in names if _clean(name)), "image")
+
+
+def file_name(number: int, total: int, title: str, extension: str, taken: set[str]) -> str:
+    """`02-cumulative-returns.png`: ordered, safe on any file system, different from those in `taken`."""
+    prefix = f"{number:0{max(2, len(str(total)))}d}"
+    slug = _NO_SLUG.sub("-", title.lower()).strip("-")[:_MAX_SLUG].rstrip("-") or "image"
+    name, again = f"{prefix}-{slug}.{extension}", 1
+    while name in taken:
+        again += 1
+        name = f"{prefix}-{slug}-{again}.{extension}"
+    taken.add(name)
+    return name
+
+
+def _has_image(cell: LexborNode) -> bool:
+    return any(node.tag == "img" for node in _within(cell))
+
+
+def _caption(image: LexborNode) -> str:
+    """The caption of the figure that an image stands in; a few levels are enough."""
+    node = image.parent
+    for _ in range(4):
+        if node is None:
+            return ""
+        if node.tag == "figure":
+            caption = next((below for below in _within(node) if below.tag == "figcaption"), None)
+            return _text(caption) if caption else ""
+        node = node.parent
+    return ""
+
+
+def _text(node: LexborNode) -> str:
+    return _clean(" ".join(below.text(deep=False) for below in _within(node) if below.is_text_node))
+
+
+def _within(node: LexborNode) -> Iterator[LexborNode]:
+    """A node and what stands in it, as far as a title reaches: nested cells must not cost squares."""
+    return islice(node.traverse(include_text=True), _MAX_NODES)
+
+
+def _clean(text: str) -> str:
+    return _SPACE.sub(" ", text[: _MAX_TITLE * 10]).strip()[:_MAX_TITLE]

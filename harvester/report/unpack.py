@@ -1,0 +1,134 @@
+"""A report taken apart: one parse, and all that is derived from it. Pure: text in, values out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from html import escape
+from typing import Final
+
+import msgspec
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from harvester.errors import ReportError
+from harvester.model import Image
+from harvester.report.datauri import decode_data_uri, is_data_uri
+from harvester.report.figures import key_figures
+from harvester.report.offline import make_offline
+from harvester.report.sniff import Kind, sniff
+from harvester.report.titles import TitleFinder, file_name
+
+_MAX_TAGS: Final = 100_000
+"""Thirty times what the largest report known has; a million nested tags take minutes and gigabytes."""
+_MAX_IMAGES: Final = 2_000
+_MAX_WARNINGS: Final = 100
+_SPACE: Final = re.compile(r"\s+")
+
+
+class UnpackedImage(msgspec.Struct, frozen=True):
+    """One image and its bytes."""
+
+    record: Image
+    content: bytes
+
+
+class Unpacked(msgspec.Struct, frozen=True):
+    """What a report's HTML holds."""
+
+    images: tuple[UnpackedImage, ...]
+    """In document order; equal bytes under different titles are different images."""
+    offline_html: str
+    """The same page with its images at `images/NAME`, and nothing that loads or runs."""
+    figures: dict[str, str]
+    """Key statistics as text, by label."""
+    text_sha256: str
+    """Digest of the visible text, white space folded; the same when only charts or markup differ."""
+    warnings: tuple[str, ...]
+    """What could not be decoded, by its place and title."""
+    images_found: int
+    """Embedded images, those that could not be decoded included."""
+
+
+def unpack(html: str) -> Unpacked:
+    """Images, figures and offline page of a report.
+
+    Raises:
+        ReportError: it has more tags than any report; nothing was parsed.
+    """
+    if html.count("<") > _MAX_TAGS:
+        raise ReportError(f"the report has more than {_MAX_TAGS} tags; its images were left in the HTML")
+    tree = LexborHTMLParser(html)
+    root = tree.root
+    elements = [node for node in root.traverse() if node.is_element_node] if root else []
+    found = _Images()
+    titles = TitleFinder()
+    for node in elements:
+        titles.visit(node)
+        if node.tag == "img":
+            found.add(node, titles.title(node))
+    figures = key_figures(tree)
+    paths, images = found.named()
+    offline = make_offline(tree, elements, paths)
+    text = tree.body.text(deep=True, separator=" ") if tree.body else ""
+    return Unpacked(
+        images=images,
+        offline_html=offline,
+        figures=figures,
+        text_sha256=hashlib.sha256(_SPACE.sub(" ", text).strip().encode("utf-8", "replace")).hexdigest(),
+        warnings=tuple(found.warnings[:_MAX_WARNINGS]),
+        images_found=found.count,
+    )
+
+
+def unpacked_without_images(html: str, warning: str) -> Unpacked:
+    """What stands for a report that cannot be taken apart: its HTML is kept, this says why."""
+    page = (
+        "<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>Report</title></head>"
+        f"<body><p>{escape(warning)}</p>"
+        "<p>The report as served is in <code>report.html</code>.</p></body></html>"
+    )
+    digest = hashlib.sha256(html.encode("utf-8", "replace")).hexdigest()
+    return Unpacked((), page, {}, digest, (warning,), 0)
+
+
+class _Images:
+    """The embedded images of one document, as they are found."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.warnings: list[str] = []
+        self._found: list[tuple[int, str, Kind, bytes]] = []
+        """Node, title, kind and bytes of each."""
+
+    def add(self, node: LexborNode, title: str) -> None:
+        source = node.attributes.get("src") or ""
+        if not is_data_uri(source):
+            return
+        self.count += 1
+        try:
+            if len(self._found) >= _MAX_IMAGES:
+                raise ValueError(f"more than {_MAX_IMAGES} images")
+            content = decode_data_uri(source)
+            self._found.append((node.mem_id, title, sniff(content), content))
+        except ValueError as exc:
+            self.warnings.append(f"image {self.count} ({title}) was left in the HTML: {exc}")
+
+    def named(self) -> tuple[dict[int, str], tuple[UnpackedImage, ...]]:
+        """The path of each image by its node, and the images under their names."""
+        taken: set[str] = set()
+        paths: dict[int, str] = {}
+        images = []
+        for number, (node, title, kind, content) in enumerate(self._found, start=1):
+            name = file_name(number, len(self._found), title, kind.extension, taken)
+            paths[node] = f"images/{name}"
+            record = Image(
+                name=name,
+                title=title,
+                media_type=kind.media_type,
+                sha256=hashlib.sha256(content).hexdigest(),
+                size_bytes=len(content),
+                width=kind.width,
+                height=kind.height,
+            )
+            images.append(UnpackedImage(record, content))
+        return paths, tuple(images)
