@@ -15,7 +15,7 @@ from harvester.archive.layout import ARCHIVE_FILE, LATEST, is_snapshot_name
 from harvester.archive.lock import hold_lock
 from harvester.archive.partial import PartialSnapshot, PartialState
 from harvester.archive.reading import load_record
-from harvester.archive.recovery import recover, snapshot_names
+from harvester.archive.recovery import prune_snapshot, recover, snapshot_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import FORMAT
@@ -127,14 +127,41 @@ class Archive:
             CorruptArchiveError: what stands there contradicts itself; says what to do.
             DiskError: it cannot be written.
         """
-        if not self._locked:
-            raise RuntimeError("a Snapshot is begun under the lock")
         if not is_snapshot_name(date) or "." in date:
             raise ValueError(f"{date!r} is not a date")
+        self._need_lock()
         ledger = recover(self.root, self.disk)
         state = PartialState(FORMAT, self.account, run_id, started)
         self._partial = begin_partial(self.root, self.disk, ledger, date=date, state=state)
         return self._partial
+
+    def recover(self) -> None:
+        """Finish what an earlier run or prune was cut off in, under the lock; `begin` does it too.
+
+        Raises:
+            CorruptArchiveError: what stands there contradicts itself; says what to do.
+            DiskError: it cannot be written.
+        """
+        self._need_lock()
+        recover(self.root, self.disk)
+
+    def prune(self, name: str, *, at: str) -> None:
+        """Remove a Snapshot for good, under the lock; one that is missing already is struck off the Ledger.
+
+        Args:
+            name: Its name.
+            at: UTC, for the Ledger.
+
+        Raises:
+            ArchiveError: the Ledger has no such Snapshot.
+            DiskError: it cannot be removed.
+        """
+        self._need_lock()
+        prune_snapshot(self.root, self.disk, name, at=at)
+
+    def _need_lock(self) -> None:
+        if not self._locked:
+            raise RuntimeError("the Archive is changed under its lock")
 
 
 def _make(root: Path, account: str, disk: Disk) -> None:

@@ -226,6 +226,17 @@ class Disk:
                     return mode
         return LinkMode.COPY
 
+    def adopt(self, source: Path, target: Path, part: Path) -> None:
+        """Give `target` the file `source`, linked or copied, in one step; `part` is a name to do it with."""
+        self.remove(part)
+        with _explained(target), _opened(source.parent) as source_dir, _opened(part.parent) as part_dir:
+            try:
+                self.hardlink(source.name, part.name, source_dir, part_dir)
+            except OSError:
+                self.copy(source.name, part.name, source_dir, part_dir)
+        self.rename(part, target)
+        self.sync_dir(target.parent)
+
     def link_files(self, mode: LinkMode, source: str, target: str, names: Sequence[str]) -> None:
         """Bring the named files of one directory into another one, both without a trailing slash."""
         name = ""

@@ -167,6 +167,19 @@ def load_sound_ledger(root: Path) -> Ledger:
     return ledger
 
 
+def mend_ledger(root: Path, disk: Disk) -> Ledger:
+    """The Archive's Ledger, sound and ready for another line: one that was cut off is removed.
+
+    Raises:
+        CorruptArchiveError: a line is wrong; names the first.
+        DiskError: it cannot be written.
+    """
+    ledger = load_sound_ledger(root)
+    if ledger.torn:
+        disk.cut(root / LEDGER, ledger.whole_bytes)
+    return ledger
+
+
 def append_line(root: Path, disk: Disk, line: LedgerLine) -> None:
     """Add one line and flush it."""
     disk.append(root / LEDGER, msgspec.json.encode(line) + b"\n")

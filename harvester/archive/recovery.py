@@ -24,9 +24,9 @@ from harvester.archive.layout import (
     partial_name,
     snapshot_order,
 )
-from harvester.archive.ledger import Ledger, load_sound_ledger
+from harvester.archive.ledger import Ledger, append_line, load_sound_ledger, mend_ledger
 from harvester.archive.snapshot import Snapshot
-from harvester.errors import CorruptArchiveError
+from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import Previous, SnapshotRecord
 
 
@@ -51,9 +51,7 @@ def recover(root: Path, disk: Disk) -> Ledger:
         CorruptArchiveError: something is there, or is missing, that no cut-off run explains.
         DiskError: it cannot be mended.
     """
-    ledger = load_sound_ledger(root)
-    if ledger.torn:
-        disk.cut(root / LEDGER, ledger.whole_bytes)
+    ledger = mend_ledger(root, disk)
     _finish_prunes(root, disk, ledger)
     ledger = _finish_commit(root, disk, ledger)
     _check_newest(root, ledger)
@@ -68,6 +66,23 @@ def _finish_prunes(root: Path, disk: Disk, ledger: Ledger) -> None:
     for name in snapshot_names(root):
         if name in ledger.pruned:
             remove_snapshot(root, disk, name)
+
+
+def prune_snapshot(root: Path, disk: Disk, name: str, *, at: str) -> None:
+    """Remove a Snapshot for good: its Ledger line, then its directory; one that is missing gets its line.
+
+    Raises:
+        ArchiveError: the Ledger has no such Snapshot.
+        CorruptArchiveError: the Ledger is broken.
+        DiskError: it cannot be removed.
+    """
+    ledger = mend_ledger(root, disk)
+    if name not in ledger.committed:
+        raise ArchiveError(f"{root / LEDGER} has no Snapshot {name!r} that could be pruned")
+    line = ledger.next_line("prune", name, ledger.committed[name].tagmanifest_sha256, at=at)
+    append_line(root, disk, line)
+    if name in snapshot_names(root):
+        remove_snapshot(root, disk, name)
 
 
 def remove_snapshot(root: Path, disk: Disk, name: str) -> None:

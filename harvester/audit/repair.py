@@ -1,0 +1,211 @@
+"""Putting back what `verify` has found damaged, where the recorded bytes can still be had.
+
+A committed Snapshot is touched for one purpose only: a damaged or missing file is replaced by one with the
+digest that was recorded for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harvester.archive.archive import Archive
+from harvester.archive.bag import DECLARATION, file_sha256, load_manifest
+from harvester.archive.layout import (
+    BAGIT,
+    MANIFEST,
+    PART,
+    REPORT_HTML,
+    TAGMANIFEST,
+    is_report_path,
+)
+from harvester.archive.reading import load_bytes
+from harvester.archive.snapshot import Snapshot
+from harvester.audit.problem import Kind, Problem
+from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, ReportError
+from harvester.model import InventoryEntry
+
+Reread = Callable[[InventoryEntry], bytes | None]
+"""Asks the API for a report again; None when it does not give one."""
+
+_REPORT_BYTES = 2**28
+_LOST = (
+    "no Snapshot has these bytes and they could not be made again: restore the file from a backup; "
+    "`harvester run --refresh` archives what the API has now"
+)
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What came of a repair."""
+
+    mended: list[Problem]
+    left: list[Problem]
+    """With what to do about each now."""
+
+
+def repair(archive: Archive, problems: Sequence[Problem], *, reread: Reread | None = None) -> Repaired:
+    """Replace damaged and missing files, under the Archive's lock.
+
+    Each file is looked for in other Snapshots, then made from the report it belongs to, then from the report
+    as `reread` gives it. What does not have the recorded digest is never used.
+
+    Raises:
+        DiskError: the disk does not take a file.
+    """
+    bench = _Bench(archive)
+    wanted = _repairable(problems)
+    for problem in wanted:
+        if problem.path == BAGIT:
+            bench.offer(DECLARATION)
+    bench.search({problem.sha256 for problem in wanted})
+    left = [problem for problem in wanted if not bench.mend(problem)]
+    left = _mend_from_reports(bench, left, _load_report)
+    if reread is not None:
+        left = _mend_from_reports(bench, left, lambda _, entry: reread(entry))
+    lost = {problem: msgspec.structs.replace(problem, remedy=_LOST) for problem in left}
+    mended = [problem for problem in wanted if problem not in lost]
+    others = [problem for problem in problems if problem not in set(wanted)]
+    return Repaired(mended, sorted([*others, *lost.values()]))
+
+
+def _repairable(problems: Iterable[Problem]) -> list[Problem]:
+    """Lost files of Snapshots whose own lists can be trusted: what they recorded is what was committed."""
+    listed = list(problems)
+    doubtful = {
+        item.snapshot
+        for item in listed
+        if item.path.split(":")[0] in {MANIFEST, TAGMANIFEST} and item.kind is not Kind.WRITABLE
+    }
+    return [
+        item
+        for item in listed
+        if item.kind in {Kind.MISSING, Kind.ALTERED} and item.sha256 and item.snapshot not in doubtful
+    ]
+
+
+class _Bench:
+    """Files and bytes by their digest, and the one way in which they come into a Snapshot."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self._part = archive.root / f".repair{PART}"
+        self._files: dict[str, Path] = {}
+        self._contents: dict[str, bytes] = {}
+
+    def offer(self, *contents: bytes) -> None:
+        """Bytes that may be of use."""
+        for content in contents:
+            self._contents[hashlib.sha256(content).hexdigest()] = content
+
+    def forget_contents(self) -> None:
+        """Let go of offered bytes, so that memory holds one report at a time."""
+        self._contents.clear()
+
+    def search(self, wanted: set[str]) -> None:
+        """Find a sound file for each digest, newest Snapshots first."""
+        for snapshot in reversed(self.archive.snapshots()):
+            try:
+                for path, sha256 in load_manifest(snapshot.path / MANIFEST):
+                    if sha256 in wanted and sha256 not in self._files and ".." not in path.split("/"):
+                        self._try(snapshot.path / path, sha256)
+            except ArchiveError:
+                continue  # its Manifest is a Problem of its own; others may have the file
+
+    def _try(self, path: Path, sha256: str) -> None:
+        try:
+            if file_sha256(path)[0] == sha256:
+                self._files[sha256] = path
+        except (CorruptArchiveError, DiskError):
+            return
+
+    def mend(self, problem: Problem) -> bool:
+        """Put the recorded bytes in their place; False when they are not to be had."""
+        target = self.archive.root / problem.snapshot / problem.path
+        source, content = self._files.get(problem.sha256), self._contents.get(problem.sha256)
+        if (source is None and content is None) or not self._make_parents(target):
+            return False
+        disk = self.archive.disk
+        if source is not None:
+            disk.adopt(source, target, self._part)
+        elif content is not None:
+            disk.remove(self._part)
+            disk.write(self._part, content)
+            disk.rename(self._part, target)
+            disk.sync_dir(target.parent)
+            self._files[problem.sha256] = target
+        return True
+
+    def _make_parents(self, target: Path) -> bool:
+        """Make missing directories; False when one above the target is a link that leads elsewhere."""
+        for path in reversed(target.relative_to(self.archive.root).parents):
+            place = self.archive.root / path
+            if place.is_symlink():
+                return False
+            if not place.exists():
+                self.archive.disk.make_dir(place)
+        return True
+
+
+def _mend_from_reports(
+    bench: _Bench, problems: list[Problem], load: Callable[[Snapshot, InventoryEntry], bytes | None]
+) -> list[Problem]:
+    """Make files anew from the reports they belong to; gives what is still lost."""
+    left = [problem for problem in problems if not is_report_path(_directory(problem))]
+    for name, reports in _by_snapshot(problems).items():
+        snapshot = bench.archive.snapshot(name)
+        entries = _find_entries(snapshot, set(reports))
+        for path, group in reports.items():
+            entry = entries.get(path)
+            html = load(snapshot, entry) if entry else None
+            if (
+                html is not None
+                and entry is not None
+                and hashlib.sha256(html).hexdigest() == entry.report_sha256
+            ):
+                bench.offer(html, *_parts_of(html))
+            left += [problem for problem in group if not bench.mend(problem)]
+            bench.forget_contents()
+    return left
+
+
+def _by_snapshot(problems: Iterable[Problem]) -> dict[str, dict[str, list[Problem]]]:
+    """The Problems of reports: by Snapshot, then by the report's directory."""
+    groups: dict[str, dict[str, list[Problem]]] = {}
+    for problem in problems:
+        if is_report_path(_directory(problem)):
+            groups.setdefault(problem.snapshot, {}).setdefault(_directory(problem), []).append(problem)
+    return groups
+
+
+def _directory(problem: Problem) -> str:
+    return "/".join(problem.path.split("/")[:3])
+
+
+def _find_entries(snapshot: Snapshot, paths: set[str]) -> dict[str, InventoryEntry]:
+    try:
+        return {entry.path: entry for entry in snapshot.inventory() if entry.path in paths}
+    except ArchiveError:
+        return {}  # the Inventory is a Problem of its own
+
+
+def _load_report(snapshot: Snapshot, entry: InventoryEntry) -> bytes | None:
+    try:
+        return load_bytes(snapshot.file(entry, REPORT_HTML), _REPORT_BYTES)
+    except (CorruptArchiveError, DiskError):
+        return None
+
+
+def _parts_of(html: bytes) -> list[bytes]:
+    """The offline page and the images that a report gives."""
+    from harvester.report import unpack
+
+    try:
+        unpacked = unpack(html.decode())
+    except (ReportError, UnicodeDecodeError):
+        return []
+    return [unpacked.offline_html.encode(), *(image.content for image in unpacked.images)]

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from archives import STARTED, Night, Report, make_reports, open_archive, sha256
+from faults import SteppingDisk, check_archive
+
+from harvester.archive import Archive, Placement, Source
+from harvester.audit.problem import Kind
+from harvester.audit.repair import Repaired, Reread, repair
+from harvester.audit.verify import verify
+from harvester.model import InventoryEntry, Outcome
+
+REPORTS = make_reports(projects=1, each=2)
+FIRST, SECOND = "2026-11-21", "2026-11-22"
+DIR = f"data/project-1_101/backtest-1_{REPORTS[0].backtest_id}"
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    """Two Snapshots that hold the same bytes in files of their own, as on a disk without links."""
+    archive = open_archive(tmp_path / "archive")
+    Night(archive, FIRST).run(REPORTS)
+    Night(archive, SECOND).run(REPORTS)
+    for path in (archive.root / SECOND).rglob("*"):
+        if path.is_file() and path.stat().st_nlink > 1:
+            content = path.read_bytes()
+            path.unlink()
+            path.write_bytes(content)
+            path.chmod(0o444)
+    return archive
+
+
+def damage(archive: Archive, name: str, snapshot: str = SECOND) -> Path:
+    path = archive.root / snapshot / name
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    path.chmod(0o444)
+    return path
+
+
+def mend(archive: Archive, reread: Reread | None = None) -> Repaired:
+    with archive.lock(command="verify --repair", wait_s=0):
+        return repair(archive, verify(archive), reread=reread)
+
+
+@pytest.mark.parametrize("name", ["report.html", "offline.html", "report.json", "images/01-chart-1.png"])
+def test_a_damaged_file_comes_from_another_snapshot(archive: Archive, name: str) -> None:
+    damage(archive, f"{DIR}/{name}")
+    repaired = mend(archive)
+    assert [problem.path for problem in repaired.mended] == [f"{DIR}/{name}"]
+    assert repaired.left == []
+    assert verify(archive) == []
+    check_archive(archive.root)
+
+
+def test_a_removed_directory_comes_back_whole(archive: Archive) -> None:
+    shutil.rmtree(archive.root / SECOND / "data")
+    assert len(mend(archive).mended) == 10
+    check_archive(archive.root)
+
+
+def test_a_file_damaged_in_all_snapshots_cannot_be_mended(archive: Archive) -> None:
+    for snapshot in (FIRST, SECOND):
+        damage(archive, f"{DIR}/report.json", snapshot)
+    repaired = mend(archive)
+    assert repaired.mended == []
+    assert [problem.snapshot for problem in repaired.left] == [FIRST, SECOND]
+    assert "backup" in repaired.left[0].remedy
+
+
+def test_bagit_txt_is_known_by_heart(archive: Archive) -> None:
+    (archive.root / SECOND / "bagit.txt").unlink()
+    mend(archive)
+    check_archive(archive.root)
+
+
+def test_a_report_is_asked_for_again_when_no_copy_is_left(archive: Archive) -> None:
+    for snapshot in (FIRST, SECOND):
+        damage(archive, f"{DIR}/report.html", snapshot)
+    asked: list[str] = []
+
+    def reread(entry: InventoryEntry) -> bytes:
+        asked.append(entry.backtest_id)
+        return REPORTS[0].html
+
+    assert len(mend(archive, reread).mended) == 2
+    assert asked == [REPORTS[0].backtest_id]
+    check_archive(archive.root)
+
+
+@pytest.mark.parametrize("answer", [b"<html>rendered anew, with other bytes</html>", b"", None])
+def test_other_bytes_than_the_recorded_ones_are_never_used(archive: Archive, answer: bytes | None) -> None:
+    for snapshot in (FIRST, SECOND):
+        damage(archive, f"{DIR}/report.html", snapshot)
+    repaired = mend(archive, lambda _: answer)
+    assert repaired.mended == []
+    assert (archive.root / SECOND / DIR / "report.html").read_bytes() == b"damaged"
+
+
+def test_a_snapshot_whose_manifest_was_altered_is_not_touched(archive: Archive) -> None:
+    """What it calls recorded may be what somebody wants to see there."""
+    path = archive.root / SECOND / "manifest-sha256.txt"
+    path.chmod(0o644)
+    forged = path.read_bytes().replace(sha256(REPORTS[0].html).encode(), sha256(REPORTS[1].html).encode())
+    path.write_bytes(forged)
+    repaired = mend(archive)
+    assert repaired.mended == []
+    assert (archive.root / SECOND / DIR / "report.html").read_bytes() == REPORTS[0].html
+
+
+def test_what_is_extra_or_odd_is_left_to_people(archive: Archive) -> None:
+    (archive.root / SECOND / DIR / "mine.txt").write_bytes(b"")
+    (archive.root / SECOND / DIR / "report.html").unlink()
+    (archive.root / SECOND / DIR / "report.html").symlink_to("/etc/passwd")
+    repaired = mend(archive)
+    assert {problem.kind for problem in repaired.left} == {Kind.EXTRA, Kind.ODD}
+    assert (archive.root / SECOND / DIR / "mine.txt").exists()
+
+
+def test_nothing_is_written_through_a_planted_link(archive: Archive, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    shutil.rmtree(archive.root / SECOND / DIR)
+    (archive.root / SECOND / DIR).symlink_to(outside)
+    mend(archive)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_sound_archive_is_not_written_to(archive: Archive) -> None:
+    disk = SteppingDisk()
+    archive.disk = disk
+    assert repair(archive, verify(archive)) == Repaired([], [])
+    assert disk.steps == 0
+
+
+def test_images_and_offline_page_are_made_again_from_the_report(tmp_path: Path) -> None:
+    unpack = pytest.importorskip("harvester.report").unpack
+    html = (
+        "<html><body><h2>Monthly Returns</h2><img src='data:image/gif;base64,"
+        "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'></body></html>"
+    )
+    unpacked = unpack(html)
+    report = replace(REPORTS[0], html=html.encode())
+    archive = open_archive(tmp_path / "archive")
+    commit_unpacked(archive, report, unpacked)
+    (snapshot,) = archive.snapshots()
+    entry = next(snapshot.inventory())
+    assert entry.images == 1
+    shutil.rmtree(snapshot.path / entry.path / "images")
+    snapshot.file(entry, "offline.html").unlink()
+    assert len(mend(archive).mended) == 2
+    check_archive(archive.root)
+
+
+def commit_unpacked(archive: Archive, report: Report, unpacked: object) -> None:
+    from typing import Any
+
+    import msgspec
+    from archives import make_record
+
+    parts: Any = unpacked
+    with archive.lock(command="test", wait_s=0):
+        partial = archive.begin(date=FIRST, run_id="run", started=STARTED)
+        record = msgspec.structs.replace(
+            report.record("run"),
+            offline_sha256=sha256(parts.offline_html.encode()),
+            images=tuple(image.record for image in parts.images),
+        )
+        images = [(image.record.name, image.content) for image in parts.images]
+        partial.save_report(record, report.html, parts.offline_html.encode(), images)
+        placements = [Placement(report.entry(Outcome.SAVED), Source.FRESH)]
+        partial.fill(report.project_id, placements)
+        partial.commit(make_record(partial, placements))
