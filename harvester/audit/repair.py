@@ -66,7 +66,7 @@ def repair(archive: Archive, problems: Sequence[Problem], *, reread: Reread | No
     left = [problem for problem in wanted if not bench.mend(problem)]
     left = _mend_from_reports(bench, left, _load_report)
     if reread is not None:
-        left = _mend_from_reports(bench, left, lambda _, entry: reread(entry))
+        left = _mend_by_request(bench, left, reread)
     lost = {problem: msgspec.structs.replace(problem, remedy=_LOST) for problem in left}
     mended = [problem for problem in wanted if problem not in lost]
     others = [problem for problem in problems if problem not in set(wanted)]
@@ -100,7 +100,7 @@ class _Bench:
     def offer(self, *contents: bytes) -> None:
         """Bytes that may be of use."""
         for content in contents:
-            self._contents[hashlib.sha256(content).hexdigest()] = content
+            self._contents[_sha256(content)] = content
 
     def forget_contents(self) -> None:
         """Let go of offered bytes, so that memory holds one report at a time."""
@@ -160,17 +160,22 @@ def _mend_from_reports(
         snapshot = bench.archive.snapshot(name)
         entries = _find_entries(snapshot, set(reports))
         for path, group in reports.items():
+            lost = [problem for problem in group if not bench.mend(problem)]
             entry = entries.get(path)
-            html = load(snapshot, entry) if entry else None
-            if (
-                html is not None
-                and entry is not None
-                and hashlib.sha256(html).hexdigest() == entry.report_sha256
-            ):
+            html = load(snapshot, entry) if lost and entry else None
+            if html is not None and entry is not None and _sha256(html) == entry.report_sha256:
                 bench.offer(html, *_parts_of(html))
-            left += [problem for problem in group if not bench.mend(problem)]
+            left += [problem for problem in lost if not bench.mend(problem)]
             bench.forget_contents()
     return left
+
+
+def _mend_by_request(bench: _Bench, problems: list[Problem], reread: Reread) -> list[Problem]:
+    """The same from reports read again; only a lost `report.html` is worth a request."""
+    asked = {(item.snapshot, _directory(item)) for item in problems if item.path.endswith(f"/{REPORT_HTML}")}
+    worth = [item for item in problems if (item.snapshot, _directory(item)) in asked]
+    rest = [item for item in problems if (item.snapshot, _directory(item)) not in asked]
+    return rest + _mend_from_reports(bench, worth, lambda _, entry: reread(entry))
 
 
 def _by_snapshot(problems: Iterable[Problem]) -> dict[str, dict[str, list[Problem]]]:
@@ -209,3 +214,7 @@ def _parts_of(html: bytes) -> list[bytes]:
     except (ReportError, UnicodeDecodeError):
         return []
     return [unpacked.offline_html.encode(), *(image.content for image in unpacked.images)]
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
