@@ -90,8 +90,8 @@ class HalfWritingDisk(SteppingDisk):
         if number >= self.dies_at and step not in {"write", "append", "extend"}:
             raise Killed(step)
 
-    def write(self, path: Path, content: bytes) -> None:
-        super().write(path, self._half(content))
+    def write(self, path: Path, content: bytes, *, sync: bool = True) -> None:
+        super().write(path, self._half(content), sync=sync)
         self._die()
 
     def append(self, path: Path, content: bytes) -> None:

@@ -16,7 +16,6 @@ from harvester.archive.layout import (
     LATEST,
     PAYLOAD,
     RUN,
-    SNAPSHOT_FILE,
     TAGMANIFEST,
     partial_name,
 )
@@ -28,11 +27,15 @@ PARTIAL_FILE: Final = "partial.json"
 """Below `.run/`: whose partial it is. While it is there the Snapshot is not complete."""
 
 
+def render_record(record: SnapshotRecord) -> bytes:
+    """`snapshot.json`, one field a line."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
 def write_tags(disk: Disk, bag: Path, record: SnapshotRecord, known: dict[str, str]) -> None:
     """Write the bag's declarations and, last, its tag manifest; `known` are digests of files just written."""
-    disk.write(bag / SNAPSHOT_FILE, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     disk.write(bag / BAGIT, DECLARATION)
-    disk.write(bag / BAG_INFO, render_bag_info(_bag_info(record)))
+    disk.write(bag / BAG_INFO, render_bag_info(bag_info(record)))
     lines = []
     for path in tag_files(bag):
         name = path.relative_to(bag).as_posix()
@@ -63,7 +66,8 @@ def _files(path: Path) -> Iterator[Path]:
         yield from _files(below)
 
 
-def _bag_info(record: SnapshotRecord) -> list[tuple[str, str]]:
+def bag_info(record: SnapshotRecord) -> list[tuple[str, str]]:
+    """What `bag-info.txt` says of a Snapshot."""
     previous = record.previous
     return [
         ("Source-Organization", "QuantConnect"),

@@ -86,13 +86,17 @@ class Disk:
             raise explain(exc, path) from exc
         return True
 
-    def write(self, path: Path, content: bytes) -> None:
-        """Make a read-only file and flush it to disk; a name that is taken is an error."""
+    def write(self, path: Path, content: bytes, *, sync: bool = True) -> None:
+        """Make a read-only file and flush it to disk; a name that is taken is an error.
+
+        Without `sync` it is durable only after `sync_all`.
+        """
         with _explained(path):
             fd = os.open(path, _NEW_FILE, READ_ONLY)
             try:
                 _write_all(fd, content)
-                os.fsync(fd)
+                if sync:
+                    os.fsync(fd)
             except OSError:
                 path.unlink()
                 raise

@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from harvester.archive import reports
-from harvester.archive.commit import publish, seal, write_tags
+from harvester.archive.commit import publish, render_record, seal, write_tags
 from harvester.archive.disk import explain
 from harvester.archive.filling import Base, Filling
-from harvester.archive.layout import PAYLOAD, RUN
+from harvester.archive.layout import PAYLOAD, RUN, SNAPSHOT_FILE
 from harvester.archive.placement import Placement
 from harvester.archive.reading import load_bytes, parse_record
 from harvester.archive.snapshot import Snapshot
@@ -157,12 +157,11 @@ class PartialSnapshot:
 
         Args:
             record: complete but for what only the disk knows: files, bytes, link_mode, name, previous.
-            pages: writes `index.html` and `site/` below the path that it is given.
+            pages: writes `index.html` and `site/` below the path that it is given, in which everything but
+                BagIt's own files stands already.
         """
         filling = self._begin_filling()
         known = filling.finish()
-        if pages is not None:
-            pages(self.path)
         record = msgspec.structs.replace(
             record,
             name=self.name,
@@ -173,6 +172,9 @@ class PartialSnapshot:
             written_bytes=filling.totals.written_bytes,
         )
         self.close()
+        self._disk.write(self.path / SNAPSHOT_FILE, render_record(record))
+        if pages is not None:
+            pages(self.path)
         write_tags(self._disk, self.path, record, known)
         seal(self._disk, self._base.root, self.name)
         publish(self._disk, self._base.root, record)
