@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,38 @@ from harvester.cli.config_show import config_show
 from harvester.cli.console import Session, report_error
 from harvester.cli.demo import demo
 from harvester.cli.run import run
-from harvester.cli.simulate import simulate
 from harvester.cli.snapshots import snapshots
+
+_HELP = """Copy every backtest report of a QuantConnect account into a dated archive.
+
+Data goes to stdout, logs and progress to stderr. Credentials come from QUANTCONNECT_USER_ID and
+QUANTCONNECT_API_TOKEN, from files or commands named in the configuration, or from `lean login`.
+
+\b
+Three ways to use it:
+  harvester -q run                       every night from cron or a timer; silent when all is well
+  harvester run --dry-run, then run      everything out, once, through interruptions
+  harvester run --refresh=30             read again what is older than 30 days, before an audit
+
+\b
+Exit codes, the worst wins:
+  0 ok        complete, also when nothing was new
+  1 error     anything not named below
+  2 usage     arguments or configuration
+  3 partial   some reports failed; the Snapshot is committed and marked incomplete
+  4 pending   some reports are still being generated
+  10 time     --max-duration was reached
+  11 locked   another run holds the archive
+  12 auth     credentials refused, or the clock is off
+  16 disk     full, read-only or not writable
+  18 throttled  the server keeps saying slow down
+  20 damaged  the archive contradicts itself
+  130, 143    interrupted by a signal; what was finished is kept
+"""
 
 app = typer.Typer(
     name="harvester",
-    help="Copy every backtest report of a QuantConnect account into a dated archive.",
+    help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -29,11 +56,8 @@ app.add_typer(config, name="config")
 
 app.command()(run)
 app.command()(demo)
-app.command()(simulate)
 app.command()(snapshots)
 config.command("show")(config_show)
-
-_session = Session()
 
 
 def _show_version(wanted: bool) -> None:
@@ -60,16 +84,18 @@ def options(
         raise typer.BadParameter("it is text or json", param_hint="--log-format")
     if quiet and verbose:
         raise typer.BadParameter("-q and -v contradict each other")
-    _session.config, _session.quiet, _session.verbose = config, quiet, verbose
-    _session.log_format = log_format
-    context.obj = _session
+    session = context.ensure_object(Session)
+    session.config, session.quiet, session.verbose = config, quiet, verbose
+    session.log_format = log_format
 
 
 def main() -> None:
     """Run the command line; every error becomes a message and an exit code here and nowhere else."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name in the archive never ends a command
+    session = Session()
     try:
-        app()
-    except Exception as exc:
-        sys.exit(report_error(exc, _session))
-    except KeyboardInterrupt as exc:
-        sys.exit(report_error(exc, _session))
+        app(obj=session)
+    except (Exception, KeyboardInterrupt) as exc:
+        sys.exit(report_error(exc, session))

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from harvester.cli.redact import clean, clean_value, hide, hide_environment
+
 if TYPE_CHECKING:
     from harvester.config.credentials import Credentials
     from harvester.config.load import Loaded
@@ -79,15 +81,18 @@ def code_of_error(error: BaseException) -> ExitCode:
 
 @dataclass
 class Session:
-    """One invocation: what was said before the command's name, and what is loaded once for it."""
+    """One invocation: what was said before the command's name, and what is loaded for it on demand."""
 
     config: Path | None = None
     quiet: bool = False
     verbose: bool = False
     log_format: str = "text"
+    json: bool = False
+    """Whether the command was asked for one JSON document; then an error is one too."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    secrets: set[str] = field(default_factory=set)
-    """Texts that must never be shown."""
+
+    def __post_init__(self) -> None:
+        hide_environment(self.environ)
 
     def load(self, **overrides: Any) -> Loaded:
         """Settings, with what the command's options say; None means that an option was not given.
@@ -96,6 +101,7 @@ class Session:
         """
         from platformdirs import user_config_path
 
+        from harvester.cli.options import FLAGS
         from harvester.config.load import load_settings
 
         given = {name.replace("__", "."): value for name, value in overrides.items() if value is not None}
@@ -103,17 +109,24 @@ class Session:
             path=self.config,
             environ=self.environ,
             overrides=given,
-            user_dir=user_config_path("harvester"),
+            flags=FLAGS,
+            places=(Path(), user_config_path("harvester")),
         )
 
     def credentials(self, loaded: Loaded) -> Credentials:
         """User id and token; what is unsafe about them is logged."""
-        from harvester.config.credentials import find_credentials
-
-        found = find_credentials(loaded.settings.credentials, self.environ, home=Path.home())
-        self.secrets.add(found.token.reveal())
+        found = self.find_credentials(loaded)
         for warning in found.warnings:
             self.log.warning(warning)
+        return found
+
+    def find_credentials(self, loaded: Loaded) -> Credentials:
+        """The same without a word; from here on the token is masked and no core file is written."""
+        from harvester.config.credentials import find_credentials
+
+        _forbid_core_files()
+        found = find_credentials(loaded.settings.credentials, self.environ, home=_home())
+        hide(found.token.reveal())
         return found
 
     @cached_property
@@ -124,43 +137,45 @@ class Session:
         return make_logger(self)
 
     def say(self, *lines: str) -> None:
-        """Data for people, on stdout; nothing with `--quiet`."""
+        """What came of a job, for people, on stdout; nothing with `--quiet`."""
         if not self.quiet:
-            for line in lines:
-                print(self.clean(line))
+            self.show(*lines)
 
-    def clean(self, text: str) -> str:
-        """Text that a terminal shows and does not obey: secrets masked, control characters visible."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return "".join(char if char.isprintable() or char == "\t" else f"\\x{ord(char):02x}" for char in text)
+    def show(self, *lines: str) -> None:
+        """What the command was asked for, for people, on stdout."""
+        for line in lines:
+            print(clean(line))
 
 
 def emit_json(document: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+    print(json.dumps(clean_value(document), ensure_ascii=False, indent=2, default=str))
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without a name, as containers run them
+        return None
+
+
+def _forbid_core_files() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def report_error(error: BaseException, session: Session) -> ExitCode:
-    """Say on stderr what went wrong; gives the exit code."""
-    from harvester.errors import ConfigError, HarvesterError
-
+    """Say on stderr what went wrong, and on stdout if JSON was asked for; gives the exit code."""
     code = code_of_error(error)
-    for leaf in _leaves(error):
-        if isinstance(leaf, ConfigError):
-            texts: tuple[str, ...] = leaf.mistakes
-        elif isinstance(leaf, HarvesterError):
-            texts = (str(leaf),)
-        elif isinstance(leaf, KeyboardInterrupt):
-            texts = ("interrupted",)
-        else:
-            texts = (
-                f"unexpected {type(leaf).__name__}: {leaf}; run again with -v and report what it prints",
-            )
-        for text in texts:
-            session.log.error(text, exit_code=code.value, exit=code.label)
-        if session.verbose:
-            _print_traceback(leaf, session)
+    leaves = _leaves(error)
+    texts = [text for leaf in leaves for text in _texts(leaf)]
+    if session.verbose:
+        _print_traceback(error)
+    for text in texts:
+        session.log.error(text, exit_code=code.value, exit=code.label)
+    if session.json:
+        emit_json({"exit_code": code.value, "exit": code.label, "errors": texts})
     return code
 
 
@@ -170,12 +185,24 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-def _print_traceback(error: BaseException, session: Session) -> None:
+def _texts(error: BaseException) -> tuple[str, ...]:
+    from harvester.errors import ConfigError, HarvesterError
+
+    if isinstance(error, ConfigError):
+        return error.mistakes
+    if isinstance(error, HarvesterError):
+        return (str(error),)
+    if isinstance(error, KeyboardInterrupt):
+        return ("interrupted",)
+    return (f"unexpected {type(error).__name__}: {error}; run again with -v and report what it prints",)
+
+
+def _print_traceback(error: BaseException) -> None:
     import traceback
 
     for block in traceback.format_exception(error):
         for line in block.rstrip().splitlines():
-            print(session.clean(line), file=sys.stderr)
+            print(clean(line), file=sys.stderr)
 
 
 def leave(code: ExitCode) -> NoReturn:

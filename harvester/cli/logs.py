@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from harvester.cli.redact import clean, clean_value
+
 if TYPE_CHECKING:
     from harvester.cli.console import Session
 
@@ -27,7 +29,7 @@ def make_logger(session: Session) -> Any:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
-            _Masking(session),
+            _mask,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -36,23 +38,10 @@ def make_logger(session: Session) -> Any:
     )
 
 
-class _Masking:
-    """Cleans every text of an event, at any depth."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: self._cleaned(value) for key, value in event.items()}
-
-    def _cleaned(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._session.clean(value)
-        if isinstance(value, dict):
-            return {key: self._cleaned(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._cleaned(item) for item in value]
-        return value
+def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hides secrets in every text of an event; control characters are the renderer's."""
+    masked: MutableMapping[str, Any] = clean_value(event)
+    return masked
 
 
 class _TextRenderer:
@@ -67,6 +56,6 @@ class _TextRenderer:
         level, stamp = str(event.pop("level")), str(event.pop("timestamp"))
         text = str(event.pop("event"))
         more = "".join(f" {key}={value}" for key, value in event.items())
-        line = f"{stamp[11:19]} {level:<7} {text}{more}"
+        line = clean(f"{stamp[11:19]} {level:<7} {text}{more}")
         style = self._STYLES.get(level, "") if self._colours else ""
         return f"{style}{line}\x1b[0m" if style else line

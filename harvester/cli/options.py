@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+FLAGS: Final = {
+    "archive.dir": "--archive",
+    "archive.lock_wait": "--lock-wait",
+    "filters.projects": "--project",
+    "filters.exclude_projects": "--exclude-project",
+    "filters.names": "--name",
+    "filters.tags": "--tag",
+    "filters.created_after": "--created-after",
+    "filters.created_before": "--created-before",
+    "run.max_duration": "--max-duration",
+    "pace.workers": "--workers",
+    "pace.rate_per_min": "--rate",
+}
+"""The option that sets a setting, for messages."""
 
 Archive = Annotated[
     Path | None, typer.Option("--archive", metavar="DIR", help="The archive; default: archive.dir.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def _remember_json(context: typer.Context, wanted: bool) -> bool:
+    if context.obj is not None:
+        context.obj.json = wanted
+    return wanted
+
+
+Json = Annotated[bool, typer.Option("--json", callback=_remember_json, help="One JSON document on stdout.")]
 Projects = Annotated[
     list[str] | None,
     typer.Option("--project", metavar="ID|GLOB", help="Only these projects; may be repeated."),

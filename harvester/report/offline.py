@@ -19,7 +19,8 @@ _DROPPED: Final = (
 )
 _URL_ATTRIBUTES: Final = frozenset(
     {"src", "srcset", "href", "xlink:href", "background", "poster", "action", "formaction", "data",
-     "data-src", "ping", "cite", "longdesc", "lowsrc", "dynsrc", "manifest", "codebase", "archive", "imagesrcset"}
+     "data-src", "ping", "cite", "longdesc", "lowsrc", "dynsrc", "manifest", "codebase", "archive",
+     "imagesrcset"}
 )  # fmt: skip
 _CSS_REMOTE: Final = re.compile(r"@import[^;}]*;?|url\(\s*(?!['\"]?\s*data:)[^)]*\)", re.IGNORECASE)
 

@@ -1,1 +1,42 @@
 """A QuantConnect API on localhost that draws its own reports. Shares no code with `api`."""
+
+from harvester.simulator.scenario import (
+    BacktestSpec,
+    Change,
+    ChangeKind,
+    Drawing,
+    Fault,
+    FaultKind,
+    Generation,
+    Identity,
+    Limit,
+    LimitStep,
+    ProjectSpec,
+    ReportKind,
+    Scenario,
+    Shapes,
+    load_scenario,
+    sample_scenario,
+)
+from harvester.simulator.server import RequestRecord, Simulator
+
+__all__ = [
+    "BacktestSpec",
+    "Change",
+    "ChangeKind",
+    "Drawing",
+    "Fault",
+    "FaultKind",
+    "Generation",
+    "Identity",
+    "Limit",
+    "LimitStep",
+    "ProjectSpec",
+    "ReportKind",
+    "RequestRecord",
+    "Scenario",
+    "Shapes",
+    "Simulator",
+    "load_scenario",
+    "sample_scenario",
+]

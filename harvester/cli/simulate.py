@@ -1,0 +1,86 @@
+"""`harvester simulate`: serve the simulator."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from harvester.simulator import RequestRecord, Scenario
+
+_PORT = 5612
+"""Where QuantConnect's own client looks for a local API (`QC_API=local`)."""
+
+
+def simulate(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")] = _PORT,
+    reports: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Serve the HTML files found there as the reports.")
+    ] = None,
+    scenario: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What account, and how its server behaves.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Another number draws another account.")] = None,
+    request_log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="One JSON line for every request.")
+    ] = None,
+) -> None:
+    """Serve a simulated QuantConnect API on this machine until it is interrupted.
+
+    The base URL is printed on stdout, how to point harvester at it on stderr.
+
+    \b
+    Exit codes:
+      0 interrupted · 2 usage, or the port is in use
+    """
+    import anyio
+
+    from harvester.errors import ConfigError
+    from harvester.simulator import load_scenario, sample_scenario
+
+    if scenario is not None and seed is not None:
+        raise ConfigError("--scenario says what is served; --seed draws an account only without it")
+    account = load_scenario(scenario) if scenario else sample_scenario(seed=1 if seed is None else seed)
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(_opened(request_log)) if request_log else None
+        anyio.run(_serve, account, port, reports, log)
+
+
+def _opened(path: Path) -> TextIO:
+    from harvester.errors import ConfigError
+
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be written: {exc.strerror or exc}") from exc
+
+
+async def _serve(scenario: Scenario, port: int, reports: Path | None, log: TextIO | None) -> None:
+    import signal
+
+    import anyio
+    import msgspec
+
+    from harvester.simulator import Simulator
+
+    def record(request: RequestRecord) -> None:
+        if log is not None:
+            log.write(msgspec.json.encode(request).decode() + "\n")
+            log.flush()
+
+    async with Simulator(scenario, port=port, reports_dir=reports, record=record) as simulator:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            print(simulator.base_url, flush=True)
+            print(
+                f"export HARVESTER_API_BASE_URL={simulator.base_url}\n"
+                f"export QUANTCONNECT_USER_ID={scenario.user_id}\n"
+                f"export QUANTCONNECT_API_TOKEN={scenario.token}",
+                file=sys.stderr,
+                flush=True,
+            )
+            async for _ in signals:
+                return

@@ -1,0 +1,162 @@
+"""Projects and backtests as rows of the API, in all the forms in which they were seen."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from harvester.simulator.drawing import curve_of, figures_of, statistics_of
+from harvester.simulator.scenario import BacktestSpec, ProjectSpec, Scenario, Shapes
+
+_LISTED = (
+    "sharpeRatio", "alpha", "beta", "compoundingAnnualReturn", "drawdown", "lossRate", "netProfit", "psr",
+    "sortinoRatio", "treynorRatio", "winRate",
+)  # fmt: skip
+
+
+def parameters_of(spec: BacktestSpec) -> dict[str, str]:
+    """The parameters of a run; every third has none."""
+    if spec.seed % 3 == 0:
+        return {}
+    return {"lookback": str(20 + spec.seed % 200), "leverage": f"{1 + spec.seed % 3}"}
+
+
+def project_row(project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
+    """A project as `projects/read` lists it."""
+    shapes = scenario.shapes
+    row: dict[str, Any] = {
+        "projectId": project.project_id,
+        "organizationId": project.organization_id,
+        "name": project.name,
+        "modified": _date(project.created, shapes),
+        "created": _date(project.created, shapes),
+        "ownerId": scenario.user_id,
+        "language": project.language,
+        "collaborators": [],
+        "leanVersionId": 17021,
+        "leanPinnedToMaster": True,
+        "owner": project.owner,
+        "description": f"About {project.name}",
+        "channelId": f"P{project.project_id}-{_digest(project.name)}",
+        "parameters": [],
+        "libraries": [],
+        "grid": None,
+        "liveGrid": None,
+        "paperEquity": None,
+        "lastLiveDeployment": None,
+        "liveForm": None,
+        "encrypted": False,
+        "encryptionKey": None,
+        "codeRunning": False,
+        "leanEnvironment": 1,
+    }
+    return row | (_heavy(project, scenario) if shapes.heavy else {})
+
+
+def backtest_row(spec: BacktestSpec, scenario: Scenario, *, statistics: bool) -> dict[str, Any]:
+    """A backtest as `backtests/list` lists it."""
+    finished = spec.status.startswith("Completed")
+    failed = spec.status.startswith("Runtime")
+    row: dict[str, Any] = {
+        "backtestId": spec.backtest_id,
+        "status": spec.status,
+        "name": spec.name,
+        "created": _date(spec.created, scenario.shapes),
+        "completed": finished or failed,
+        "progress": 1 if finished or failed else 0.42 if "42" in spec.status else 0,
+        "error": "Division by zero &lt;module&gt;" if failed else None,
+        "stacktrace": "at OnData in main.py: line 42" if failed else None,
+        "optimizationId": spec.optimization_id or None,
+        "tradeableDates": 0,
+        "parameterSet": parameters_of(spec) or [],
+        "snapshotId": spec.snapshot_id,
+        "tags": list(spec.tags),
+    }
+    if not statistics:
+        return row
+    if not finished:
+        return row | dict.fromkeys(_LISTED) | {"parameters": None, "trades": None, "securityTypes": None}
+    drawn = statistics_of(curve_of(_seed(spec, scenario), scenario.drawing.years))
+    figures = {name: drawn[name] for name in _LISTED}
+    return row | figures | {
+        "tradeableDates": drawn["tradeableDates"],
+        "trades": drawn["trades"],
+        "parameters": len(parameters_of(spec)),
+        "securityTypes": (1, "Equity", None)[spec.seed % 3],
+    }  # fmt: skip
+
+
+def backtest_details(spec: BacktestSpec, project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
+    """A backtest as `backtests/read` gives it."""
+    row = backtest_row(spec, scenario, statistics=False)
+    finished = spec.status.startswith("Completed")
+    curve = curve_of(_seed(spec, scenario), scenario.drawing.years)
+    return row | {
+        "projectId": project.project_id,
+        "organizationId": project.organization_id,
+        "note": "",
+        "backtestStart": f"{curve.days[0]} 00:00:00",
+        "backtestEnd": f"{curve.days[-1]} 23:59:59",
+        "hasInitializeError": False,
+        "charts": {"Strategy Equity": {"name": "Strategy Equity", "series": {}}},
+        "statistics": figures_of(curve) if finished else [],
+        "runtimeStatistics": {"Equity": f"${curve.equity[-1] * 1e5:,.2f}"} if finished else [],
+        "totalPerformance": [],
+        "rollingWindow": [],
+        "nodeName": "B2-8 node 1",
+    }  # fmt: skip
+
+
+def project_page(
+    projects: Sequence[ProjectSpec], scenario: Scenario, *, start: int, end: int | None
+) -> list[dict[str, Any]]:
+    """The rows from `start` to before `end`, at most as many as one answer holds."""
+    limit = scenario.shapes.page_limit
+    stop = len(projects) if end is None else end
+    rows = list(projects)
+    if scenario.shapes.shuffled:
+        random.Random(scenario.seed).shuffle(rows)
+    page = rows[start:stop]
+    return [project_row(project, scenario) for project in (page[:limit] if limit else page)]
+
+
+def _seed(spec: BacktestSpec, scenario: Scenario) -> int:
+    return spec.seed % scenario.drawing.distinct if scenario.drawing.distinct else spec.seed
+
+
+def _heavy(project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
+    """What makes real rows large, and what must never be kept of them."""
+    cell = {"chartName": "Strategy Equity", "width": 12, "height": 4, "row": 0, "column": 0, "sort": 0}
+    return {
+        "collaborators": [
+            {
+                "uid": None if number else scenario.user_id,
+                "liveControl": True,
+                "permission": "write",
+                "publicId": _digest(f"public {number}"),
+                "profileImage": "https://cdn.quantconnect.com/web/i/users/profile/somebody.jpg",
+                "email": f"somebody.{number}@example.org",
+                "name": f"Somebody {number}",
+                "bio": None,
+                "owner": not number,
+            }
+            for number in range(2)
+        ],
+        "parameters": [{"key": "lookback", "value": "20", "min": 5, "max": 50, "step": 5, "type": "int"}],
+        "grid": {size: [cell] * 8 for size in ("xs", "sm", "md", "lg", "xl")},
+        "sharingTokenBacktest": _digest(f"sharing {project.project_id}") * 2,
+        "somethingNew": {"unknown": True},
+    }
+
+
+def _date(text: str, shapes: Shapes) -> str:
+    if shapes.dates == "naive":
+        return text
+    return datetime.fromisoformat(text).isoformat(timespec="milliseconds") + "Z"
+
+
+def _digest(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

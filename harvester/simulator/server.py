@@ -1,0 +1,301 @@
+"""QuantConnect's API on localhost: routes, in front of them the gate, behind them the faults."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+from aiohttp import web
+
+from harvester.errors import ConfigError
+from harvester.simulator.account import Account, LiveBacktest, LiveProject
+from harvester.simulator.faults import answer_wrongly
+from harvester.simulator.gate import LimitGate, judge_signature
+from harvester.simulator.rows import backtest_details, backtest_row, project_page
+from harvester.simulator.scenario import Fault, FaultKind, ReportKind, Scenario
+
+_PREFIX: Final = "/api/v2/"
+_REPORT: Final = "backtests/read/report"
+_KEPT_BODIES: Final = 32
+"""Bodies of ready reports that are kept; one has a megabyte or two."""
+_PAUSE_S: Final = 0.05
+Answer = dict[str, Any]
+
+
+class RequestRecord(msgspec.Struct, frozen=True):
+    """One request, as the server saw it."""
+
+    at_s: float
+    """Since the server's start."""
+    route: str
+    project_id: int
+    backtest_id: str
+    attempt: int
+    """Which request for this same thing it is, counted from 1."""
+    answer: str
+    """`ok`, `ready`, `generating`, `no`, `limit`, or the fault's name."""
+
+
+class Simulator:
+    """A server for one account; an async context manager."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        port: int = 0,
+        reports_dir: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        record: Callable[[RequestRecord], None] | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.account = Account(scenario, clock=clock, reports_dir=reports_dir)
+        self.requests: list[RequestRecord] = []
+        """Every request so far."""
+        self.port = port
+        self._clock = clock
+        self._started = clock()
+        self._gate = LimitGate(scenario.limit, scenario.time_scale)
+        self._dice = random.Random(scenario.seed)
+        self._attempts: Counter[tuple[str, int, str]] = Counter()
+        self._alternating = False
+        self._record = record
+        self._runner: web.AppRunner | None = None
+        self._ready_body = lru_cache(maxsize=_KEPT_BODIES)(self._make_ready_body)
+
+    @property
+    def base_url(self) -> str:
+        """What a client takes as the base of the API."""
+        return f"http://127.0.0.1:{self.port}/api/v2"
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=1_000_000)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        try:
+            await site.start()
+        except OSError as exc:
+            await self._runner.cleanup()
+            raise ConfigError(
+                f"port {self.port} is in use or not allowed ({exc.strerror}); "
+                "choose another with --port, 0 takes any"
+            ) from exc
+        self.port = self._runner.addresses[0][1]
+        self._started = self._clock()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # -- one request ------------------------------------------------------------------------------
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        route = request.path.replace("//", "/").removeprefix(_PREFIX).strip("/")
+        args = await _arguments(request)
+        project_id, backtest_id = _number(args.get("projectId")), str(args.get("backtestId", ""))
+        self._attempts[route, project_id, backtest_id] += 1
+        attempt = self._attempts[route, project_id, backtest_id]
+        elapsed_s = self._clock() - self._started
+        word, response = await self._answer(request, route, args, elapsed_s)
+        record = RequestRecord(elapsed_s, route, project_id, backtest_id, attempt, word)
+        self.requests.append(record)
+        if self._record is not None:
+            self._record(record)
+        return response
+
+    async def _answer(
+        self, request: web.Request, route: str, args: Answer, elapsed_s: float
+    ) -> tuple[str, web.StreamResponse]:
+        for change in self.scenario.changes:
+            if change.at_request == len(self.requests) + 1:
+                self.account.apply(change)
+        if not self._gate.admits(elapsed_s):
+            return "limit", await self._wrongly(request, self.scenario.limit.answer, b"")
+        now = time.time() + self.scenario.identity.clock_offset_s
+        refusal = judge_signature(request.headers, self.scenario, now=now)
+        if refusal:
+            return "no", self._dated(self._unauthorized(refusal), now)
+        word, body = await self._body(route, args)
+        fault = self._fault(route, args)
+        if fault is not None:
+            return fault.value, await self._wrongly(request, fault, body)
+        return word, self._dated(web.Response(body=body, content_type="application/json"), now)
+
+    async def _wrongly(self, request: web.Request, kind: FaultKind, good: bytes) -> web.StreamResponse:
+        return await answer_wrongly(
+            request,
+            kind,
+            good=good,
+            retry_after_s=self.scenario.limit.retry_after_s / self.scenario.time_scale,
+            pause_s=_PAUSE_S,
+        )
+
+    def _fault(self, route: str, args: Answer) -> FaultKind | None:
+        project_id, backtest_id = _number(args.get("projectId")), str(args.get("backtestId", ""))
+        attempt = self._attempts[route, project_id, backtest_id]
+        for fault in self.scenario.faults:
+            if self._meets(fault, (route, project_id, backtest_id), attempt):
+                return fault.kind
+        return None
+
+    def _meets(self, fault: Fault, what: tuple[str, int, str], attempt: int) -> bool:
+        wanted = (fault.route, fault.project_id, fault.backtest_id)
+        if any(want and want != value for want, value in zip(wanted, what, strict=True)):
+            return False
+        if fault.attempts and attempt not in fault.attempts:
+            return False
+        return fault.share >= 1 or self._dice.random() < fault.share
+
+    def _unauthorized(self, words: str) -> web.Response:
+        refusal = self.scenario.identity.refusal
+        if refusal == "401":
+            return web.Response(status=401, headers={"WWW-Authenticate": "Basic"})
+        if refusal == "500":
+            return web.Response(status=500)
+        return web.Response(body=_php({"errors": [words], "success": False}), content_type="application/json")
+
+    @staticmethod
+    def _dated(response: web.Response, now: float) -> web.Response:
+        response.headers["Date"] = formatdate(now, usegmt=True)
+        return response
+
+    # -- routes -----------------------------------------------------------------------------------
+
+    async def _body(self, route: str, args: Answer) -> tuple[str, bytes]:
+        if route == _REPORT:
+            return await self._report(args)
+        routes: dict[str, Callable[[Answer], Answer]] = {
+            "authenticate": lambda _: self._good({}),
+            "projects/read": self._projects,
+            "backtests/list": self._backtests,
+            "backtests/read": self._backtest,
+            "files/read": self._project_files,
+        }
+        handler = routes.get(route)
+        answer = handler(args) if handler else _no(f"Endpoint not found ({route})")
+        return "ok" if answer["success"] else "no", _php(answer)
+
+    def _good(self, answer: Answer) -> Answer:
+        if self.scenario.shapes.errors_on_success:
+            answer["errors"] = []
+        return answer | {"success": True}
+
+    def _projects(self, args: Answer) -> Answer:
+        projects = list(self.account.projects.values())
+        organization = args.get("organizationId")
+        if organization:
+            projects = [live for live in projects if live.spec.organization_id == organization]
+        start, end = _number(args.get("start")), args.get("end")
+        if args.get("projectId") is not None:
+            projects = [live for live in projects if live.spec.project_id == _number(args["projectId"])]
+            if not projects:
+                return _no("Project not found")
+        elif end is not None and start >= _number(end):
+            return _no("Invalid argument")
+        stop = _number(end) if end is not None else None
+        rows = project_page([live.spec for live in projects], self.scenario, start=start, end=stop)
+        versions = [{"id": 17021, "name": "v2.5.0.0.17021", "leanHash": "0" * 40, "public": 1}]
+        return self._good({"projects": rows, "versions": versions})
+
+    def _backtests(self, args: Answer) -> Answer:
+        project = self._project(args)
+        if project is None:
+            return _no("Project not found")
+        statistics = args.get("includeStatistics") in {True, "true", "True", "1"}
+        listed = self.account.listed(project)
+        rows = [backtest_row(spec, self.scenario, statistics=statistics) for spec in listed]
+        shapes = self.scenario.shapes
+        if shapes.shuffled:
+            self._dice.shuffle(rows)
+        answer: Answer = {"backtest" if shapes.singular else "backtests": rows}
+        if shapes.count != "missing":
+            answer["count"] = len(rows) + (shapes.count == "wrong")
+        return self._good(answer)
+
+    def _backtest(self, args: Answer) -> Answer:
+        project, live = self._project(args), self._live(args)
+        if project is None or live is None:
+            return _no("Backtest not found")
+        details = backtest_details(live.spec, project.spec, self.scenario)
+        return self._good({"backtest": details, "debugging": False})
+
+    def _project_files(self, args: Answer) -> Answer:
+        """What QuantConnect's own client asks for when it pulls a project."""
+        if self._project(args) is None:
+            return _no("Project not found")
+        content = "# drawn by the simulator\nfrom AlgorithmImports import *\n"
+        row = {"name": "main.py", "content": content, "modified": "2024-01-02 08:00:00", "isLibrary": False}
+        return self._good({"files": [row]})
+
+    async def _report(self, args: Answer) -> tuple[str, bytes]:
+        live = self._live(args)
+        if live is None:
+            return "no", _php(_no("Backtest not found"))
+        kind = live.spec.report
+        if kind is ReportKind.REFUSED:
+            return "no", _php(_no("Unable to generate a report for this backtest"))
+        if kind in {ReportKind.EMPTY, ReportKind.NULL}:
+            report = "" if kind is ReportKind.EMPTY else None
+            return "ok", _php(self._good({"report": report}))
+        if not self.account.is_ready(live):
+            return "generating", _php(self._generating())
+        loop = asyncio.get_running_loop()
+        key = (_number(args.get("projectId")), live.spec.backtest_id, live.spec)
+        return "ready", await loop.run_in_executor(None, self._ready_body, *key)
+
+    def _generating(self) -> Answer:
+        self._alternating = not self._alternating
+        success = {"true": True, "false": False}.get(self.scenario.generation.success, self._alternating)
+        return {"generating": True, "success": success}
+
+    def _make_ready_body(self, project_id: int, backtest_id: str, _: object) -> bytes:
+        return _php(self._good({"report": self.account.report_html(project_id, backtest_id)}))
+
+    def _project(self, args: Answer) -> LiveProject | None:
+        return self.account.projects.get(_number(args.get("projectId")))
+
+    def _live(self, args: Answer) -> LiveBacktest | None:
+        return self.account.find(_number(args.get("projectId")), str(args.get("backtestId", "")))
+
+
+async def _arguments(request: web.Request) -> Answer:
+    """The arguments of a request in any of the forms that the real server takes."""
+    if request.method == "GET" or not request.can_read_body:
+        return dict(request.query)
+    if request.content_type == "application/json":
+        try:
+            content = msgspec.json.decode(await request.read() or b"{}")
+        except msgspec.DecodeError:
+            return {}
+        return content if isinstance(content, dict) else {}
+    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+
+
+def _number(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _no(words: str) -> Answer:
+    return {"errors": [words], "success": False}
+
+
+def _php(answer: Answer) -> bytes:
+    """JSON as PHP writes it: slashes escaped."""
+    return msgspec.json.encode(answer).replace(b"/", b"\\/")
