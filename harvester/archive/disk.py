@@ -230,6 +230,11 @@ class Disk:
                     return mode
         return LinkMode.COPY
 
+    def copy_file(self, source: Path, target: Path) -> None:
+        """Make a read-only copy under a free name; it is durable only after `sync_all`."""
+        with _explained(target), _opened(source.parent) as source_dir, _opened(target.parent) as target_dir:
+            self.copy(source.name, target.name, source_dir, target_dir)
+
     def adopt(self, source: Path, target: Path, part: Path) -> None:
         """Give `target` the file `source`, linked or copied, in one step; `part` is a name to do it with."""
         self.remove(part)

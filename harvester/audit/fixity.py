@@ -9,13 +9,13 @@ import errno
 import hashlib
 import os
 import stat
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from harvester.archive.layout import IMAGES
+from harvester.audit.parallel import in_order
 from harvester.audit.problem import Findings, Kind, Problem
 
 _CHUNK_BYTES: Final = 2**20
@@ -78,19 +78,10 @@ def check_directories(
         hasher: Shared by all Snapshots of one verify.
         on_bytes: Told how many bytes were checked since it was last told.
     """
-    running: deque[Future[list[Checked]]] = deque()
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="verify") as threads:
-        for batch in _batches(directories):
-            running.append(threads.submit(_check_batch, batch, hasher))
-            if len(running) >= _WAITING:
-                yield from _told(running.popleft().result(), on_bytes)
-        while running:
-            yield from _told(running.popleft().result(), on_bytes)
-
-
-def _told(batch: list[Checked], on_bytes: Callable[[int], None]) -> list[Checked]:
-    on_bytes(sum(checked.payload_bytes for checked in batch))
-    return batch
+    check = partial(_check_batch, hasher=hasher)
+    for batch in in_order(check, _batches(directories), waiting=_WAITING):
+        on_bytes(sum(checked.payload_bytes for checked in batch))
+        yield from batch
 
 
 def _batches(directories: Iterable[Recorded]) -> Iterator[list[Recorded]]:

@@ -1,0 +1,258 @@
+"""One self-contained bag from a Snapshot, whole or in part, that a stranger can check."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from harvester.archive.archive import Archive
+from harvester.archive.bag import (
+    DECLARATION,
+    DIGEST_CHARS,
+    PATH_AT,
+    check_tags,
+    file_sha256,
+    load_manifest,
+    manifest_line,
+    render_bag_info,
+)
+from harvester.archive.commit import bag_info, render_record, tag_files
+from harvester.archive.disk import explain
+from harvester.archive.inventory import render_entry
+from harvester.archive.layout import (
+    BAG_INFO,
+    BAGIT,
+    INVENTORY,
+    LEDGER,
+    MANIFEST,
+    PAYLOAD,
+    SNAPSHOT_FILE,
+    TAGMANIFEST,
+)
+from harvester.archive.ledger import LEDGER_BYTES, load_sound_ledger
+from harvester.archive.manifest import ManifestCursor
+from harvester.archive.reading import load_bytes
+from harvester.archive.snapshot import Snapshot
+from harvester.audit.handover import (
+    EXPORT_FILE,
+    LEDGER_LINE,
+    README,
+    SOURCE_TAGMANIFEST,
+    ExportRecord,
+    Sums,
+    render_readme,
+)
+from harvester.audit.packing import Package, Purpose, open_directory, open_zip
+from harvester.audit.parallel import in_order
+from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.model import FORMAT, InventoryEntry
+
+Pages = Callable[[Path], None]
+"""Writes `index.html` and `site/` of the bag at the path."""
+
+_WAITING: Final = 8
+"""Reports in memory at once."""
+_FILE_BYTES: Final = 2**31
+"""Every file of a Snapshot is smaller: a report has at most `api.max_body_mb`."""
+
+
+@dataclass(frozen=True)
+class ExportOrder:
+    """What is to be exported, and how."""
+
+    to: Path
+    at: str
+    """UTC."""
+    version: str
+    """Of harvester."""
+    zipped: bool = False
+    selected: Callable[[InventoryEntry], bool] | None = None
+    """None: the whole Snapshot."""
+    filters: dict[str, object] = field(default_factory=dict)
+    """What `selected` stands for, to be written down."""
+    pages: Pages | None = None
+    """For a part; of a whole Snapshot the pages are exported as they are."""
+    on_progress: Callable[[int], None] | None = None
+    """Told of payload bytes as they are done."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One report to be packed."""
+
+    entry: InventoryEntry
+    lines: list[bytes]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export holds."""
+
+    path: Path
+    reports: int
+    files: int
+    payload_bytes: int
+
+
+def export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported:
+    """Write a bag with everything in it, or with what is selected. Every file is checked as it is read.
+
+    Into a directory it can be cut off and called again with the same arguments: what is there is not written
+    twice.
+
+    Raises:
+        ArchiveError: `order.to` is in use.
+        CorruptArchiveError: the Snapshot is damaged; names the file.
+        DiskError: the export cannot be written.
+    """
+    if archive.root in order.to.absolute().resolve().parents:
+        raise ArchiveError(f"{order.to} is within the Archive. Export to another place")
+    seal = _check_seal(archive, snapshot)
+    if order.zipped:
+        opened = open_zip(order.to, order.at, archive.disk)
+    else:
+        opened = open_directory(order.to, Purpose(snapshot.name, seal, order.filters), archive.disk)
+    try:
+        with opened as package, tempfile.TemporaryDirectory(prefix="harvester-") as draft:
+            return _Export(snapshot, order, package, Path(draft)).run(seal, _ledger_line(archive, snapshot))
+    except OSError as exc:
+        raise explain(exc, exc.filename or order.to) from exc
+
+
+def _check_seal(archive: Archive, snapshot: Snapshot) -> str:
+    """The digest of the tag manifest, which is checked against the Ledger, and all that it covers."""
+    seal = check_tags(snapshot.path)
+    line = load_sound_ledger(archive.root).committed.get(snapshot.name)
+    if line is not None and line.tagmanifest_sha256 != seal:
+        raise CorruptArchiveError(
+            f"{snapshot.path / TAGMANIFEST} is not the one that was committed. "
+            f"See `harvester verify {snapshot.name}`"
+        )
+    return seal
+
+
+def _ledger_line(archive: Archive, snapshot: Snapshot) -> bytes | None:
+    """The line with which the Snapshot was committed, byte for byte."""
+    committed = load_sound_ledger(archive.root).committed.get(snapshot.name)
+    if committed is None:
+        return None
+    return load_bytes(archive.root / LEDGER, LEDGER_BYTES).split(b"\n")[committed.n - 1] + b"\n"
+
+
+class _Export:
+    """One export under way; `draft` is a place for what is made for it."""
+
+    def __init__(self, snapshot: Snapshot, order: ExportOrder, package: Package, draft: Path) -> None:
+        self._snapshot = snapshot
+        self._order = order
+        self._package = package
+        self._draft = draft
+        self._sums = Sums()
+        self._tags: dict[str, str] = {}
+
+    def run(self, seal: str, ledger_line: bytes | None) -> Exported:
+        """Pack everything; the tag manifest comes last."""
+        with (
+            (self._draft / MANIFEST).open("wb") as manifest,
+            (self._draft / INVENTORY).open("wb") as inventory,
+        ):
+            jobs = self._jobs(manifest, inventory)
+            for files in in_order(self._read, jobs, waiting=_WAITING):
+                for name, content in files:
+                    self._package.add(name, content)
+        if self._order.selected is None:
+            self._add_tags_as_they_are()
+        else:
+            self._draft_tags_of_part()
+        self._draft_proof(seal, ledger_line)
+        self._add_draft()
+        lines = [manifest_line(name, sha256) for name, sha256 in sorted(self._tags.items())]
+        self._package.add(TAGMANIFEST, b"".join(lines))
+        sums = self._sums
+        return Exported(self._order.to, sums.reports, sums.files, sums.payload_bytes)
+
+    def _jobs(self, manifest: BinaryIO, inventory: BinaryIO) -> Iterator[_Job]:
+        """The reports to pack, with their lines of the Manifest, which go into the lists of the export."""
+        cursor = ManifestCursor(self._snapshot.path / MANIFEST)
+        for entry in self._snapshot.inventory():
+            if entry.archived and (self._order.selected is None or self._order.selected(entry)):
+                lines = cursor.take(entry.path, set())
+                manifest.writelines(lines)
+                inventory.write(render_entry(entry))
+                self._sums.add(entry)
+                yield _Job(entry, lines)
+
+    def _read(self, job: _Job) -> list[tuple[str, bytes]]:
+        """The files of one report that the package does not hold yet, each with the recorded digest."""
+        files = []
+        for line in job.lines:
+            name, sha256 = line[PATH_AT:-1].decode(), line[:DIGEST_CHARS].decode()
+            if not self._package.holds(name, sha256):
+                files.append((name, self._load(name, sha256)))
+        if self._order.on_progress is not None:
+            self._order.on_progress(job.entry.payload_bytes)
+        return files
+
+    def _load(self, name: str, sha256: str) -> bytes:
+        if ".." in name.split("/"):
+            raise CorruptArchiveError(
+                f"{self._snapshot.path / MANIFEST} names {name!r}, which is outside of it"
+            )
+        content = load_bytes(self._snapshot.path / name, _FILE_BYTES)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise CorruptArchiveError(
+                f"{self._snapshot.path / name} is not what was recorded, and is not handed on. "
+                f"Run `harvester verify {self._snapshot.name} --repair`, then export again"
+            )
+        return content
+
+    def _add_tags_as_they_are(self) -> None:
+        """Every tag file of the Snapshot; its own tag manifest goes to `source/`."""
+        for name, sha256 in load_manifest(self._snapshot.path / TAGMANIFEST):
+            self._tags[name] = sha256
+            self._package.add_file(name, self._snapshot.path / name)
+        (self._draft / MANIFEST).unlink()
+        (self._draft / INVENTORY).unlink()
+        source = self._draft / SOURCE_TAGMANIFEST
+        source.parent.mkdir()
+        shutil.copyfile(self._snapshot.path / TAGMANIFEST, source)
+
+    def _draft_tags_of_part(self) -> None:
+        """Tag files of what was selected, which say nothing about the rest."""
+        record = self._sums.narrowed(self._snapshot.record())
+        info = [*bag_info(record), ("Harvester-Exported", self._order.at), ("Harvester-Part", "yes")]
+        (self._draft / BAGIT).write_bytes(DECLARATION)
+        (self._draft / BAG_INFO).write_bytes(render_bag_info(info))
+        (self._draft / SNAPSHOT_FILE).write_bytes(render_record(record))
+        if self._order.pages is not None:
+            (self._draft / PAYLOAD).symlink_to(self._snapshot.path / PAYLOAD)
+            self._order.pages(self._draft)
+
+    def _draft_proof(self, seal: str, ledger_line: bytes | None) -> None:
+        """What ties the export to the Archive: its record, the Ledger's line, and how to check all this."""
+        order = self._order
+        whole = order.selected is None
+        record = ExportRecord(
+            FORMAT, self._snapshot.name, seal, order.at, whole, order.filters, order.version
+        )
+        (self._draft / EXPORT_FILE).write_bytes(
+            msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+        )
+        if ledger_line is not None:
+            (self._draft / LEDGER_LINE).parent.mkdir(exist_ok=True)
+            (self._draft / LEDGER_LINE).write_bytes(ledger_line)
+        readme = render_readme(record, self._sums, has_ledger_line=ledger_line is not None)
+        (self._draft / README).write_bytes(readme)
+
+    def _add_draft(self) -> None:
+        for path in tag_files(self._draft):
+            name = path.relative_to(self._draft).as_posix()
+            self._tags[name] = file_sha256(path)[0]
+            self._package.add_file(name, path)

@@ -1,0 +1,132 @@
+"""What an export says about itself, to somebody who has never heard of harvester."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+
+from harvester.model import InventoryEntry, Learned, SnapshotRecord
+
+EXPORT_FILE: Final = "export.json"
+README: Final = "README.txt"
+LEDGER_LINE: Final = "source/ledger-line.json"
+SOURCE_TAGMANIFEST: Final = "source/tagmanifest-sha256.txt"
+
+
+class ExportRecord(msgspec.Struct, frozen=True):
+    """`export.json`: what an export was made of."""
+
+    format: int
+    snapshot: str
+    source_tagmanifest_sha256: str
+    """Seals the Snapshot that it was made of; stands in the Ledger."""
+    exported: str
+    """UTC."""
+    whole: bool
+    """Whether everything in the Snapshot is in the export."""
+    filters: dict[str, object]
+    version: str
+    """Of harvester."""
+
+
+class Sums:
+    """Counts what is exported, entry by entry."""
+
+    def __init__(self) -> None:
+        self._outcomes: Counter[str] = Counter()
+        self._projects: set[int] = set()
+        self._gone = 0
+        self.reports = 0
+        self.files = 0
+        self.payload_bytes = 0
+
+    def add(self, entry: InventoryEntry) -> None:
+        """Count one exported report."""
+        self._projects.add(entry.project_id)
+        if entry.listed:
+            self._outcomes[str(entry.outcome)] += 1
+        self._gone += bool(entry.gone_since and not entry.listed)
+        self.reports += 1
+        self.files += entry.files
+        self.payload_bytes += entry.payload_bytes
+
+    def narrowed(self, record: SnapshotRecord) -> SnapshotRecord:
+        """The Snapshot's record as it is true of the export, and says nothing about what is not in it."""
+        return msgspec.structs.replace(
+            record,
+            listed=sum(self._outcomes.values()),
+            counts=dict(self._outcomes),
+            gone=self._gone,
+            projects=len(self._projects),
+            files=self.files,
+            payload_bytes=self.payload_bytes,
+            unread_projects=(),
+            settings={},
+            learned=Learned(),
+        )
+
+
+def render_readme(record: ExportRecord, sums: Sums, *, has_ledger_line: bool) -> bytes:
+    """The text that tells a stranger what this is and how to check it."""
+    text = _README.format(record=record, sums=sums, part="all" if record.whole else "a part")
+    if record.whole:
+        text += _WHOLE
+    if has_ledger_line:
+        text += _LEDGER
+    return text.encode()
+
+
+_README: Final = """\
+Backtest reports of a QuantConnect account
+==========================================
+
+These are {sums.reports} reports in {sums.files} files, {part} of what the account's archive held in its
+Snapshot {record.snapshot}. They were exported at {record.exported} by harvester {record.version}.
+
+data/PROJECT/BACKTEST/report.html    the report exactly as QuantConnect served it
+data/PROJECT/BACKTEST/offline.html   the same page for a browser without a network
+data/PROJECT/BACKTEST/images/        its charts as image files
+data/PROJECT/BACKTEST/report.json    names, dates, statistics, and when it was read
+inventory.jsonl                      one line for each backtest
+export.json                          what was exported, of which Snapshot
+
+
+How to check that nothing was changed or lost
+---------------------------------------------
+
+This directory is a bag by RFC 8493 (BagIt 1.0). Any BagIt program can check it:
+
+    pip install bagit
+    bagit.py --validate .
+
+So can the tools of Linux and macOS, in this directory; no output means that all is well:
+
+    sha256sum --check --quiet manifest-sha256.txt          (macOS: shasum -a 256 -c)
+    sha256sum --check --quiet tagmanifest-sha256.txt
+
+On Windows, compare the lines of manifest-sha256.txt with: certutil -hashfile FILE SHA256
+"""
+
+_WHOLE: Final = """
+
+How to check that it is what was archived
+-----------------------------------------
+
+source/tagmanifest-sha256.txt is the archive's own list of the files beside data/, manifest-sha256.txt among
+them. When this says nothing, data/ is what the archive committed, byte for byte:
+
+    sha256sum --check --quiet source/tagmanifest-sha256.txt
+"""
+
+_LEDGER: Final = """
+
+How to check when it was archived
+---------------------------------
+
+source/ledger-line.json is the line that the archive's ledger got when the Snapshot was committed. Its
+"tagmanifest_sha256" is the digest of the archive's list: the same as in export.json. The owner of the
+archive can show the ledger, in which each line carries the digest of the line before it: a line that was
+changed later would break the chain.
+"""
