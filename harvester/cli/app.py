@@ -14,6 +14,7 @@ from harvester.cli.config_show import config_show
 from harvester.cli.console import Session, report_error
 from harvester.cli.demo import demo
 from harvester.cli.run import run
+from harvester.cli.simulate import simulate
 from harvester.cli.snapshots import snapshots
 
 _HELP = """Copy every backtest report of a QuantConnect account into a dated archive.
@@ -56,6 +57,7 @@ app.add_typer(config, name="config")
 
 app.command()(run)
 app.command()(demo)
+app.command()(simulate)
 app.command()(snapshots)
 config.command("show")(config_show)
 
