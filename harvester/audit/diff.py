@@ -1,0 +1,153 @@
+"""What lies between two Snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from harvester.archive.snapshot import Snapshot
+from harvester.errors import ArchiveError
+from harvester.model import InventoryEntry
+
+Pair = tuple[InventoryEntry | None, InventoryEntry | None]
+"""One backtest in the earlier and in the later Snapshot; None where it is not known."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A report with other bytes than before."""
+
+    before: InventoryEntry
+    after: InventoryEntry
+    differs: str
+    """`rendering` (same text and figures, other images or markup) or `text`; empty: a record is damaged."""
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A backtest under another name, or in a project under another name."""
+
+    before: InventoryEntry
+    after: InventoryEntry
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A backtest whose listed statistics are not what they were."""
+
+    entry: InventoryEntry
+    """In the later Snapshot."""
+    statistics: dict[str, tuple[float | None, float | None]]
+    """Before and after, of those that differ; None where there was none."""
+
+
+@dataclass
+class Diff:
+    """What lies between two Snapshots, each list in the order of the Inventory."""
+
+    new: list[InventoryEntry] = field(default_factory=list)
+    """Archived in the later one only."""
+    changed: list[Changed] = field(default_factory=list)
+    renamed: list[Renamed] = field(default_factory=list)
+    gone: list[InventoryEntry] = field(default_factory=list)
+    """Listed in the earlier one, no longer in the later one; as they were in the earlier one."""
+    moved: list[Moved] = field(default_factory=list)
+    same: int = 0
+    """Backtests that appear in none of the lists."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.new or self.changed or self.renamed or self.gone or self.moved)
+
+
+def diff(earlier: Snapshot, later: Snapshot) -> Diff:
+    """Compare two Snapshots, backtest by backtest; both Inventories are read as streams.
+
+    Raises:
+        CorruptArchiveError: an Inventory is damaged; names file and line.
+    """
+    found = Diff()
+    for before, after in pair(earlier.inventory(), later.inventory()):
+        noted = _note_presence(found, before, after)
+        if before is not None and after is not None:
+            noted |= _note_difference(found, (earlier, before), (later, after))
+        found.same += not noted
+    return found
+
+
+def pair(earlier: Iterable[InventoryEntry], later: Iterable[InventoryEntry]) -> Iterator[Pair]:
+    """Bring the two entries of each backtest together; both sides are in the order of their keys.
+
+    What has no partner by its key comes last, when it is known that it has none by its id either.
+    """
+    alone: dict[tuple[int, str], InventoryEntry] = {}
+    strangers: list[InventoryEntry] = []
+    for before, after in _merge(iter(earlier), iter(later)):
+        if before is not None and after is not None:
+            yield before, after
+        elif before is not None:
+            alone[before.project_id, before.backtest_id] = before
+        elif after is not None:
+            strangers.append(after)
+    for after in strangers:
+        yield alone.pop((after.project_id, after.backtest_id), None), after
+    for before in alone.values():
+        yield before, None
+
+
+def _merge(earlier: Iterator[InventoryEntry], later: Iterator[InventoryEntry]) -> Iterator[Pair]:
+    before, after = next(earlier, None), next(later, None)
+    while before is not None or after is not None:
+        if after is None or (before is not None and before.key < after.key):
+            yield before, None
+            before = next(earlier, None)
+        elif before is None or after.key < before.key:
+            yield None, after
+            after = next(later, None)
+        else:
+            yield before, after
+            before, after = next(earlier, None), next(later, None)
+
+
+def _note_presence(found: Diff, before: InventoryEntry | None, after: InventoryEntry | None) -> bool:
+    """Whether the backtest came or went."""
+    is_new = after is not None and after.archived and (before is None or not before.archived)
+    is_gone = before is not None and before.listed and (after is None or not after.listed)
+    if is_new and after is not None:
+        found.new.append(after)
+    if is_gone and before is not None:
+        found.gone.append(before)
+    return is_new or is_gone
+
+
+def _note_difference(
+    found: Diff, earlier: tuple[Snapshot, InventoryEntry], later: tuple[Snapshot, InventoryEntry]
+) -> bool:
+    """Whether the backtest is not what it was."""
+    before, after = earlier[1], later[1]
+    is_renamed = (before.name, before.project) != (after.name, after.project)
+    if is_renamed:
+        found.renamed.append(Renamed(before, after))
+    is_changed = before.archived and after.archived and before.report_sha256 != after.report_sha256
+    if is_changed:
+        found.changed.append(Changed(before, after, _how(earlier, later)))
+    statistics = _moved(before.statistics, after.statistics)
+    if statistics:
+        found.moved.append(Moved(after, statistics))
+    return is_renamed or is_changed or bool(statistics)
+
+
+def _how(*sides: tuple[Snapshot, InventoryEntry]) -> str:
+    try:
+        texts = {snapshot.report(entry).text_sha256 for snapshot, entry in sides}
+    except ArchiveError:
+        return ""
+    return "rendering" if len(texts) == 1 else "text"
+
+
+def _moved(before: dict[str, float], after: dict[str, float]) -> dict[str, tuple[float | None, float | None]]:
+    names = [*before, *(name for name in after if name not in before)]
+    return {
+        name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
+    }
