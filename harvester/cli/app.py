@@ -15,6 +15,7 @@ from harvester.cli.console import Session, report_error
 from harvester.cli.demo import demo
 from harvester.cli.run import run
 from harvester.cli.simulate import simulate
+from harvester.cli.simulate import simulate
 from harvester.cli.snapshots import snapshots
 
 _HELP = """Copy every backtest report of a QuantConnect account into a dated archive.
@@ -57,6 +58,7 @@ app.add_typer(config, name="config")
 
 app.command()(run)
 app.command()(demo)
+app.command()(simulate)
 app.command()(simulate)
 app.command()(snapshots)
 config.command("show")(config_show)

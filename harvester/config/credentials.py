@@ -1,45 +1,28 @@
-"""The user id and the API token: where they are looked for, in which order, and what is wrong with them."""
+"""The user id and the API token: where they are looked for, in which order, and what is wrong with them.
+
+No value that is found is ever shown, the user id included: people mix the two up.
+"""
 
 from __future__ import annotations
 
 import shlex
 import stat
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from harvester.config.secret import Secret
 from harvester.config.settings import CredentialSettings
+from harvester.config.token_command import run_token_command
 from harvester.errors import CredentialsError
 
 _MAX_BYTES: Final = 64_000
-_COMMAND_TIMEOUT_S: Final = 30
 _PREFIXES: Final = ("QUANTCONNECT", "QC")
-
-
-class Secret:
-    """A text that is never shown by accident."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The text itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __reduce__(self) -> str:
-        raise TypeError("a secret is never serialised")
+_SYSTEMD_USER: Final = "quantconnect_user_id"
+_SYSTEMD_TOKEN: Final = "quantconnect_api_token"
 
 
 @dataclass(frozen=True)
@@ -56,11 +39,11 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Place:
-    """One place that was looked at."""
+    """One place that was looked at, and what it holds."""
 
     name: str
-    user_id: str = ""
-    token: str = ""
+    user_id: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
     files: tuple[Path, ...] = ()
     """Files that the secret was read from."""
 
@@ -69,117 +52,142 @@ def find_credentials(
     settings: CredentialSettings,
     environ: Mapping[str, str],
     *,
-    home: Path,
+    home: Path | None,
     run_command: Callable[[str], str] | None = None,
 ) -> Credentials:
-    """The first complete pair of user id and token.
+    """The first place that has a token, with the user id of that place or of the settings.
 
     Args:
-        settings: `user_id` completes a place that has a token only.
+        settings: `user_id` completes a place that has a token only, as the environment does.
         environ: Of the process.
-        home: Where `.lean/credentials` is.
+        home: Where `.lean/credentials` is; None when the user has no home.
         run_command: Runs `token_command` and gives what it prints.
 
     Raises:
         CredentialsError: nothing was found, or a place holds half of what is needed; says where it looked.
     """
-    looked = []
-    for place in _places(settings, environ, home, run_command or _run):
-        looked.append(place.name)
-        user_id = place.user_id or (settings.user_id or _env_user(environ) if place.token else "")
-        if place.token and user_id:
-            return _checked(place, user_id)
+    looked: list[Place] = []
+    for place in _places(settings, environ, home, run_command or run_token_command):
+        looked.append(place)
         if place.token:
-            raise CredentialsError(
-                f"{place.name} has a token but no user id; set QUANTCONNECT_USER_ID or credentials.user_id"
-            )
-    raise CredentialsError(
-        "no credentials found; set QUANTCONNECT_USER_ID and QUANTCONNECT_API_TOKEN, or run `lean login`. "
-        f"Looked at: {'; '.join(looked)}"
-    )
+            return _checked(place, place.user_id or settings.user_id.strip() or _env_user(environ))
+    raise CredentialsError(_nothing(looked, settings))
 
 
 def _places(
-    settings: CredentialSettings, environ: Mapping[str, str], home: Path, run_command: Callable[[str], str]
+    settings: CredentialSettings,
+    environ: Mapping[str, str],
+    home: Path | None,
+    run_command: Callable[[str], str],
 ) -> Iterator[Place]:
+    """Every place in order; a later one is looked at only when no earlier one has a token."""
     for prefix in _PREFIXES:
         user, token = environ.get(f"{prefix}_USER_ID", ""), environ.get(f"{prefix}_API_TOKEN", "")
-        yield Place(f"environment {prefix}_USER_ID and {prefix}_API_TOKEN", user, token)
+        yield Place(f"environment {prefix}_USER_ID and {prefix}_API_TOKEN", user.strip(), token.strip())
     for prefix in _PREFIXES:
-        name = f"environment {prefix}_API_TOKEN_FILE"
-        path = environ.get(f"{prefix}_API_TOKEN_FILE", "")
-        user_path = environ.get(f"{prefix}_USER_ID_FILE", "")
-        user = environ.get(f"{prefix}_USER_ID", "") or (_read(Path(user_path)) if user_path else "")
-        yield Place(name, user, _read(Path(path)), (Path(path),)) if path else Place(name)
-    command = settings.token_command
-    yield Place("credentials.token_command", token=run_command(command) if command else "")
+        yield _environment_files(prefix, environ)
+    name = "credentials.token_command"
+    yield Place(name, token=run_command(settings.token_command)) if settings.token_command else Place(name)
     yield _systemd(environ.get("CREDENTIALS_DIRECTORY", ""))
-    path = settings.token_file
-    file = Path(path).expanduser()
-    yield (
-        Place("credentials.token_file", token=_read(file), files=(file,))
-        if path
-        else Place("credentials.token_file")
+    yield _token_file(settings.token_file, home)
+    yield _lean(home)
+
+
+def _environment_files(prefix: str, environ: Mapping[str, str]) -> Place:
+    name = f"environment {prefix}_USER_ID_FILE and {prefix}_API_TOKEN_FILE"
+    user_file, token_file = (
+        environ.get(f"{prefix}_USER_ID_FILE", ""),
+        environ.get(f"{prefix}_API_TOKEN_FILE", ""),
     )
-    yield _lean(home / ".lean" / "credentials")
+    return Place(
+        name,
+        _load_text(Path(user_file)) if user_file else "",
+        _load_text(Path(token_file)) if token_file else "",
+        (Path(token_file),) if token_file else (),
+    )
 
 
 def _systemd(directory: str) -> Place:
-    name = "systemd's $CREDENTIALS_DIRECTORY"
+    name = f"systemd's $CREDENTIALS_DIRECTORY ({_SYSTEMD_USER}, {_SYSTEMD_TOKEN})"
     if not directory:
         return Place(name)
-    token, user = Path(directory, "quantconnect_api_token"), Path(directory, "quantconnect_user_id")
-    return Place(name, _read(user) if user.exists() else "", _read(token) if token.exists() else "")
+    user, token = Path(directory, _SYSTEMD_USER), Path(directory, _SYSTEMD_TOKEN)
+    return Place(name, _load_text(user) if user.exists() else "", _load_text(token) if token.exists() else "")
 
 
-def _lean(path: Path) -> Place:
-    if not path.is_file():
-        return Place(str(path))
+def _token_file(path: str, home: Path | None) -> Place:
+    name = "credentials.token_file"
+    if not path:
+        return Place(name)
+    file = home / path[2:] if home and path.startswith("~/") else Path(path)
+    return Place(f"{name} ({file})", token=_load_text(file), files=(file,))
+
+
+def _lean(home: Path | None) -> Place:
+    """What the official `lean login` has stored."""
+    name = "~/.lean/credentials"
+    path = home / ".lean" / "credentials" if home else None
+    if path is None or not path.is_file() or not path.stat().st_size:
+        return Place(name)
     try:
-        content = msgspec.json.decode(_read(path), type=dict[str, str])
+        content = msgspec.json.decode(_load_text(path), type=dict[str, Any])
     except msgspec.DecodeError as exc:
-        raise CredentialsError(f"{path} is not what `lean login` writes; log in again with it") from exc
-    return Place(str(path), content.get("user-id", ""), content.get("api-token", ""), (path,))
+        raise CredentialsError(f"{path} is not what `lean login` writes; log in with it again") from exc
+    user, token = (str(content.get(key) or "").strip() for key in ("user-id", "api-token"))
+    return Place(str(path), user, token, (path,))
 
 
-def _read(path: Path) -> str:
+def _load_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as exc:
         raise CredentialsError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    if not content.strip():
+        raise CredentialsError(f"{path} is empty")
     if len(content) > _MAX_BYTES:
         raise CredentialsError(f"{path} is larger than {_MAX_BYTES} bytes; that is no credential")
     try:
         return content.decode().strip()
-    except UnicodeDecodeError as exc:
-        raise CredentialsError(f"{path} is not text") from exc
-
-
-def _run(command: str) -> str:
-    try:
-        words = shlex.split(command)
-        done = subprocess.run(words, capture_output=True, timeout=_COMMAND_TIMEOUT_S, check=True, text=True)
-    except subprocess.CalledProcessError as exc:
-        raise CredentialsError(f"credentials.token_command failed with exit code {exc.returncode}") from None
-    except (OSError, ValueError, subprocess.TimeoutExpired) as exc:
-        raise CredentialsError(f"credentials.token_command could not be run: {type(exc).__name__}") from None
-    return done.stdout.strip()
+    except UnicodeDecodeError:
+        raise CredentialsError(f"{path} is not text") from None
 
 
 def _env_user(environ: Mapping[str, str]) -> str:
-    return next((environ[f"{p}_USER_ID"] for p in _PREFIXES if environ.get(f"{p}_USER_ID")), "")
+    """A user id that stands in the environment without a token beside it."""
+    for prefix in _PREFIXES:
+        if user := environ.get(f"{prefix}_USER_ID", "").strip():
+            return user
+        if path := environ.get(f"{prefix}_USER_ID_FILE", ""):
+            return _load_text(Path(path))
+    return ""
 
 
 def _checked(place: Place, user_id: str) -> Credentials:
+    if not user_id:
+        raise CredentialsError(
+            f"{place.name}: there is a token but no user id; set QUANTCONNECT_USER_ID or credentials.user_id"
+        )
     if not (user_id.isascii() and user_id.isdigit()) or len(user_id) > 18:
-        raise CredentialsError(f"{place.name}: the user id {user_id!r:.40} is not a number")
-    if any(char.isspace() or not char.isprintable() or ord(char) > 126 for char in place.token):
-        raise CredentialsError(f"{place.name}: the token holds characters that no token has")
+        raise CredentialsError(
+            f"{place.name}: the user id is not a number; it stands on quantconnect.com/settings"
+        )
+    if not all("!" <= char <= "~" for char in place.token):
+        raise CredentialsError(f"{place.name}: the token holds characters that no token has; copy it again")
     return Credentials(int(user_id), Secret(place.token), place.name, tuple(_exposed(place.files)))
 
 
 def _exposed(files: tuple[Path, ...]) -> Iterator[str]:
     for path in files:
-        if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
             yield f"{path} can be read by others; run: chmod 600 {shlex.quote(str(path))}"
+
+
+def _nothing(looked: list[Place], settings: CredentialSettings) -> str:
+    half = [place.name for place in looked if place.user_id]
+    half += ["credentials.user_id"] if settings.user_id else []
+    found = f"a user id (in {half[0]}) but no token was found" if half else "no credentials were found"
+    remedy = "set QUANTCONNECT_API_TOKEN" if half else "set QUANTCONNECT_USER_ID and QUANTCONNECT_API_TOKEN"
+    places = "; ".join(place.name for place in looked)
+    return f"{found}; {remedy}, or run `lean login`. Looked at: {places}"

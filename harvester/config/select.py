@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from harvester.config.settings import FilterSettings
+from harvester.config.units import parse_moment
 from harvester.model import RECYCLE_BIN, Backtest, InventoryEntry
 
 
@@ -65,8 +65,4 @@ def _any_glob(patterns: Iterable[str], name: str) -> bool:
 
 def _moment(text: str) -> str:
     """A validated setting in the form of `Backtest.created`, so that texts compare as times."""
-    if not text:
-        return ""
-    moment = datetime.fromisoformat(text)
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return parse_moment(text).isoformat(timespec="seconds").replace("+00:00", "Z") if text else ""

@@ -1,0 +1,89 @@
+"""What each setting allows by itself but the calendar, the network or the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from harvester.config.settings import ApiSettings, Duration, FilterSettings, Settings
+from harvester.config.units import parse_moment
+
+_MAY_BE_ZERO: Final = frozenset({"archive.lock_wait", "run.max_duration", "pace.max_hold"})
+
+
+def find_contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The settings that cannot be used, as `table.key` and what is wrong with it."""
+    yield from _dates(settings.filters)
+    yield from _spans(settings)
+    if not _is_timezone(settings.archive.timezone):
+        yield "archive.timezone", f"= {settings.archive.timezone!r}: no time zone; write one as Europe/Berlin"
+    trouble = _url_trouble(settings.api)
+    if trouble:
+        yield "api.base_url", trouble
+    if not settings.archive.dir.strip() or "\0" in settings.archive.dir:
+        yield "archive.dir", f"= {settings.archive.dir!r}: no directory"
+
+
+def _dates(filters: FilterSettings) -> Iterator[tuple[str, str]]:
+    bounds = {}
+    for key in ("created_after", "created_before"):
+        text = getattr(filters, key)
+        try:
+            bounds[key] = parse_moment(text) if text else None
+        except ValueError as exc:
+            yield f"filters.{key}", f"= {text!r}: {exc}"
+    after, before = bounds.get("created_after"), bounds.get("created_before")
+    if after and before and after >= before:
+        yield (
+            "filters.created_before",
+            f"= {filters.created_before!r}: not after created_after, so nothing fits",
+        )
+
+
+def _spans(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Spans of time that make no sense at zero."""
+    for table in msgspec.structs.fields(Settings):
+        values = getattr(settings, table.name)
+        for key in msgspec.structs.fields(table.type):
+            name = f"{table.name}.{key.name}"
+            if key.type is Duration and name not in _MAY_BE_ZERO and not getattr(values, key.name):
+                yield name, "must be longer than nothing"
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _url_trouble(api: ApiSettings) -> str:
+    """What is wrong with the base URL; it is not shown where it may hold a password."""
+    try:
+        url = urlsplit(api.base_url)
+        host, _ = url.hostname or "", url.port
+    except ValueError:
+        return "is not a URL"
+    if url.username or url.password or url.query or url.fragment:
+        return "must hold no user, password, query or fragment"
+    if url.scheme not in {"http", "https"} or not host:
+        return f"= {api.base_url!r}: not a URL; it starts with https://"
+    if url.scheme == "http" and not api.allow_http and not _is_loopback(host):
+        return (
+            f"= {api.base_url!r}: plain http would show the signature to everyone between; "
+            "use https, or set api.allow_http = true"
+        )
+    return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
