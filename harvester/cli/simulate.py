@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 if TYPE_CHECKING:
-    from harvester.simulator import RequestRecord, Scenario
+    from harvester.simulator import RequestRecord, Simulator
 
 _PORT = 5612
 """Where QuantConnect's own client looks for a local API (`QC_API=local`)."""
@@ -38,16 +38,23 @@ def simulate(
       0 interrupted · 2 usage, or the port is in use
     """
     import anyio
+    import msgspec
 
     from harvester.errors import ConfigError
-    from harvester.simulator import load_scenario, sample_scenario
+    from harvester.simulator import Simulator, load_scenario, sample_scenario
 
     if scenario is not None and seed is not None:
         raise ConfigError("--scenario says what is served; --seed draws an account only without it")
     account = load_scenario(scenario) if scenario else sample_scenario(seed=1 if seed is None else seed)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_opened(request_log)) if request_log else None
-        anyio.run(_serve, account, port, reports, log)
+
+        def record(request: RequestRecord) -> None:
+            if log is not None:
+                log.write(msgspec.json.encode(request).decode() + "\n")
+                log.flush()
+
+        anyio.run(_serve, Simulator(account, port=port, reports_dir=reports, record=record))
 
 
 def _opened(path: Path) -> TextIO:
@@ -59,26 +66,18 @@ def _opened(path: Path) -> TextIO:
         raise ConfigError(f"{path} cannot be written: {exc.strerror or exc}") from exc
 
 
-async def _serve(scenario: Scenario, port: int, reports: Path | None, log: TextIO | None) -> None:
+async def _serve(server: Simulator) -> None:
     import signal
 
     import anyio
-    import msgspec
 
-    from harvester.simulator import Simulator
-
-    def record(request: RequestRecord) -> None:
-        if log is not None:
-            log.write(msgspec.json.encode(request).decode() + "\n")
-            log.flush()
-
-    async with Simulator(scenario, port=port, reports_dir=reports, record=record) as simulator:
+    async with server as simulator:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             print(simulator.base_url, flush=True)
             print(
                 f"export HARVESTER_API_BASE_URL={simulator.base_url}\n"
-                f"export QUANTCONNECT_USER_ID={scenario.user_id}\n"
-                f"export QUANTCONNECT_API_TOKEN={scenario.token}",
+                f"export QUANTCONNECT_USER_ID={simulator.scenario.user_id}\n"
+                f"export QUANTCONNECT_API_TOKEN={simulator.scenario.token}",
                 file=sys.stderr,
                 flush=True,
             )

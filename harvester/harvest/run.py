@@ -101,14 +101,16 @@ class Run:
         ends_at = self._ends_at()
         await parts.client.authenticate()
         started = parts.now()
-        date = started.astimezone(ZoneInfo(parts.settings.archive.timezone)).date().isoformat()
-        partial = await _in_thread(
-            lambda: parts.archive.begin(date=date, run_id=parts.run_id, started=stamp(started))
-        )
+        partial = await _in_thread(lambda: self._begin(started))
         try:
             return await self._execute(partial, ends_at)
         finally:
             await _in_thread(partial.close)
+
+    def _begin(self, started: datetime) -> PartialSnapshot:
+        parts = self._parts
+        date = started.astimezone(ZoneInfo(parts.settings.archive.timezone)).date().isoformat()
+        return parts.archive.begin(date=date, run_id=parts.run_id, started=stamp(started))
 
     async def _execute(self, partial: PartialSnapshot, ends_at: float) -> RunResult:
         orphans = await self._take_up(partial)
