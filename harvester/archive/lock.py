@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -54,6 +55,21 @@ def hold_lock(root: Path, disk: Disk, *, command: str, wait_s: float) -> Iterato
         lock.release()
 
 
+def find_holder(root: Path) -> str:
+    """Who holds the Archive at this moment, for people; empty when nobody does. Takes no lock that lasts."""
+    path = root / LOCK
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return ""
+    except BlockingIOError:
+        return _holder(root / f"{LOCK}.owner")
+    except OSError as exc:
+        raise explain(exc, path) from exc
+    return ""
+
+
 def _render_owner(command: str) -> bytes:
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return msgspec.json.encode(LockOwner(os.getpid(), socket.gethostname(), started, command)) + b"\n"
@@ -61,13 +77,15 @@ def _render_owner(command: str) -> bytes:
 
 def _describe(path: Path, wait_s: float) -> str:
     waited = f" after {wait_s:.0f} s of waiting" if wait_s > 0 else ""
+    return (
+        f"the Archive {path.parent} is in use{waited} by {_holder(path)}. "
+        "Wait for it to end (--lock-wait does), or stop it: the lock goes with the process"
+    )
+
+
+def _holder(path: Path) -> str:
     try:
         owner = load_record(path, LockOwner)
     except (CorruptArchiveError, DiskError):
-        holder = "another process"
-    else:
-        holder = f"process {owner.pid} on {owner.host}, started {owner.started}, command {owner.command!r}"
-    return (
-        f"the Archive {path.parent} is in use{waited} by {holder}. "
-        "Wait for it to end (--lock-wait does), or stop it: the lock goes with the process"
-    )
+        return "another process"
+    return f"process {owner.pid} on {owner.host}, started {owner.started}, command {owner.command!r}"

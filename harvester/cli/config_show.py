@@ -6,6 +6,7 @@ import typer
 
 from harvester.cli import options
 from harvester.cli.console import Session, emit_json
+from harvester.cli.redact import MASK
 
 
 def config_show(context: typer.Context, json: options.Json = False) -> None:
@@ -28,14 +29,21 @@ def config_show(context: typer.Context, json: options.Json = False) -> None:
         table, _, key = name.partition(".")
         value = getattr(getattr(loaded.settings, table), key)
         shown = render_duration(value) if info.type is Duration else msgspec.to_builtins(value)
-        rows.append((name, shown, loaded.origins[name]))
+        rows.append((name, _unrevealing(name, shown), loaded.origins[name]))
     if json:
         emit_json({name: {"value": value, "from": origin} for name, value, origin in rows})
         return
-    session.say(f"# {loaded.path or 'no configuration file; every default can be set in ./harvester.toml'}")
+    session.show(f"# {loaded.path or 'no configuration file; every default can be set in ./harvester.toml'}")
     width = max(len(name) for name, _, _ in rows)
     for name, value, origin in rows:
-        session.say(f"{name:<{width}} = {_toml(value):<30}  # {origin}")
+        session.show(f"{name:<{width}} = {_toml(value):<30}  # {origin}")
+
+
+def _unrevealing(name: str, value: object) -> object:
+    """A command by its program alone: people write secrets into its arguments."""
+    if name == "credentials.token_command" and value:
+        return f"{str(value).split()[0]} {MASK}"
+    return value
 
 
 def _toml(value: object) -> str:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from harvester.cli import options
-from harvester.cli.console import Session, emit_json
+from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json, leave
+
+if TYPE_CHECKING:
+    from harvester.archive import Snapshot
+    from harvester.model import SnapshotRecord
 
 
 def snapshots(context: typer.Context, archive: options.Archive = None, json: options.Json = False) -> None:
@@ -15,23 +20,56 @@ def snapshots(context: typer.Context, archive: options.Archive = None, json: opt
 
     \b
     Exit codes:
-      0 ok · 1 there is no archive · 2 usage · 20 a Snapshot is damaged
+      0 ok · 1 there is no archive · 2 usage · 20 a Snapshot cannot be read; the others are listed
     """
-    import msgspec
-
     from harvester.archive import Archive
-    from harvester.cli.summary import size
+    from harvester.cli.table import render_table
 
     session: Session = context.obj
     loaded = session.load(archive__dir=str(archive) if archive else None)
-    records = [found.record() for found in Archive.read(Path(loaded.settings.archive.dir)).snapshots()]
+    records, damaged = _read(Archive.read(Path(loaded.settings.archive.dir)).snapshots())
     if json:
-        emit_json(msgspec.to_builtins(records))
-        return
-    for record in records:
-        state = "complete" if record.complete else f"incomplete ({record.ending.value})"
-        new = record.counts.get("saved", 0) + record.counts.get("updated", 0)
-        session.say(
-            f"{record.name:<13} {state:<24} {record.listed:>7} listed {new:>7} new {record.gone:>5} gone "
-            f"{size(record.payload_bytes):>10} of which {size(record.written_bytes)} written"
-        )
+        emit_json({"snapshots": [_row(record) for record in records], "damaged": damaged})
+    elif records:
+        head = ("snapshot", "state", "exit", "listed", "new", "gone", "size", "written")
+        rows = [_cells(record) for record in records]
+        session.show(*render_table(head, rows, right="exit listed new gone size written"))
+    for text in damaged:
+        session.log.error(text)
+    leave(ExitCode.DAMAGED if damaged else ExitCode.OK)
+
+
+def _read(found: list[Snapshot]) -> tuple[list[SnapshotRecord], list[str]]:
+    """The records that can be read, and what is wrong with the others."""
+    from harvester.errors import CorruptArchiveError
+
+    records, damaged = [], []
+    for snapshot in found:
+        try:
+            records.append(snapshot.record())
+        except CorruptArchiveError as exc:
+            damaged.append(str(exc))
+    return records, damaged
+
+
+def _row(record: SnapshotRecord) -> dict[str, Any]:
+    import msgspec
+
+    row: dict[str, Any] = msgspec.to_builtins(record)
+    return row | {"exit_code": code_of_ending(record.ending).value}
+
+
+def _cells(record: SnapshotRecord) -> tuple[str, ...]:
+    from harvester.cli.summary import size
+
+    counts, code = record.counts, code_of_ending(record.ending)
+    return (
+        record.name,
+        "complete" if record.complete else f"incomplete ({code.label})",
+        str(code.value),
+        str(record.listed),
+        str(counts.get("saved", 0) + counts.get("updated", 0)),
+        str(record.gone),
+        size(record.payload_bytes),
+        size(record.written_bytes),
+    )

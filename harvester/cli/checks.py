@@ -1,0 +1,204 @@
+"""What `doctor` asks of this machine: configuration, credentials, disk, archive. Each check is a value."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from harvester.archive import Archive, Disk, LinkMode
+from harvester.archive.disk import explain
+from harvester.archive.layout import ARCHIVE_FILE
+from harvester.archive.lock import find_holder
+from harvester.cli.console import ExitCode, code_of_ending, code_of_error
+from harvester.cli.summary import size
+from harvester.config.credentials import Credentials
+from harvester.config.load import Loaded
+from harvester.config.units import parse_moment
+from harvester.errors import ArchiveError, DiskError
+from harvester.model import SnapshotRecord, account_fingerprint
+
+_LITTLE_BYTES: Final = 1_000_000_000
+"""Less free space than that is worth a word before the first run, when nothing else is known."""
+_OVERDUE: Final = timedelta(hours=36)
+"""A nightly job that is older than this has missed a night."""
+
+
+class Status(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `doctor`."""
+
+    name: str
+    status: Status
+    text: str
+    remedy: str = ""
+    code: ExitCode = ExitCode.OK
+    """What a run would end with because of it."""
+
+
+def ok(name: str, text: str) -> Check:
+    """All is well."""
+    return Check(name, Status.OK, text)
+
+
+def warning(name: str, text: str, remedy: str) -> Check:
+    """A run would work, and yet something should be done."""
+    return Check(name, Status.WARNING, text, remedy)
+
+
+def failure(name: str, error: Exception, remedy: str = "") -> Check:
+    """What a run would end with; errors of harvester carry their remedy in their text."""
+    return Check(name, Status.ERROR, str(error), remedy, code_of_error(error))
+
+
+def check_configuration(loaded: Loaded) -> Check:
+    """The settings in force; wrong ones never come this far."""
+    changed = sum(1 for origin in loaded.origins.values() if origin != "default")
+    place = str(loaded.path) if loaded.path else "no file"
+    return ok("configuration", f"{place}, {changed} of {len(loaded.origins)} settings changed")
+
+
+def check_credentials(found: Credentials) -> Iterator[Check]:
+    """Where they come from, and whether others can read them there."""
+    yield ok("credentials", f"from {found.origin}")
+    for text in found.warnings:
+        problem, _, remedy = text.partition("; ")
+        yield warning("credentials", problem, remedy)
+
+
+def check_archive(root: Path, credentials: Credentials | None, *, now: datetime) -> Iterator[Check]:
+    """Everything about the directory of the archive, with nothing left behind in it."""
+    try:
+        yield from _check_directory(root)
+        yield from _check_contents(root, credentials, now=now)
+    except ArchiveError as exc:
+        yield failure("archive", exc)
+    except OSError as exc:
+        yield failure("archive", explain(exc, root))
+
+
+def _check_contents(root: Path, credentials: Credentials | None, *, now: datetime) -> Iterator[Check]:
+    if not (root / ARCHIVE_FILE).exists():
+        yield _check_newcomer(root)
+        yield check_space(root, None)
+        return
+    archive = Archive.read(root)
+    if credentials is not None:
+        Archive.open(root, account=account_fingerprint(credentials.user_id))
+    yield _check_lock(root)
+    newest = archive.newest()
+    record = newest.record() if newest else None
+    yield _check_last_run(record, now=now)
+    yield check_space(root, record)
+
+
+def check_space(root: Path, last: SnapshotRecord | None) -> Check:
+    """Free space against what the last run needed."""
+    free_bytes = shutil.disk_usage(_existing(root)).free
+    need_bytes, why = _need(last)
+    text = f"{size(free_bytes)} free; {why}"
+    if free_bytes < need_bytes:
+        return warning("disk", text, "free space, or `harvester prune` what need not be kept")
+    return ok("disk", text)
+
+
+def _need(last: SnapshotRecord | None) -> tuple[int, str]:
+    if last is None:
+        return _LITTLE_BYTES, f"a first run over 500 reports writes about {size(_LITTLE_BYTES)}"
+    if last.link_mode == LinkMode.COPY:
+        return last.payload_bytes, f"every Snapshot is a copy of {size(last.payload_bytes)}"
+    return last.written_bytes, f"the last run wrote {size(last.written_bytes)} of {size(last.payload_bytes)}"
+
+
+def _check_directory(root: Path) -> Iterator[Check]:
+    """Whether it can be written to, who else can, and whether it keeps hard links."""
+    place = _existing(root)
+    try:
+        mode = _probe(place)
+    except DiskError as exc:
+        yield failure("permissions", exc)
+        return
+    if stat.S_IMODE(place.stat().st_mode) & stat.S_IWOTH and root.exists():
+        yield warning("permissions", f"anybody may change {root}", f"chmod o-w {root}")
+    else:
+        yield ok("permissions", f"{place} is writable")
+    if mode is LinkMode.COPY:
+        yield warning(
+            "links",
+            f"{place} keeps neither hard links nor reflinks, so every Snapshot costs its full size",
+            "put the archive on a file system that has them (ext4, xfs, btrfs, zfs)",
+        )
+    else:
+        yield ok("links", f"what does not change costs nothing ({mode})")
+
+
+def _probe(place: Path) -> LinkMode:
+    """Write a file beside the archive and link it, then leave no trace."""
+    try:
+        with tempfile.TemporaryDirectory(dir=place, prefix=".harvester-doctor-") as directory:
+            source = Path(directory, "file")
+            source.write_bytes(b"doctor")
+            return Disk().probe_links(source, Path(directory, "link"))
+    except OSError as exc:
+        raise explain(exc, place) from exc
+
+
+def _existing(root: Path) -> Path:
+    """The directory itself, or the nearest one above it that is there."""
+    return next(path for path in (root, *root.parents) if path.is_dir())
+
+
+def _check_newcomer(root: Path) -> Check:
+    if root.exists() and (
+        not root.is_dir() or any(not entry.name.startswith(".") for entry in root.iterdir())
+    ):
+        text = f"{root} is not empty and no archive"
+        return Check("archive", Status.ERROR, text, "choose an empty or new directory", ExitCode.ERROR)
+    return ok("archive", f"{root} will be made by the first run")
+
+
+def _check_lock(root: Path) -> Check:
+    holder = find_holder(root)
+    if holder:
+        return warning("lock", f"in use by {holder}", "wait for it to end; `--lock-wait` makes a run wait")
+    return ok("lock", "free")
+
+
+def _check_last_run(record: SnapshotRecord | None, *, now: datetime) -> Check:
+    if record is None:
+        return warning("last run", "none has been committed yet", "harvester run")
+    code, age = code_of_ending(record.ending), _age(record.finished, now=now)
+    text = f"{record.name}, {_span(age)}, ended with {code.value} ({code.label})"
+    if code is not ExitCode.OK:
+        return warning("last run", text, "run again; what was not read then is read now")
+    if age is None or age > _OVERDUE:
+        return warning("last run", text, "if it is to run every night, see whether cron or the timer does")
+    return ok("last run", text)
+
+
+def _age(moment: str, *, now: datetime) -> timedelta | None:
+    try:
+        return now - parse_moment(moment)
+    except ValueError:
+        return None
+
+
+def _span(age: timedelta | None) -> str:
+    if age is None:
+        return "at an unreadable time"
+    hours = age.total_seconds() / 3600
+    return f"{hours:.1f} h ago" if hours < 48 else f"{hours / 24:.0f} days ago"

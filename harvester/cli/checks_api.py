@@ -1,0 +1,84 @@
+"""What `doctor` asks of the API: the clock, the credentials, the first page of projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import anyio
+import msgspec
+
+from harvester.api.auth import Signer
+from harvester.api.client import ApiClient, Surroundings
+from harvester.api.pace import limiter_for
+from harvester.api.retry import Backoff
+from harvester.api.wire import parse_projects
+from harvester.cli.checks import Check, Status, failure, ok, warning
+from harvester.cli.console import ExitCode
+from harvester.config.credentials import Credentials
+from harvester.config.settings import Settings
+from harvester.errors import ApiError, AuthenticationError
+
+_PROJECTS: Final = "projects/read"
+_PAGE: Final = 10
+_CLOCK_TOLERANCE_S: Final = 30.0
+_PATIENCE_S: Final = 60.0
+"""Longer than that nobody waits for a diagnosis, whatever the server asks for."""
+
+
+async def check_api(settings: Settings, credentials: Credentials) -> list[Check]:
+    """Two requests, and what they tell."""
+    # The configured rate holds for a nightly run; two requests of a person need not wait for each other.
+    pace = msgspec.structs.replace(settings.pace, burst=max(2, settings.pace.burst))
+    client = ApiClient(
+        settings.api,
+        Signer(credentials.user_id, credentials.token.reveal()),
+        limiter_for(pace),
+        Surroundings(backoff=Backoff(tries=2)),
+    )
+    checks: list[Check] = []
+    async with client:
+        with anyio.move_on_after(_PATIENCE_S) as scope:
+            checks.append(await _check_authentication(client))
+            checks.extend(check_clock(client.server_offset_s))
+            if checks[0].status is Status.OK:
+                checks.append(await _check_projects(client))
+    if scope.cancelled_caught:
+        text = f"no usable answer from {settings.api.base_url} within {_PATIENCE_S:.0f} s"
+        checks.append(Check("api", Status.ERROR, text, "try again later", ExitCode.ERROR))
+    return checks
+
+
+def check_clock(offset_s: float | None) -> Iterator[Check]:
+    """This machine's clock against the server's; nothing when the server was not reached."""
+    if offset_s is None:
+        return
+    side = "behind" if offset_s > 0 else "ahead of"
+    text = f"{abs(offset_s):.0f} s {side} the server's"
+    if abs(offset_s) > _CLOCK_TOLERANCE_S:
+        yield warning("clock", text, "signatures carry the time: set the clock (timedatectl set-ntp true)")
+    else:
+        yield ok("clock", text)
+
+
+async def _check_authentication(client: ApiClient) -> Check:
+    try:
+        await client.authenticate()
+    except AuthenticationError as exc:
+        return failure("authentication", exc)
+    except ApiError as exc:
+        return failure("api", exc, "see whether this machine reaches api.base_url, proxy included")
+    return ok("authentication", "the API accepts the credentials")
+
+
+async def _check_projects(client: ApiClient) -> Check:
+    try:
+        found = await client.call(
+            _PROJECTS, {"start": 0, "end": _PAGE}, lambda answer: parse_projects(answer, endpoint=_PROJECTS)
+        )
+    except ApiError as exc:
+        return failure("projects", exc)
+    if not found:
+        return warning("projects", "the account lists none", "see whether it is the account you mean")
+    more = " or more" if len(found) >= _PAGE else ""
+    return ok("projects", f"{len(found)}{more} can be listed")

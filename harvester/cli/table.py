@@ -1,0 +1,26 @@
+"""Columns of text, for terminals and for `grep`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+
+def render_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> Iterator[str]:
+    """The lines of a table; nothing is ever cut off.
+
+    Args:
+        head: Titles of the columns.
+        rows: Cells, as many in each row.
+        right: Titles of the columns that hold numbers, with blanks between.
+    """
+    from rich.cells import cell_len
+
+    lines = [head, *rows]
+    widths = [max(cell_len(line[column]) for line in lines) for column in range(len(head))]
+    numbers = right.split()
+    for line in lines:
+        cells = []
+        for title, cell, width in zip(head, line, widths, strict=True):
+            blank = " " * (width - cell_len(cell))
+            cells.append(blank + cell if title in numbers else cell + blank)
+        yield "  ".join(cells).rstrip()
