@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+LEAN   := .venv-lean/.ready
 
-.PHONY: help install demo lint check test clean
+.PHONY: help install demo lint check test bench soak clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +14,11 @@ help: ## show this list
 $(READY): pyproject.toml harvester/__init__.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(LEAN):
+	$(PYTHON) -m venv .venv-lean
+	.venv-lean/bin/pip install --quiet 'lean>=1.0.230'
 	@touch $@
 
 install: $(READY) ## make .venv with everything the other targets need
@@ -30,9 +36,15 @@ check: $(READY) ## report format, lint, types and floors; changes nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(READY) ## run the tests with branch coverage
-	$(BIN)/pytest --cov --cov-report=term -m 'not bench and not soak'
+test: $(READY) $(LEAN) ## run the tests with branch coverage (QuantConnect's client has an environment of its own)
+	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term -m 'not bench and not soak'
+
+bench: $(READY) ## print the measures, as ratios to a peer in the same run; BENCH=full for all sizes
+	$(BIN)/pytest -m bench -s -p no:cacheprovider tests/benchmarks
+
+soak: $(READY) ## what takes minutes: kills at hundreds of moments
+	$(BIN)/pytest -m soak
 
 clean: ## remove what the targets above have made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
+	rm -rf $(VENV) .venv-lean .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
 	find harvester tests -name __pycache__ -type d -prune -exec rm -rf {} +
