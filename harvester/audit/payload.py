@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +26,8 @@ class Directory:
     files: int
     images: int
     report_sha256: str
+    hashed: bool
+    """Whether its files were checked one by one."""
     payload_bytes: int | None = None
     """None: it was not hashed, or is damaged."""
 
@@ -47,7 +50,7 @@ def check_payload(
         problems += checked.problems
         if not checked.problems:  # else its size is another way to say the same
             seen[checked.path].payload_bytes = checked.payload_bytes
-    _check_strays(snapshot, seen, found)
+    _check_directories(snapshot, seen, found)
     return [*problems, *found.problems], seen
 
 
@@ -61,8 +64,9 @@ def _recorded(
             continue
         digests = dict(files)
         images = sum(name.startswith(f"{IMAGES}/") for name in digests)
-        seen[path] = Directory(len(files), images, digests.get(REPORT_HTML, ""))
-        if selected(path):
+        hashed = selected(path)
+        seen[path] = Directory(len(files), images, digests.get(REPORT_HTML, ""), hashed)
+        if hashed:
             yield Recorded(snapshot.name, str(snapshot.path), path, tuple(files))
 
 
@@ -100,24 +104,28 @@ def _lines(snapshot: Snapshot, found: Findings) -> Iterator[tuple[str, str]]:
                 found.add(Kind.MANIFEST, f"{MANIFEST}:{number}", str(exc).removeprefix("it "))
 
 
-def _check_strays(snapshot: Snapshot, seen: dict[str, Directory], found: Findings) -> None:
-    """Directories of the payload that the Manifest does not know."""
+def _check_directories(snapshot: Snapshot, seen: dict[str, Directory], found: Findings) -> None:
+    """Directories that the Manifest does not know; and missing ones whose files were not looked at."""
     known: dict[str, set[str]] = {}
     for path in seen:
         _, project, backtest = path.split("/")
         known.setdefault(project, set()).add(backtest)
     _check_names(snapshot, PAYLOAD, set(known), found)
     for project, backtests in known.items():
-        _check_names(snapshot, f"{PAYLOAD}/{project}", backtests, found)
+        below = f"{PAYLOAD}/{project}"
+        for name in backtests - _check_names(snapshot, below, backtests, found):
+            if not seen[f"{below}/{name}"].hashed:  # else each of its files is named
+                found.add(Kind.MISSING, f"{below}/{name}", "is missing")
 
 
-def _check_names(snapshot: Snapshot, below: str, known: set[str], found: Findings) -> None:
-    try:
-        with os.scandir(snapshot.path / below) as items:
-            for item in items:
-                if item.name not in known:
-                    found.add(Kind.EXTRA, f"{below}/{item.name}", "is in no Manifest")
-                elif not item.is_dir(follow_symlinks=False):
-                    found.add(Kind.ODD, f"{below}/{item.name}", "is not a directory")
-    except OSError as exc:
-        found.add(Kind.MISSING, below, f"cannot be listed: {exc.strerror}")
+def _check_names(snapshot: Snapshot, below: str, known: set[str], found: Findings) -> set[str]:
+    """What is in a directory; what should not be is a Problem. One that cannot be listed is empty."""
+    names = set()
+    with suppress(OSError), os.scandir(snapshot.path / below) as items:
+        for item in items:
+            names.add(item.name)
+            if item.name not in known:
+                found.add(Kind.EXTRA, f"{below}/{item.name}", "is in no Manifest")
+            elif not item.is_dir(follow_symlinks=False):
+                found.add(Kind.ODD, f"{below}/{item.name}", "is not a directory")
+    return names

@@ -13,10 +13,14 @@ from harvester import __version__
 from harvester.cli.config_show import config_show
 from harvester.cli.console import Session, report_error
 from harvester.cli.demo import demo
+from harvester.cli.diff import diff
+from harvester.cli.doctor import doctor
+from harvester.cli.export import export
+from harvester.cli.prune import prune
 from harvester.cli.run import run
 from harvester.cli.simulate import simulate
-from harvester.cli.simulate import simulate
 from harvester.cli.snapshots import snapshots
+from harvester.cli.verify import verify
 
 _HELP = """Copy every backtest report of a QuantConnect account into a dated archive.
 
@@ -59,8 +63,12 @@ app.add_typer(config, name="config")
 app.command()(run)
 app.command()(demo)
 app.command()(simulate)
-app.command()(simulate)
+app.command()(doctor)
 app.command()(snapshots)
+app.command()(diff)
+app.command()(verify)
+app.command()(export)
+app.command()(prune)
 config.command("show")(config_show)
 
 

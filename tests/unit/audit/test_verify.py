@@ -342,6 +342,17 @@ def test_the_parts_of_a_week_find_every_damage_once(archive: Archive) -> None:
     assert len(found) == 4
 
 
+def test_a_removed_directory_is_found_whatever_part_is_hashed(archive: Archive) -> None:
+    shutil.rmtree(newest(archive, DIR))
+    for part in (1, 2, 3):
+        assert verify(archive, subset=(part, 3))[0].path.startswith(DIR)
+    shutil.rmtree(newest(archive, "data"))
+    directories = [
+        problem.path for problem in verify(archive, subset=(1, 1000)) if problem.kind is Kind.MISSING
+    ]
+    assert len(directories) == 4
+
+
 def test_any_seven_days_cover_every_part() -> None:
     for start in (dt.date(2026, 11, 27), dt.date(2027, 2, 25)):
         parts = {subset_of_day(start + dt.timedelta(days=n)) for n in range(7)}

@@ -1,0 +1,117 @@
+"""`harvester export`: one self-contained bag for somebody else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harvester.cli import options
+from harvester.cli.console import Session, emit_json
+
+if TYPE_CHECKING:
+    from harvester.audit.export import Exported
+
+
+def export(
+    context: typer.Context,
+    date: Annotated[str, typer.Argument(metavar="DATE", help="A Snapshot, or latest.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="A new directory; with --zip a new file.")],
+    zipped: Annotated[bool, typer.Option("--zip", help="One zip file; .zip is added to its name.")] = False,
+    project: options.Projects = None,
+    exclude_project: options.ExcludeProjects = None,
+    name: options.Names = None,
+    tag: options.Tags = None,
+    created_after: options.CreatedAfter = None,
+    created_before: options.CreatedBefore = None,
+    archive: options.Archive = None,
+    json: options.Json = False,
+) -> None:
+    """Copy a Snapshot, or a part of it, to a directory or zip that a stranger can check and browse.
+
+    Every file is checked as it is copied. An export to a directory that was cut off goes on when the same
+    command is given again; a zip is begun anew. What does not match the filters leaves no trace in a part.
+
+    \b
+    Examples:
+      harvester export latest --to /mnt/usb/quantconnect
+      harvester export 2026-11-22 --to momentum --zip --project 'Momentum*' --created-after 2026-01-01
+
+    \b
+    Exit codes:
+      0 ok   1 no such Snapshot, or DIR is in use   2 usage   16 disk   20 the Snapshot is damaged
+    """
+    from harvester import __version__
+    from harvester.archive import Archive
+    from harvester.audit.export import ExportOrder
+    from harvester.audit.export import export as write
+    from harvester.cli.bar import byte_bar
+    from harvester.config.select import Selection
+
+    session: Session = context.obj
+    given: dict[str, Any] = {
+        "projects": project,
+        "exclude_projects": exclude_project,
+        "names": name,
+        "tags": tag,
+        "created_after": created_after,
+        "created_before": created_before,
+    }
+    given = {key: value for key, value in given.items() if value}
+    settings = session.load(archive__dir=str(archive) if archive else None, **_overrides(given)).settings
+    found = Archive.read(Path(settings.archive.dir))
+    snapshot = found.snapshot(date)
+    with byte_bar(session, "exporting", wanted=not json) as show:
+        done = 0
+        total = snapshot.record().payload_bytes
+
+        def on_progress(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done, total)
+
+        exported = write(
+            found,
+            snapshot,
+            ExportOrder(
+                to=to.with_name(f"{to.name}.zip") if zipped and to.suffix != ".zip" else to,
+                at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                version=__version__,
+                zipped=zipped,
+                selected=Selection(settings.filters).wants if given else None,
+                filters=given,
+                on_progress=on_progress,
+            ),
+        )
+    _tell(session, exported, snapshot.name, json=json)
+
+
+def _overrides(given: dict[str, Any]) -> dict[str, Any]:
+    """Filters as arguments alone: those of the configuration say what is read, not what is handed over."""
+    from harvester.config.settings import FilterSettings
+
+    wide = FilterSettings(recycle_bin=True)
+    return {f"filters__{key}": given.get(key, getattr(wide, key)) for key in wide.__struct_fields__}
+
+
+def _tell(session: Session, exported: Exported, snapshot: str, *, json: bool) -> None:
+    from harvester.cli.summary import size
+
+    if json:
+        emit_json(
+            {
+                "snapshot": snapshot,
+                "path": str(exported.path),
+                "reports": exported.reports,
+                "files": exported.files,
+                "payload_bytes": exported.payload_bytes,
+            }
+        )
+        return
+    session.say(
+        f"{exported.reports} reports of {snapshot} in {exported.files} files, {size(exported.payload_bytes)}",
+        f"  {exported.path}",
+        "  README.txt in it tells how to check it",
+    )

@@ -1,0 +1,181 @@
+"""`harvester prune`: retention."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from harvester.cli import options
+from harvester.cli.console import Session, emit_json
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from harvester.archive import Archive
+    from harvester.audit.prune import PrunePlan, Refused
+    from harvester.audit.retention import Retention
+
+
+def _count(period: str) -> Any:
+    text = f"Keep the newest of each of the last N {period}."
+    return typer.Option(0, min=0, metavar="N", show_default=False, help=text)
+
+
+def prune(
+    context: typer.Context,
+    keep_within: Annotated[
+        str | None, typer.Option(metavar="30d", help="Keep everything that is not older.")
+    ] = None,
+    keep_daily: int = _count("days"),
+    keep_weekly: int = _count("weeks"),
+    keep_monthly: int = _count("months"),
+    keep_yearly: int = _count("years"),
+    drop_superseded: Annotated[
+        bool,
+        typer.Option(
+            "--drop-superseded", help="An earlier version of a report may go when a later one is kept."
+        ),
+    ] = False,
+    forget: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATE", help="Strike off a Snapshot that is missing for good; may be repeated."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise only say what would be done.")] = False,
+    archive: options.Archive = None,
+    lock_wait: Annotated[str | None, typer.Option(metavar="10m", help="Wait for a run to end.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Remove the Snapshots that no rule keeps; without --yes nothing is changed.
+
+    The newest Snapshot always stays, and so does one that alone holds a report: each version of a report
+    counts, and what has vanished at QuantConnect too. Those are refused and named.
+
+    \b
+    Examples:
+      harvester prune --keep-within 30d --keep-weekly 8 --keep-monthly 24
+      harvester prune --keep-daily 14 --drop-superseded --yes
+      harvester prune --forget 2026-11-22 --yes       its directory was lost, and no backup is left
+
+    \b
+    Exit codes:
+      0 ok, also when some were refused   1 error   2 usage   11 a run is under way   16 disk   20 damaged
+    """
+    from harvester.archive import Archive
+
+    session: Session = context.obj
+    settings = session.load(
+        archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
+    ).settings
+    found = Archive.read(Path(settings.archive.dir))
+    retention = _retention(keep_within, keep_daily, keep_weekly, keep_monthly, keep_yearly)
+    if retention.empty and not forget:
+        raise typer.BadParameter(
+            "give at least one rule; without one everything is kept", param_hint="--keep-..."
+        )
+    today = datetime.now(ZoneInfo(settings.archive.timezone)).date()
+    order = _Order(found, retention, today, forget or [], drop_superseded)
+    if not yes:
+        plan = order.plan()
+    else:
+        with found.lock(command="prune", wait_s=float(settings.archive.lock_wait)):
+            plan = order.carry_out()
+    if json:
+        emit_json(_document(plan, forget or [], done=yes))
+    else:
+        session.show(*_lines(plan, forget or [], done=yes))
+
+
+class _Order:
+    """One prune as it was asked for."""
+
+    def __init__(
+        self, archive: Archive, retention: Retention, today: dt.date, forget: list[str], drop_superseded: bool
+    ) -> None:
+        self._archive = archive
+        self._retention = retention
+        self._today = today
+        self._forget = forget
+        self._drop_superseded = drop_superseded
+
+    def plan(self) -> PrunePlan:
+        """What would be done."""
+        from harvester.audit.prune import plan_prune
+
+        self._check_forgotten()
+        return plan_prune(self._archive, self._today, self._retention, drop_superseded=self._drop_superseded)
+
+    def carry_out(self) -> PrunePlan:
+        """Do it, under the lock."""
+        from harvester.audit.prune import prune
+
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._check_forgotten()
+        prune(self._archive, self._forget, at=at)
+        self._archive.recover()
+        plan = self.plan() if not self._forget else self._plan_anew()
+        prune(self._archive, plan.remove, at=at)
+        return plan
+
+    def _plan_anew(self) -> PrunePlan:
+        self._forget = []
+        return self.plan()
+
+    def _check_forgotten(self) -> None:
+        standing = {snapshot.name for snapshot in self._archive.snapshots()}
+        for name in self._forget:
+            if name in standing:
+                raise typer.BadParameter(f"{name} is not missing", param_hint="--forget")
+
+
+def _retention(within: str | None, daily: int, weekly: int, monthly: int, yearly: int) -> Retention:
+    from harvester.audit.retention import Retention
+    from harvester.config.units import parse_duration
+
+    try:
+        span = None if within is None else timedelta(seconds=parse_duration(within))
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--keep-within") from exc
+    return Retention(span, daily, weekly, monthly, yearly)
+
+
+def _lines(plan: PrunePlan, forgotten: list[str], *, done: bool) -> list[str]:
+    verb = "removed" if done else "would remove"
+    lines = [f"keep    {name:<13} {', '.join(why)}" for name, why in plan.keep.items()]
+    lines += [f"refuse  {name:<13} {_why(refused)}" for name, refused in plan.refused.items()]
+    for refused in plan.refused.values():
+        lines += [
+            f"        {entry.project} / {entry.name} [{entry.backtest_id}]" for entry in refused.examples
+        ]
+    lines += [f"remove  {name}" for name in plan.remove]
+    lines += [f"forget  {name}" for name in forgotten]
+    count = len(plan.remove) + len(forgotten)
+    hint = "" if done or not count else "; --yes does it"
+    return [*lines, f"{verb} {count} of {count + len(plan.keep) + len(plan.refused)} Snapshots{hint}"]
+
+
+def _why(refused: Refused) -> str:
+    return refused.error or f"holds {refused.reports} reports (or versions of them) that no other one does:"
+
+
+def _document(plan: PrunePlan, forgotten: list[str], *, done: bool) -> dict[str, Any]:
+    return {
+        "done": done,
+        "keep": {name: list(why) for name, why in plan.keep.items()},
+        "remove": plan.remove,
+        "forget": forgotten,
+        "refused": {
+            name: {
+                "reports": refused.reports,
+                "error": refused.error,
+                "examples": [
+                    {"project_id": entry.project_id, "backtest_id": entry.backtest_id, "name": entry.name}
+                    for entry in refused.examples
+                ],
+            }
+            for name, refused in plan.refused.items()
+        },
+    }

@@ -1,0 +1,172 @@
+"""`harvester verify`: whether the archive is what was committed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harvester.cli import options
+from harvester.cli.console import ExitCode, Session, emit_json, leave
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harvester.archive import Archive, Snapshot
+    from harvester.audit.problem import Problem
+    from harvester.audit.repair import Repaired
+    from harvester.config.settings import Settings
+
+_SHOWN = 500
+"""Problems printed for people; `--json` has all of them."""
+
+
+def verify(
+    context: typer.Context,
+    dates: Annotated[
+        list[str] | None, typer.Argument(metavar="DATE", help="Snapshots, or latest; default: all.")
+    ] = None,
+    subset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N", help="Hash the K-th of N parts; auto/N: the part whose turn it is today."
+        ),
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Replace damaged files by ones with the recorded digest.")
+    ] = False,
+    archive: options.Archive = None,
+    lock_wait: Annotated[
+        str | None, typer.Option(metavar="10m", help="With --repair: wait for a run to end.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Check every digest, the ledger's chain, inventories against the disk, and permissions.
+
+    With --subset only a part of the reports is hashed; everything else is checked all the same. A repair
+    takes files from other Snapshots, makes images anew from their report, and reads lost reports again.
+
+    \b
+    Examples:
+      harvester verify                            everything
+      harvester verify latest                     the newest Snapshot
+      harvester verify latest --subset auto/7     a seventh each night; a week covers everything
+      harvester verify 2026-11-22 --repair        and mend what can be mended
+
+    \b
+    Exit codes:
+      0 all is well (again)   1 error                 2 usage
+      11 a run is under way   12 credentials          16 disk    20 problems were found
+    """
+    from harvester.archive import Archive
+
+    session: Session = context.obj
+    settings = session.load(
+        archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
+    ).settings
+    found = Archive.read(Path(settings.archive.dir))
+    check = _Check(session, found, [found.snapshot(name) for name in dates or ()] or None, subset, json)
+    if repair:
+        with found.lock(command="verify --repair", wait_s=float(settings.archive.lock_wait)):
+            leave(check.run(settings))
+    leave(check.run(None))
+
+
+class _Check:
+    """One verify as it was asked for."""
+
+    def __init__(
+        self,
+        session: Session,
+        archive: Archive,
+        snapshots: Sequence[Snapshot] | None,
+        subset: str | None,
+        json: bool,
+    ) -> None:
+        self._session = session
+        self._archive = archive
+        self._snapshots = archive.snapshots() if snapshots is None else snapshots
+        self._subset = _parse_subset(subset)
+        self._json = json
+
+    def run(self, settings: Settings | None) -> ExitCode:
+        """Verify, repair when there are settings for it, and say what came of it."""
+        from harvester.audit.verify import verify
+        from harvester.cli.bar import byte_bar
+
+        started = time.monotonic()
+        done = 0
+        with byte_bar(self._session, "verifying", wanted=not self._json) as show:
+
+            def on_progress(count: int, total: int) -> None:
+                nonlocal done
+                done = count
+                show(count, total)
+
+            problems = verify(self._archive, self._snapshots, subset=self._subset, on_progress=on_progress)
+        repaired = self._repair(problems, settings)
+        code = ExitCode.DAMAGED if repaired.left else ExitCode.OK
+        if self._json:
+            emit_json(self._document(repaired, code, done, time.monotonic() - started))
+        else:
+            self._tell(repaired, done, time.monotonic() - started)
+        return code
+
+    def _repair(self, problems: list[Problem], settings: Settings | None) -> Repaired:
+        from harvester.audit.repair import Repaired, repair
+
+        if settings is None or not problems:
+            return Repaired([], problems)
+        from harvester.cli.reread import reader
+
+        with reader(self._session, self._archive, settings) as reread:
+            return repair(self._archive, problems, reread=reread)
+
+    def _tell(self, repaired: Repaired, done_bytes: int, took_s: float) -> None:
+        from harvester.cli.summary import size
+
+        session = self._session
+        for problem in repaired.mended:
+            session.say(f"mended: {problem}")
+        for problem in repaired.left[:_SHOWN]:
+            session.show(str(problem), f"    {problem.kind}: {problem.remedy}")
+        if len(repaired.left) > _SHOWN:
+            session.show(f"... and {len(repaired.left) - _SHOWN} more; --json has all")
+        part = "" if self._subset is None else f", part {self._subset[0]} of {self._subset[1]}"
+        session.say(
+            f"verified {len(self._snapshots)} Snapshots{part}: {size(done_bytes)} in {took_s:.1f} s, "
+            f"{len(repaired.left) or 'no'} problems"
+        )
+
+    def _document(self, repaired: Repaired, code: ExitCode, done_bytes: int, took_s: float) -> dict[str, Any]:
+        import msgspec
+
+        return {
+            "exit_code": code.value,
+            "exit": code.label,
+            "snapshots": [snapshot.name for snapshot in self._snapshots],
+            "subset": self._subset,
+            "payload_bytes": done_bytes,
+            "seconds": round(took_s, 3),
+            "problems": msgspec.to_builtins(repaired.left),
+            "mended": msgspec.to_builtins(repaired.mended),
+        }
+
+
+def _parse_subset(text: str | None) -> tuple[int, int] | None:
+    """K and N of `K/N`; `auto/N` is the part whose turn it is today."""
+    from datetime import UTC, datetime
+
+    from harvester.audit.verify import subset_of_day
+
+    if text is None:
+        return None
+    part, _, parts = text.partition("/")
+    if parts.isdecimal() and 1 <= int(parts) <= 366:
+        if part == "auto":
+            return subset_of_day(datetime.now(UTC).date(), int(parts))
+        if part.isdecimal() and 1 <= int(part) <= int(parts):
+            return int(part), int(parts)
+    raise typer.BadParameter(f"{text!r} is no part; write 1/7 or auto/7", param_hint="--subset")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from archives import Night, make_reports, open_archive
+from commands import Done, harvester
+from faults import check_archive
+
+from harvester.archive import Archive
+
+REPORTS = make_reports(projects=1, each=3)
+CHANGED = [replace(REPORTS[0], html=b"<html>another version</html>"), *REPORTS[1:]]
+
+
+def call(archive: Archive, *words: str | Path, **environ: str) -> Done:
+    """Run a command on this Archive."""
+    return harvester(*words, "--archive", archive.root, cwd=archive.root.parent, environ=environ)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    """Three nights; a report changed on the second, so the first alone holds its earlier version."""
+    archive = open_archive(tmp_path / "archive")
+    for date, reports in (("2026-11-20", REPORTS), ("2026-11-21", CHANGED), ("2026-11-22", CHANGED)):
+        Night(archive, date).run(reports)
+    return archive
+
+
+def names(archive: Archive) -> list[str]:
+    return [snapshot.name for snapshot in archive.snapshots()]
+
+
+def test_without_yes_nothing_is_removed(archive: Archive) -> None:
+    said = call(archive, "prune", "--keep-daily", "1")
+    assert said.code == 0
+    assert "remove  2026-11-21" in said.out
+    assert "would remove 1 of 3 Snapshots; --yes does it" in said.out
+    assert len(names(archive)) == 3
+
+
+def test_the_only_snapshot_with_a_report_is_refused_and_the_report_named(archive: Archive) -> None:
+    said = call(archive, "prune", "--keep-daily", "1", "--yes")
+    assert said.code == 0
+    assert names(archive) == ["2026-11-20", "2026-11-22"]
+    assert "refuse  2026-11-20" in said.out
+    assert f"Project 1 / Backtest 1 [{REPORTS[0].backtest_id}]" in said.out
+    check_archive(archive.root)
+
+
+def test_superseded_versions_may_be_dropped(archive: Archive) -> None:
+    said = call(archive, "prune", "--keep-daily", "1", "--drop-superseded", "--yes", "--json")
+    assert said.document()["remove"] == ["2026-11-20", "2026-11-21"]
+    assert said.document()["done"] is True
+    assert names(archive) == ["2026-11-22"]
+    assert call(archive, "verify").code == 0
+
+
+def test_a_prune_without_a_rule_is_a_usage_error(archive: Archive) -> None:
+    assert call(archive, "prune", "--yes").code == 2
+    assert call(archive, "prune", "--keep-within", "soon").code == 2
+    assert call(archive, "prune", "--keep-daily", "-1").code == 2
+    assert len(names(archive)) == 3
+
+
+def test_within_a_long_time_everything_stays(archive: Archive) -> None:
+    said = call(archive, "prune", "--keep-within", "3650d", "--yes")
+    assert "removed 0 of 3" in said.out
+
+
+def test_a_lost_snapshot_can_be_struck_off(archive: Archive) -> None:
+    shutil.rmtree(archive.root / "2026-11-22")
+    assert call(archive, "verify").code == 20
+    said = call(archive, "prune", "--forget", "2026-11-22")
+    assert "forget  2026-11-22" in said.out
+    assert call(archive, "prune", "--forget", "2026-11-22", "--yes").code == 0
+    assert call(archive, "verify").code == 0
+    assert names(archive) == ["2026-11-20", "2026-11-21"]
+
+
+def test_what_is_there_cannot_be_struck_off(archive: Archive) -> None:
+    assert call(archive, "prune", "--forget", "2026-11-22", "--yes").code == 2
+    assert call(archive, "prune", "--forget", "2026-01-01", "--yes").code == 1
+    assert len(names(archive)) == 3
+
+
+def test_a_prune_does_not_run_beside_a_run(archive: Archive) -> None:
+    with archive.lock(command="run", wait_s=0):
+        assert call(archive, "prune", "--keep-daily", "1", "--yes").code == 11
+
+
+def test_a_broken_ledger_stops_a_prune(archive: Archive) -> None:
+    ledger = archive.root / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b'"n":2', b'"n":5'))
+    said = call(archive, "prune", "--keep-daily", "1", "--yes")
+    assert said.code == 20
+    assert "ledger.jsonl:2" in said.err
+    assert len(names(archive)) == 3

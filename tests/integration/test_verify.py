@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import anyio.to_thread
+import pytest
+from archives import Night, make_reports, open_archive
+from builders import TOKEN, USER_ID, entries, make_backtests, make_scenario, run_against
+from commands import Done, harvester, harvester_beside
+from faults import check_archive
+
+from harvester.archive import Archive
+from harvester.simulator import Simulator
+
+REPORTS = make_reports(projects=2, each=2)
+DIR = f"data/project-1_101/backtest-1_{REPORTS[0].backtest_id}"
+
+
+def call(archive: Archive, *words: str | Path, **environ: str) -> Done:
+    """Run a command on this Archive."""
+    return harvester(*words, "--archive", archive.root, cwd=archive.root.parent, environ=environ)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    """Two Snapshots; the second has one report of its own."""
+    archive = open_archive(tmp_path / "archive")
+    Night(archive, "2026-11-21").run(REPORTS[1:])
+    Night(archive, "2026-11-22").run(REPORTS)
+    return archive
+
+
+def damage(archive: Archive, name: str) -> None:
+    path = archive.root / "2026-11-22" / name
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    path.chmod(0o444)
+
+
+def test_a_sound_archive_ends_with_0(archive: Archive) -> None:
+    said = call(archive, "verify")
+    assert said.code == 0
+    assert "verified 2 Snapshots" in said.out
+    assert "no problems" in said.out
+
+
+def test_a_sound_archive_is_not_worth_a_word_with_quiet(archive: Archive) -> None:
+    said = call(archive, "-q", "verify")
+    assert (said.code, said.out, said.err) == (0, "", "")
+
+
+def test_damage_ends_with_20_and_names_file_and_remedy_even_with_quiet(archive: Archive) -> None:
+    damage(archive, f"{DIR}/report.html")
+    said = call(archive, "-q", "verify")
+    assert said.code == 20
+    assert f"2026-11-22/{DIR}/report.html has other bytes than were recorded" in said.out
+    assert "harvester verify 2026-11-22 --repair" in said.out
+
+
+def test_json_holds_every_problem(archive: Archive) -> None:
+    damage(archive, f"{DIR}/report.html")
+    (archive.root / "2026-11-22" / "stray").write_bytes(b"")
+    said = call(archive, "verify", "--json")
+    assert said.code == said.document()["exit_code"] == 20
+    assert said.document()["exit"] == "damaged"
+    assert [problem["kind"] for problem in said.document()["problems"]] == ["altered", "extra"]
+    assert said.document()["snapshots"] == ["2026-11-21", "2026-11-22"]
+
+
+def test_only_the_named_snapshots_are_hashed(archive: Archive) -> None:
+    damage(archive, f"{DIR}/report.html")
+    assert call(archive, "verify", "2026-11-21").code == 0
+    assert call(archive, "verify", "latest").code == 20
+
+
+def test_a_week_of_parts_finds_the_damage_once(archive: Archive) -> None:
+    damage(archive, f"{DIR}/report.html")
+    codes = [call(archive, "verify", "--subset", f"{part}/3").code for part in (1, 2, 3)]
+    assert sorted(codes) == [0, 0, 20]
+    assert call(archive, "verify", "--subset", "auto/1").code == 20
+
+
+@pytest.mark.parametrize("subset", ["0/7", "8/7", "1/0", "x/7", "1", "auto/x", "1/999", "-1/7"])
+def test_a_part_that_does_not_exist_is_a_usage_error(archive: Archive, subset: str) -> None:
+    said = call(archive, "verify", f"--subset={subset}")
+    assert said.code == 2
+    assert "1/7 or auto/7" in said.err
+
+
+def test_an_unknown_snapshot_is_named_with_those_that_exist(archive: Archive) -> None:
+    said = call(archive, "verify", "2026-01-01")
+    assert said.code == 1
+    assert "it has 2026-11-21, 2026-11-22" in said.err
+
+
+def test_no_archive_is_an_error_that_says_where_it_looked(tmp_path: Path) -> None:
+    said = harvester("verify", "--archive", tmp_path / "nowhere", cwd=tmp_path)
+    assert said.code == 1
+    assert "nowhere is no Archive" in said.err
+
+
+def test_repair_takes_what_another_snapshot_has(archive: Archive) -> None:
+    shared = (
+        archive.root / "2026-11-22" / f"data/project-1_101/backtest-2_{REPORTS[1].backtest_id}/report.html"
+    )
+    shared.unlink()
+    said = call(archive, "verify", "--repair")
+    assert said.code == 0
+    assert "mended: 2026-11-22/" in said.out
+    check_archive(archive.root)
+
+
+def test_without_credentials_a_lost_report_is_not_read_again(archive: Archive) -> None:
+    damage(archive, f"{DIR}/report.html")
+    said = call(archive, "verify", "--repair")
+    assert said.code == 20
+    assert "lost reports are not read again" in said.err
+    assert "restore the file from a backup" in said.out
+
+
+def test_a_repair_waits_for_no_run(archive: Archive) -> None:
+    with archive.lock(command="run", wait_s=0):
+        assert call(archive, "verify", "--repair").code == 11
+        assert call(archive, "verify").code == 0
+
+
+async def test_repair_reads_a_lost_report_again(tmp_path: Path) -> None:
+    async with Simulator(make_scenario(make_backtests(2))) as simulator:
+        result = await run_against(simulator, tmp_path / "archive")
+        directory = result.path / next(iter(entries(result).values())).path
+        shutil.rmtree(directory / "images")
+        (directory / "report.html").unlink()
+        environ = {
+            "HARVESTER_API_BASE_URL": simulator.base_url,
+            "QUANTCONNECT_USER_ID": str(USER_ID),
+            "QUANTCONNECT_API_TOKEN": TOKEN,
+        }
+        said = await harvester_beside(
+            "verify", "--repair", "--archive", tmp_path / "archive", cwd=tmp_path, environ=environ
+        )
+    assert said.code == 0, said
+    await anyio.to_thread.run_sync(check_archive, tmp_path / "archive")
+
+
+def test_repair_with_another_accounts_credentials_asks_for_nothing(archive: Archive) -> None:
+    damage(archive, f"{DIR}/report.html")
+    said = call(archive, "verify", "--repair", QUANTCONNECT_USER_ID="7", QUANTCONNECT_API_TOKEN=TOKEN)
+    assert said.code == 1
+    assert "another account" in said.err
+
+
+def test_many_problems_are_counted_not_all_printed(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path / "archive")
+    Night(archive).run([replace(report, images=12) for report in make_reports(projects=1, each=40)])
+    shutil.rmtree(archive.root / "2026-11-22" / "data")
+    started = time.monotonic()
+    said = call(archive, "verify")
+    assert said.code == 20
+    assert "and 100 more; --json has all" in said.out
+    assert time.monotonic() - started < 60
