@@ -116,6 +116,17 @@ def check_space(root: Path, last: SnapshotRecord | None) -> Check:
     return ok("disk", text)
 
 
+def check_links(place: Path, mode: LinkMode) -> Check:
+    """What a night with nothing new costs on this file system."""
+    if mode is not LinkMode.COPY:
+        return ok("links", f"what does not change costs nothing ({mode})")
+    return warning(
+        "links",
+        f"{place} keeps neither hard links nor reflinks, so every Snapshot costs its full size",
+        "put the archive on a file system that has them (ext4, xfs, btrfs, zfs)",
+    )
+
+
 def _need(last: SnapshotRecord | None) -> tuple[int, str]:
     if last is None:
         return _LITTLE_BYTES, f"a first run over 500 reports writes about {size(_LITTLE_BYTES)}"
@@ -136,14 +147,7 @@ def _check_directory(root: Path) -> Iterator[Check]:
         yield warning("permissions", f"anybody may change {root}", f"chmod o-w {root}")
     else:
         yield ok("permissions", f"{place} is writable")
-    if mode is LinkMode.COPY:
-        yield warning(
-            "links",
-            f"{place} keeps neither hard links nor reflinks, so every Snapshot costs its full size",
-            "put the archive on a file system that has them (ext4, xfs, btrfs, zfs)",
-        )
-    else:
-        yield ok("links", f"what does not change costs nothing ({mode})")
+    yield check_links(place, mode)
 
 
 def _probe(place: Path) -> LinkMode:
@@ -163,12 +167,14 @@ def _existing(root: Path) -> Path:
 
 
 def _check_newcomer(root: Path) -> Check:
-    if root.exists() and (
-        not root.is_dir() or any(not entry.name.startswith(".") for entry in root.iterdir())
-    ):
+    nearest = next(path for path in (root, *root.parents) if path.exists())
+    if not nearest.is_dir():
+        text = f"{nearest} is not a directory"
+    elif nearest == root and any(not entry.name.startswith(".") for entry in root.iterdir()):
         text = f"{root} is not empty and no archive"
-        return Check("archive", Status.ERROR, text, "choose an empty or new directory", ExitCode.ERROR)
-    return ok("archive", f"{root} will be made by the first run")
+    else:
+        return ok("archive", f"{root} will be used by the first run")
+    return Check("archive", Status.ERROR, text, "choose an empty or new directory", ExitCode.ERROR)
 
 
 def _check_lock(root: Path) -> Check:

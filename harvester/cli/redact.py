@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 MASK: Final = "***"
 _SHORTEST: Final = 6
 """A shorter text would mask parts of innocent words."""
-_AUTHORIZATION: Final = re.compile(r"\b(Basic|Bearer) +[A-Za-z0-9+/=._~-]{8,}")
+_AUTHORIZATION: Final = re.compile(r"\b(Basic|Bearer) +[A-Za-z0-9+/=._~-]{32,}")
 
 _secrets: set[str] = set()
 

@@ -1,0 +1,62 @@
+"""The command line as its users call it: a process of its own, with the environment that it is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def document(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+
+def harvester(*words: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Done:
+    """Run a command to its end, without a terminal."""
+    done = subprocess.run(
+        _command(words),
+        cwd=cwd,
+        env=_environment(environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+async def harvester_beside(*words: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Done:
+    """The same while the caller's event loop goes on, for instance to serve the simulator."""
+    with anyio.fail_after(TIMEOUT_S):
+        done = await anyio.run_process(
+            _command(words), cwd=cwd, env=_environment(environ), stdin=subprocess.DEVNULL, check=False
+        )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def _command(words: tuple[str | Path, ...]) -> list[str]:
+    return [sys.executable, "-m", "harvester", *map(str, words)]
+
+
+def _environment(environ: Mapping[str, str] | None) -> dict[str, str]:
+    """Nothing but what is given, and what measures coverage."""
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return measured | dict(environ or {})
