@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +30,9 @@ from harvester.harvest.plan import Policy
 from harvester.harvest.preview import Preview, preview
 from harvester.harvest.run import Parts, Run, RunResult
 from harvester.model import Learned, account_fingerprint
+from harvester.operate.journal import journal_at
+from harvester.operate.observers import Observers
+from harvester.operate.progress import Bar, Lines, Tally
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,7 @@ async def run_once(job: Job, archive: Archive) -> Ended:
     newest = archive.newest()
     learned = newest.record().learned if newest else Learned()
     limiter = limiter_for(job.settings.pace, learned_per_min=learned.rate_per_min)
-    observer = Reporter(job.session)
-    async with _client(job, limiter, observer) as client:
+    async with _watched(job) as observers, _client(job, limiter, observers) as client:
         run = Run(
             Parts(
                 client=client,
@@ -110,7 +114,8 @@ async def run_once(job: Job, archive: Archive) -> Ended:
                 archive=archive,
                 settings=job.settings,
                 policy=job.policy,
-                observer=observer,
+                observer=observers,
+                journal=lambda path: _journal(path, observers),
                 run_id=uuid.uuid4().hex,
             )
         )
@@ -136,6 +141,34 @@ def tell(job: Job, ended: Ended, *, took_s: float) -> ExitCode:
     say = job.session.log.info if code is ExitCode.OK else job.session.log.warning
     say("ended", exit_code=code.value, exit=code.label, seconds=round(took_s, 1))
     return code
+
+
+@asynccontextmanager
+async def _watched(job: Job) -> AsyncIterator[Observers]:
+    """Who watches the run: the log, and a bar or a line a minute."""
+    tally = Tally(job.settings.pace.rate_per_min)
+    members: list[RunObserver] = [Reporter(job.session)]
+    with ExitStack() as stack:
+        if sys.stderr.isatty() and not job.session.quiet and job.session.log_format == "text":
+            members.append(stack.enter_context(Bar(tally)))
+        else:
+            members.append(Lines(tally, job.session.log.info))
+        observers = Observers(*members)
+        yield observers
+    for member, trouble in observers.troubles.items():
+        text = f"the {member.lower()} failed: {trouble}; the Snapshot is not affected"
+        job.session.log.warning(text)
+
+
+@asynccontextmanager
+async def _journal(path: Path, observers: Observers) -> AsyncIterator[None]:
+    async with journal_at(path, stamp=_precise_stamp) as journal:
+        with observers.joined(journal):
+            yield
+
+
+def _precise_stamp() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 async def _preview(job: Job, previous: Snapshot | None) -> Preview:

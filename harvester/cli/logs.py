@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
@@ -25,7 +25,7 @@ def make_logger(session: Session) -> Any:
     )
     level = logging.WARNING if session.quiet else logging.DEBUG if session.verbose else logging.INFO
     return structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        structlog.PrintLogger(cast(TextIO, _Stderr())),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
@@ -59,3 +59,13 @@ class _TextRenderer:
         line = clean(f"{stamp[11:19]} {level:<7} {text}{more}")
         style = self._STYLES.get(level, "") if self._colours else ""
         return f"{style}{line}\x1b[0m" if style else line
+
+
+class _Stderr:
+    """What `sys.stderr` is at the moment of writing: a bar puts itself there to keep lines out of its way."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()

@@ -65,7 +65,8 @@ class Discoverer:
         self._spool = spool
         self._observer = observer
         self._stopped = stopped
-        self._found = Discovery()
+        self.found = Discovery()
+        """What was listed so far; a project is unread until it is listed."""
 
     async def discover(self, workers: int) -> Discovery:
         """List everything; ends early, with less, when the run was told to stop.
@@ -75,14 +76,14 @@ class Discoverer:
             AuthenticationError, ThrottledError: no further call has a point (in an ExceptionGroup).
         """
         projects = await fetch_projects(self._client)
-        self._found.projects = len(projects)
+        self.found.projects = len(projects)
+        for project in projects:
+            never = UnreadProject(project.project_id, project.name, "the run ended before it was its turn")
+            self.found.unread[project.project_id] = never
         for _ in range(_ROUNDS):
             await self._round(projects, workers)
-            projects = [project for project in projects if project.project_id not in self._found.listed]
-        for project in projects:
-            never = UnreadProject(project.project_id, project.name, self._stopped())
-            self._found.unread.setdefault(project.project_id, never)
-        return self._found
+            projects = [project for project in projects if project.project_id not in self.found.listed]
+        return self.found
 
     async def _round(self, projects: list[Project], workers: int) -> None:
         left = iter(projects)
@@ -104,12 +105,12 @@ class Discoverer:
         except (AuthenticationError, ThrottledError):
             raise
         except ApiError as exc:
-            self._found.unread[project_id] = UnreadProject(project_id, project.name, str(exc))
+            self.found.unread[project_id] = UnreadProject(project_id, project.name, str(exc))
             self._tell(project_id, 0, str(exc))
             return
         await anyio.to_thread.run_sync(self._spool.save_listing, project, backtests)
-        self._found.unread.pop(project_id, None)
-        self._found.listed.add(project_id)
+        self.found.unread.pop(project_id, None)
+        self.found.listed.add(project_id)
         self._tell(project_id, len(backtests), "")
 
     def _tell(self, project_id: int, backtests: int, error: str) -> None:
@@ -117,7 +118,7 @@ class Discoverer:
             Listed(
                 project_id=project_id,
                 backtests=backtests,
-                projects=self._found.projects,
+                projects=self.found.projects,
                 error=error,
             )
         )

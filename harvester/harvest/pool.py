@@ -29,7 +29,7 @@ from harvester.harvest.queue import Job, JobQueue
 from harvester.harvest.settle import Archived, Missed, Result
 from harvester.model import Ending, Outcome
 
-_GRACE_S: Final = 20.0
+GRACE_S: Final = 20.0
 """How long what is in flight may take after a stop."""
 
 
@@ -105,7 +105,7 @@ class Pool:
             return
         self._stopped = reason
         self.ending = ending
-        self._scope.deadline = self._work.clock() + _GRACE_S
+        self._scope.deadline = self._work.clock() + GRACE_S
         self._work.observer.notify(Stopping(reason=reason))
         self._wake()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,6 +20,7 @@ from harvester import __version__
 from harvester.api.client import ApiClient
 from harvester.api.pace import RateLimiter
 from harvester.archive.archive import Archive
+from harvester.archive.layout import JOURNAL
 from harvester.archive.partial import PartialSnapshot
 from harvester.archive.snapshot import Snapshot
 from harvester.config.settings import Settings
@@ -27,7 +29,7 @@ from harvester.harvest.fill import Filler, previous_entries, stamp
 from harvester.harvest.keep import Keeper, archived
 from harvester.harvest.listing import Discoverer, Discovery
 from harvester.harvest.plan import Decision, Listing, Policy, plan_account
-from harvester.harvest.pool import Limits, Pool, Work
+from harvester.harvest.pool import GRACE_S, Limits, Pool, Work
 from harvester.harvest.queue import Job, JobQueue, PollWaits
 from harvester.harvest.settle import Archived, Result
 from harvester.model import Ending, Learned, Project, SnapshotRecord
@@ -50,6 +52,8 @@ class Parts:
     observer: RunObserver
     pages: Callable[[Path], None] | None = None
     """Writes `index.html` and `site/` into the partial Snapshot."""
+    journal: Callable[[Path], AbstractAsyncContextManager[None]] = lambda _: nullcontext()
+    """Is entered while the run lists and asks, with the file it may write; closed before the commit."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     run_id: str = ""
 
@@ -84,6 +88,7 @@ class Run:
         self._stopped = ""
         self._ending: Ending | None = None
         self._interrupted = False
+        self._stage = anyio.CancelScope()
         self._results: dict[tuple[int, str], Result] = {}
 
     def interrupt(self, reason: str) -> None:
@@ -99,7 +104,8 @@ class Run:
         """
         parts = self._parts
         ends_at = self._ends_at()
-        await parts.client.authenticate()
+        with self._until_stopped():
+            await parts.client.authenticate()
         started = parts.now()
         partial = await _in_thread(lambda: self._begin(started))
         try:
@@ -113,16 +119,17 @@ class Run:
         return parts.archive.begin(date=date, run_id=parts.run_id, started=stamp(started))
 
     async def _execute(self, partial: PartialSnapshot, ends_at: float) -> RunResult:
-        orphans = await self._take_up(partial)
-        found = await self._discover(partial, ends_at)
-        listing = Listing(
-            projects=found.listed,
-            load=partial.load_listing,
-            unread={project_id: unread.error for project_id, unread in found.unread.items()},
-            orphans=orphans,
-        )
-        if not self._interrupted:
-            waits = await self._ask(partial, listing, ends_at)
+        async with self._parts.journal(partial.path / JOURNAL):
+            orphans = await self._take_up(partial)
+            found = await self._discover(partial, ends_at)
+            listing = Listing(
+                projects=found.listed,
+                load=partial.load_listing,
+                unread={project_id: unread.error for project_id, unread in found.unread.items()},
+                orphans=orphans,
+            )
+            if not self._interrupted:
+                waits = await self._ask(partial, listing, ends_at)
         if self._interrupted:
             return RunResult(partial.path, None, partial.notes)
         filler = Filler(partial, self._results, self._parts.observer, lambda: stamp(self._parts.now()))
@@ -153,7 +160,9 @@ class Run:
     async def _discover(self, partial: PartialSnapshot, ends_at: float) -> Discovery:
         parts = self._parts
         discoverer = Discoverer(parts.client, partial, parts.observer, stopped=lambda: self._stopped)
-        return await self._timed(lambda: discoverer.discover(parts.settings.pace.workers), ends_at)
+        with self._until_stopped():
+            await self._timed(lambda: discoverer.discover(parts.settings.pace.workers), ends_at)
+        return discoverer.found
 
     async def _ask(self, partial: PartialSnapshot, listing: Listing, ends_at: float) -> list[float]:
         """Ask for every report that the plan wants; gives the poll waits as learned."""
@@ -233,10 +242,18 @@ class Run:
     def _stop(self, reason: str, ending: Ending | None) -> None:
         self._stopped = self._stopped or reason
         self._ending = self._ending or ending
+        self._stage.deadline = anyio.current_time() + GRACE_S
         if self._pool is not None:
             self._pool.stop(reason, ending=ending)
 
-    async def _timed(self, stage: Callable[[], Awaitable[T]], ends_at: float) -> T:
+    def _until_stopped(self) -> anyio.CancelScope:
+        """A stage that is cut off when it has not ended some time after a stop."""
+        self._stage = anyio.CancelScope()
+        if self._stopped:
+            self._stage.deadline = anyio.current_time()
+        return self._stage
+
+    async def _timed(self, stage: Callable[[], Awaitable[object]], ends_at: float) -> None:
         """A stage of the run that is told to stop when the run's time is up."""
 
         async def watch() -> None:
@@ -246,9 +263,8 @@ class Run:
         async with anyio.create_task_group() as group:
             if ends_at < math.inf:
                 group.start_soon(watch)
-            result = await stage()
+            await stage()
             group.cancel_scope.cancel()
-        return result
 
     def _ends_at(self) -> float:
         bound_s = float(self._parts.settings.run.max_duration)

@@ -1,0 +1,102 @@
+"""`journal.jsonl`: one line for every request and decision of a run, enough to explain any Outcome."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiofiles
+import anyio
+import anyio.to_thread
+import msgspec
+
+from harvester.api.faults import RequestEvent
+from harvester.harvest.events import Asked, Event, Listed, Planned, Settled, Started, Stopping
+
+_WRITTEN: Final = (Started, Listed, Planned, Asked, Settled, Stopping)
+_PAUSE_S: Final = 0.5
+"""Lines are gathered for this long before they are written."""
+_MOST_WAITING: Final = 50_000
+"""Lines that may wait for a slow disk; beyond that the journal says how many it lost."""
+
+
+class Journal:
+    """Gathers the lines of a run, as an observer of it; see `journal_at`."""
+
+    def __init__(self, stamp: Callable[[], str]) -> None:
+        self._stamp = stamp
+        self._lines: deque[bytes] = deque()
+        self._lost = 0
+        self.over = anyio.Event()
+        """Set when no more lines come."""
+
+    def notify(self, event: Event) -> None:
+        """A decision."""
+        if isinstance(event, _WRITTEN):
+            self._add(msgspec.to_builtins(event))
+
+    def requested(self, event: RequestEvent) -> None:
+        """A request."""
+        self._add({"event": "request"} | msgspec.to_builtins(event))
+
+    def _add(self, line: dict[str, Any]) -> None:
+        if len(self._lines) >= _MOST_WAITING:
+            self._lost += 1
+            return
+        rounded = {
+            name: round(value, 3) if isinstance(value, float) else value for name, value in line.items()
+        }
+        self._lines.append(msgspec.json.encode({"at": self._stamp()} | rounded) + b"\n")
+
+    def take(self) -> bytes:
+        """The lines gathered since the last time."""
+        lines, self._lines = self._lines, deque()
+        if self._lost:
+            lost = {"at": self._stamp(), "event": "lost", "lines": self._lost}
+            lines.append(msgspec.json.encode(lost) + b"\n")
+            self._lost = 0
+        return b"".join(lines)
+
+
+@asynccontextmanager
+async def journal_at(path: Path, *, stamp: Callable[[], str]) -> AsyncIterator[Journal]:
+    """A journal that is streamed to a file, all of it on disk when this is left.
+
+    A run that was cut off leaves its journal behind, perhaps with half a line at the end; the next one ends
+    that line and goes on in the same file.
+    """
+    await anyio.to_thread.run_sync(_end_torn_line, path)
+    journal = Journal(stamp)
+    async with anyio.create_task_group() as group:
+        group.start_soon(_stream, journal, path)
+        try:
+            yield journal
+        finally:
+            journal.over.set()
+
+
+async def _stream(journal: Journal, path: Path) -> None:
+    with anyio.CancelScope(shield=True):  # what a failing run has to tell is written too
+        async with aiofiles.open(path, "ab") as file:
+            over = False
+            while not over:
+                with anyio.move_on_after(_PAUSE_S):
+                    await journal.over.wait()
+                over = journal.over.is_set()
+                await file.write(journal.take())
+                await file.flush()
+            await anyio.to_thread.run_sync(os.fsync, file.fileno())
+
+
+def _end_torn_line(path: Path) -> None:
+    """A line that a power cut has torn becomes a line of its own, which says what it is by not being JSON."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")

@@ -1,0 +1,204 @@
+"""How far a run has come: a bar on a terminal, a line a minute elsewhere. `Tally` counts, the two show."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from harvester.api.faults import RequestEvent
+from harvester.harvest.events import (
+    Asked,
+    Event,
+    Filling,
+    Listed,
+    Planned,
+    Settled,
+    Started,
+    Stopping,
+)
+from harvester.model import Outcome
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_WINDOW_S: Final = 60.0
+_LINE_EVERY_S: Final = 60.0
+_REQUESTS_EACH: Final = 2
+"""Requests for a report that has to be generated: the estimate while none has come."""
+
+
+class Tally:
+    """The numbers of a run, from its events; the time is an argument."""
+
+    def __init__(self, rate_per_min: float) -> None:
+        self.rate_per_min = rate_per_min
+        self.stage = "listing"
+        self.done = 0
+        self.total = 0
+        self.generating = 0
+        self.requests = 0
+        self.outcomes: Counter[Outcome] = Counter()
+        self.resumed = 0
+        self._starts: deque[float] = deque()
+        self._report_requests = 0
+        self.held_until = 0.0
+
+    def request(self, event: RequestEvent, now: float) -> None:
+        """One request has ended."""
+        self.requests += 1
+        self._report_requests += self.stage == "reports"
+        self._starts.append(now)
+        if event.hold_s:
+            self.held_until = now + event.hold_s
+
+    def event(self, event: Event) -> None:
+        """Something else has happened."""
+        match event:
+            case Started():
+                self.resumed = event.resumed_reports
+            case Listed():
+                self.done, self.total = self.done + 1, event.projects
+            case Planned():
+                self._begin("reports", event.requests)
+            case Asked() | Settled():
+                self._report(event)
+            case Filling():
+                self._begin("filling", 0, done=event.done)
+            case Stopping():
+                self.stage = "stopping"
+            case _:
+                pass
+
+    def _begin(self, stage: str, total: int, *, done: int = 0) -> None:
+        self.stage, self.total, self.done = stage, total, done
+
+    def _report(self, event: Asked | Settled) -> None:
+        self.generating = event.generating
+        if isinstance(event, Settled):
+            self.done += 1
+            self.outcomes[event.outcome] += 1
+
+    def used_per_min(self, now: float) -> int:
+        """Requests of the last minute."""
+        while self._starts and self._starts[0] < now - _WINDOW_S:
+            self._starts.popleft()
+        return len(self._starts)
+
+    def left_s(self) -> float | None:
+        """Seconds that the reports still to come take at the allowed rate; None while nothing can be said."""
+        if self.stage != "reports" or not self.total:
+            return None
+        each = self._report_requests / self.done if self.done >= 5 else _REQUESTS_EACH
+        return max(0.0, (self.total - self.done) * each * 60 / self.rate_per_min)
+
+    def line(self, now: float) -> str:
+        """All of it in one line."""
+        of = f" of {self.total}" if self.total else ""
+        parts = [f"{self.stage}: {self.done}{of}"]
+        if self.generating:
+            parts.append(f"{self.generating} being generated")
+        missed = self.outcomes[Outcome.FAILED] + self.outcomes[Outcome.UNAVAILABLE]
+        if missed:
+            parts.append(f"{missed} failed")
+        parts.append(f"{self.used_per_min(now)}/{self.rate_per_min:g} requests a minute")
+        if now < self.held_until:
+            parts.append(f"held for {self.held_until - now:.0f} s more")
+        left_s = self.left_s()
+        if left_s is not None:
+            parts.append(f"about {_span(left_s)} left")
+        return ", ".join(parts)
+
+
+class Lines:
+    """Says a line a minute; for a log."""
+
+    def __init__(
+        self, tally: Tally, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+    ):
+        self._tally = tally
+        self._say = say
+        self._clock = clock
+        self._last = clock()
+
+    def notify(self, event: Event) -> None:
+        """Count it, and say where the run stands when a minute has gone by."""
+        self._tally.event(event)
+        self._tick()
+
+    def requested(self, event: RequestEvent) -> None:
+        """Count it, and say where the run stands when a minute has gone by."""
+        self._tally.request(event, self._clock())
+        self._tick()
+
+    def _tick(self) -> None:
+        now = self._clock()
+        if now - self._last >= _LINE_EVERY_S:
+            self._last = now
+            self._say(self._tally.line(now))
+
+
+class Bar:
+    """A bar on the terminal, drawn anew a few times a second; a context manager."""
+
+    def __init__(self, tally: Tally, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tally = tally
+        self._clock = clock
+        self._progress: Progress | None = None
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+        self._progress = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[line]}", markup=False),
+            console=Console(file=sys.stderr),
+            transient=True,
+            refresh_per_second=4,
+        )
+        self._task = self._progress.add_task("run", total=None, line="listing")
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def notify(self, event: Event) -> None:
+        """Count it and show it; the last stage tells from a thread of its own."""
+        self._tally.event(event)
+        self._show()
+
+    def requested(self, event: RequestEvent) -> None:
+        """Count it and show it."""
+        self._tally.request(event, self._clock())
+        self._show()
+
+    def _show(self) -> None:
+        if self._progress is None:
+            return
+        tally = self._tally
+        with self._turn:
+            self._progress.update(
+                self._task,
+                completed=tally.done,
+                total=tally.total or None,
+                line=tally.line(self._clock()),
+            )
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{rest} s"
