@@ -1,0 +1,93 @@
+"""`harvester doctor` against the simulator, as a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builders import TOKEN, USER_ID, make_backtests, make_scenario
+from commands import Done, harvester, harvester_beside
+
+from harvester.simulator import Scenario, Simulator
+
+
+def environment(url: str, token: str = TOKEN) -> dict[str, str]:
+    return {"HARVESTER_API_BASE_URL": url, "QC_USER_ID": str(USER_ID), "QC_API_TOKEN": token}
+
+
+async def diagnose(scenario: Scenario, cwd: Path, *words: str, token: str = TOKEN) -> Done:
+    async with Simulator(scenario) as simulator:
+        return await harvester_beside(*words, cwd=cwd, environ=environment(simulator.base_url, token))
+
+
+def statuses(done: Done) -> dict[str, str]:
+    return {check["name"]: check["status"] for check in done.document()["checks"]}
+
+
+async def test_everything_in_place_ends_with_0(tmp_path: Path) -> None:
+    done = await diagnose(make_scenario(make_backtests(1)), tmp_path, "doctor", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert statuses(done) == dict.fromkeys(
+        (
+            "configuration",
+            "credentials",
+            "authentication",
+            "clock",
+            "projects",
+            "permissions",
+            "links",
+            "archive",
+            "disk",
+        ),
+        "ok",
+    )
+
+
+async def test_quiet_says_nothing_when_all_is_well(tmp_path: Path) -> None:
+    done = await diagnose(make_scenario(make_backtests(1)), tmp_path, "-q", "doctor")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+async def test_wrong_token_ends_with_12_and_says_what_to_do(tmp_path: Path) -> None:
+    done = await diagnose(make_scenario(), tmp_path, "doctor", token="CANARY-wrong-token")
+    assert done.code == 12
+    assert "error    authentication" in done.out
+    assert "check the user id and the API token" in done.out
+    assert "CANARY" not in done.out + done.err
+
+
+async def test_account_without_projects_is_a_warning(tmp_path: Path) -> None:
+    done = await diagnose(Scenario(), tmp_path, "doctor", "--json")
+    assert done.code == 0
+    assert statuses(done)["projects"] == "warning"
+
+
+def test_server_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
+    done = harvester("doctor", "--json", cwd=tmp_path, environ=environment("http://127.0.0.1:9/api/v2"))
+    assert done.code == 1
+    assert statuses(done)["api"] == "error"
+    assert statuses(done)["disk"] == "ok"
+
+
+def test_without_credentials_the_machine_is_checked_all_the_same(tmp_path: Path) -> None:
+    done = harvester("doctor", "--json", cwd=tmp_path)
+    assert done.code == 2
+    assert statuses(done)["credentials"] == "error"
+    assert statuses(done)["links"] == "ok"
+
+
+def test_wrong_configuration_is_told_mistake_by_mistake(tmp_path: Path) -> None:
+    (tmp_path / "harvester.toml").write_text("[pace]\nworker = 4\nburst = 0\n")
+    done = harvester("doctor", cwd=tmp_path)
+    assert done.code == 2
+    assert [line.split()[:2] for line in done.out.splitlines()] == [["error", "configuration"]] * 2
+
+
+def test_credentials_that_others_can_read_are_a_warning_with_the_command(tmp_path: Path) -> None:
+    lean = tmp_path / ".lean" / "credentials"
+    lean.parent.mkdir()
+    lean.write_text('{"user-id": "7", "api-token": "CANARY-of-lean"}')
+    lean.chmod(0o644)
+    environ = {"HOME": str(tmp_path), "HARVESTER_API_BASE_URL": "http://127.0.0.1:9/api/v2"}
+    done = harvester("-q", "doctor", cwd=tmp_path, environ=environ)
+    assert f"run: chmod 600 {lean}" in done.out
+    assert "CANARY" not in done.out + done.err
