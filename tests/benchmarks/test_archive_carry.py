@@ -1,0 +1,56 @@
+"""A night with nothing new: links, lists and the commit, against `cp -al` of the same tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from archives import make_reports
+from measure import FULL, apart, carry_all, make_archive, median, seconds_of
+
+
+@pytest.mark.bench
+def test_a_night_with_nothing_new_against_cp_al(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    count = 20_000 if FULL else 2_000
+    root = tmp_path / "archive"
+    make_archive(root, make_reports(projects=20, each=count // 20, images=13))
+    ours, peer, peak_mb = [], [], 0.0
+    for turn in range(3):
+        os.sync()
+        peer.append(seconds_of(["cp", "-al", root / "2026-11-01", tmp_path / "copy"]))
+        shutil.rmtree(tmp_path / "copy")
+        os.sync()
+        night = apart(carry_all, root, f"2026-12-{turn + 1:02d}")
+        ours.append(night["seconds"])
+        peak_mb = max(peak_mb, night["peak_mb"])
+    with capsys.disabled():
+        print(
+            f"\nnothing new, {count:,} reports x 16 files: {median(ours):.2f} s, "
+            f"cp -al {median(peer):.2f} s: {median(ours) / median(peer):.2f} x (goal 1.0), "
+            f"peak {peak_mb:.0f} MB (goal 150)"
+        )
+
+
+@pytest.mark.bench
+def test_commit_is_linear_and_flat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = (10_000, 100_000) if FULL else (1_000, 10_000)
+    nights = []
+    for size in sizes:
+        root = tmp_path / str(size)
+        reports = make_reports(projects=1, each=size, images=0)
+        make_archive(root, [replace(report, statistics=STATISTICS) for report in reports])
+        nights.append(apart(carry_all, root, "2026-12-01"))
+        shutil.rmtree(root)
+    small, large = nights
+    with capsys.disabled():
+        print(
+            f"\nnothing new, one project, {sizes[0]:,} -> {sizes[1]:,} backtests: "
+            f"{small['seconds']:.2f} s -> {large['seconds']:.2f} s: "
+            f"{large['seconds'] / small['seconds']:.1f} x (goal 11), peak {small['peak_mb']:.0f} -> {large['peak_mb']:.0f} MB (goal 200)"
+        )
+
+
+STATISTICS = {f"Statistic {number}": number / 7 for number in range(12)}

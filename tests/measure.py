@@ -1,0 +1,129 @@
+"""Measures against a peer in the same run: medians of turns taken one after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from archives import STARTED, Report, open_archive
+
+from harvester.archive import Archive, Disk, Placement, Source
+from harvester.model import Ending, Outcome, SnapshotRecord
+
+FULL = os.environ.get("BENCH") == "full"
+"""Whether the sizes of the goals are wanted; otherwise a tenth or less, in seconds instead of minutes."""
+
+
+class UnsyncedDisk(Disk):
+    """Does not wait for the disk; for making large Archives that nobody needs after a power cut."""
+
+    def write(self, path: Path, content: bytes, *, sync: bool = True) -> None:
+        super().write(path, content, sync=False)
+
+    def sync_dir(self, path: Path) -> None:
+        pass
+
+
+def make_archive(root: Path, reports: Sequence[Report]) -> Archive:
+    """An Archive with one Snapshot of these reports; the memory it takes does not grow with them."""
+    archive = open_archive(root, UnsyncedDisk())
+    by_project: dict[int, list[Report]] = {}
+    for report in reports:
+        by_project.setdefault(report.project_id, []).append(report)
+    with archive.lock(command="bench", wait_s=0):
+        partial = archive.begin(date="2026-11-01", run_id="bench", started=STARTED)
+        for project_id, group in sorted(by_project.items()):
+            for report in group:
+                record = report.record("bench")
+                partial.save_report(record, report.html, report.offline, report.pictures)
+            group.sort(key=lambda report: report.key)
+            partial.fill(
+                project_id, [Placement(report.entry(Outcome.SAVED), Source.FRESH) for report in group]
+            )
+        partial.commit(make_record())
+    archive.disk = Disk()
+    return archive
+
+
+def make_record() -> SnapshotRecord:
+    return SnapshotRecord(
+        name="",
+        run_id="bench",
+        account="4f1d2c3b5a697887",
+        version="0",
+        started=STARTED,
+        finished=STARTED,
+        complete=True,
+        ending=Ending.OK,
+        listed=0,
+        counts={},
+    )
+
+
+def carry_all(root: Path, date: str) -> dict[str, float]:
+    """A night with nothing new, as far as the archive goes; seconds and peak memory."""
+    archive = open_archive(root)
+    started = time.perf_counter()
+    with archive.lock(command="bench", wait_s=0):
+        partial = archive.begin(date=date, run_id=date, started=STARTED)
+        assert partial.previous is not None
+        for project_id, entries in partial.previous.projects():
+            partial.fill(project_id, [Placement(entry, Source.CARRIED, entry) for entry in entries])
+        partial.commit(make_record())
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "peak_mb": peak_mb()}
+
+
+def verify_all(root: Path) -> dict[str, float]:
+    """Verify the newest Snapshot; seconds and peak memory."""
+    from harvester.audit.verify import verify
+
+    archive = Archive.read(root)
+    started = time.perf_counter()
+    problems = verify(archive, [archive.snapshot("latest")])
+    seconds = time.perf_counter() - started
+    assert not [
+        problem for problem in problems if problem.path != "snapshot.json"
+    ]  # the record counts nothing
+    return {"seconds": seconds, "peak_mb": peak_mb()}
+
+
+def peak_mb() -> float:
+    """The most memory this process has had; `ru_maxrss` would begin with what its parent had."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def apart(function: Callable[..., dict[str, float]], *arguments: str | Path) -> dict[str, float]:
+    """Call a function of this module in a process of its own, so that its memory is its own."""
+    code = (
+        "import json, sys, measure; from pathlib import Path; "
+        "print(json.dumps(getattr(measure, sys.argv[1])(Path(sys.argv[2]), *sys.argv[3:])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, function.__name__, *map(str, arguments)],
+        cwd=Path(__file__).parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    answer: dict[str, float] = json.loads(done.stdout)
+    return answer
+
+
+def seconds_of(command: Sequence[str | Path], **options: Any) -> float:
+    """How long a command takes."""
+    started = time.perf_counter()
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, **options)
+    return time.perf_counter() - started
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
