@@ -14,7 +14,7 @@ from typing import Final
 from harvester.archive.bag import DIGEST_CHARS, PATH_AT, file_sha256, manifest_line
 from harvester.archive.disk import Disk, LinkMode
 from harvester.archive.layout import IMAGES, REPORT_JSON
-from harvester.archive.reports import file_names
+from harvester.archive.reports import file_names, link
 from harvester.errors import CorruptArchiveError, DiskError
 
 _BATCH: Final = 32
@@ -66,10 +66,10 @@ def carry(disk: Disk, mode: LinkMode, job: Carry) -> None:
             return
         disk.remove_tree(Path(job.target))
         disk.make_dir(Path(job.target))
-    disk.link_files(mode, job.source, job.target, plain)
+    link(disk, mode, job.source, job.target, plain)
     if images:
         disk.new_dir(f"{job.target}/{IMAGES}")
-        disk.link_files(mode, f"{job.source}/{IMAGES}", f"{job.target}/{IMAGES}", images)
+        link(disk, mode, f"{job.source}/{IMAGES}", f"{job.target}/{IMAGES}", images)
     if job.record is not None:
         disk.write(Path(job.target, REPORT_JSON), job.record)
 

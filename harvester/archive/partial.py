@@ -120,7 +120,8 @@ class PartialSnapshot:
         """The same for a report whose bytes, read again, are those of `entry` in the previous Snapshot.
 
         Raises:
-            DiskError: the previous Snapshot lacks a file; `save_report` does not need it.
+            CorruptArchiveError: the previous Snapshot lacks a file; says what to do.
+            DiskError: something cannot be written.
         """
         if self.previous is None:
             raise ValueError("there is no previous Snapshot to keep a report of")
@@ -154,6 +155,8 @@ class PartialSnapshot:
 
     def commit(self, record: SnapshotRecord, *, pages: Callable[[Path], None] | None = None) -> Snapshot:
         """Make a Snapshot of it: tag files, everything to disk, its name, the Ledger line, `latest`.
+
+        What else stands in its directory by now, such as a finished `journal.jsonl`, becomes a tag file.
 
         Args:
             record: complete but for what only the disk knows: files, bytes, link_mode, name, previous.

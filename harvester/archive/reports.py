@@ -68,14 +68,32 @@ def write_report(disk: Disk, target: Path, files: ReportFiles) -> None:
 def keep_report(disk: Disk, mode: LinkMode, source: Path, target: Path, record: ReportRecord) -> None:
     """The same for a report whose bytes the previous Snapshot has: all linked but `report.json`."""
     part = _new_part(disk, target)
-    disk.link_files(mode, str(source), str(part), [OFFLINE_HTML, REPORT_HTML])
+    link(disk, mode, str(source), str(part), [OFFLINE_HTML, REPORT_HTML])
     disk.write(part / REPORT_JSON, render_report(record))
     if record.images:
         disk.make_dir(part / IMAGES)
         names = [image.name for image in record.images]
-        disk.link_files(mode, str(source / IMAGES), str(part / IMAGES), names)
+        link(disk, mode, str(source / IMAGES), str(part / IMAGES), names)
         disk.sync_dir(part / IMAGES)
     _put(disk, part, target)
+
+
+def link(disk: Disk, mode: LinkMode, source: str, target: str, names: Sequence[str]) -> None:
+    """Bring files of a committed Snapshot into another directory.
+
+    Raises:
+        CorruptArchiveError: one is missing; says what to do.
+        DiskError: one cannot be made.
+    """
+    try:
+        disk.link_files(mode, source, target, names)
+    except DiskError as exc:
+        missing = [name for name in names if not Path(source, name).exists()]
+        if not missing:
+            raise
+        raise CorruptArchiveError(
+            f"{source}/{missing[0]} is missing, although it was committed. Run `harvester verify --repair`"
+        ) from exc
 
 
 def _new_part(disk: Disk, target: Path) -> Path:

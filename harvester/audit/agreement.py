@@ -6,7 +6,7 @@ from collections import Counter
 
 from harvester.archive.archive import Archive
 from harvester.archive.bag import parse_bag_info
-from harvester.archive.layout import BAG_INFO, INVENTORY, SNAPSHOT_FILE
+from harvester.archive.layout import BAG_INFO, INVENTORY, LEDGER, SNAPSHOT_FILE
 from harvester.archive.ledger import load_ledger
 from harvester.archive.reading import load_bytes
 from harvester.archive.snapshot import Snapshot
@@ -30,7 +30,7 @@ def check_agreement(archive: Archive, snapshot: Snapshot, directories: dict[str,
     if sums is not None:
         _check_sums(record, sums, found)
     _check_oxum(snapshot, record, found)
-    _check_previous(archive, record, found)
+    _check_ledger(archive, record, found)
     return found.problems
 
 
@@ -90,16 +90,19 @@ def _check_oxum(snapshot: Snapshot, record: SnapshotRecord, found: Findings) -> 
         found.add(Kind.BAG, BAG_INFO, f"has the Payload-Oxum {info.get('Payload-Oxum')}, not {oxum}")
 
 
-def _check_previous(archive: Archive, record: SnapshotRecord, found: Findings) -> None:
-    """What the Snapshot says it was built on, against the Ledger."""
+def _check_ledger(archive: Archive, record: SnapshotRecord, found: Findings) -> None:
+    """What the Ledger says of the Snapshot and of the one that it was built on."""
     try:
-        lines = load_ledger(archive.root).lines
+        ledger = load_ledger(archive.root)
     except ArchiveError:
         return  # a Problem of the Archive already
-    previous = record.previous
-    if previous is not None and not any(
-        line.event == "commit"
-        and (line.snapshot, line.tagmanifest_sha256) == (previous.name, previous.tagmanifest_sha256)
-        for line in lines
+    line, previous = ledger.committed.get(record.name), record.previous
+    if line is not None and (line.at, line.listed, line.counts) != (
+        record.finished,
+        record.listed,
+        record.counts,
     ):
+        found.add(Kind.RECORD, SNAPSHOT_FILE, f"and {LEDGER}:{line.n} differ in what the run has done")
+    seals = {(line.snapshot, line.tagmanifest_sha256) for line in ledger.lines if line.event == "commit"}
+    if previous is not None and (previous.name, previous.tagmanifest_sha256) not in seals:
         found.add(Kind.RECORD, SNAPSHOT_FILE, f"was built on a {previous.name} that the Ledger does not know")

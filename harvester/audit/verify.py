@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from harvester.archive.archive import Archive
+from harvester.archive.ledger import load_ledger
 from harvester.archive.snapshot import Snapshot
 from harvester.audit.agreement import check_agreement
 from harvester.audit.chain import check_chain
@@ -15,7 +16,7 @@ from harvester.audit.fixity import Hasher
 from harvester.audit.payload import check_payload
 from harvester.audit.problem import Problem
 from harvester.audit.tags import check_tags
-from harvester.errors import CorruptArchiveError
+from harvester.errors import ArchiveError, CorruptArchiveError
 
 Progress = Callable[[int, int], None]
 """Told bytes checked so far, and bytes to check."""
@@ -54,7 +55,7 @@ def verify(
         if on_progress is not None:
             on_progress(min(done, total), total)
 
-    problems = check_chain(archive)
+    problems: list[Problem] = []
     hasher = Hasher()
     for snapshot in chosen:
         problems += check_tags(snapshot)
@@ -63,7 +64,10 @@ def verify(
         )
         problems += found
         problems += check_agreement(archive, snapshot, directories)
-    return sorted(problems)
+    # Last, for a run or a prune may have ended meanwhile: what it removed was no damage.
+    standing = {snapshot.name for snapshot in archive.snapshots()}
+    pruned = _pruned(archive) - standing
+    return sorted([*check_chain(archive), *(item for item in problems if item.snapshot not in pruned)])
 
 
 def in_subset(path: str, subset: Subset) -> bool:
@@ -75,6 +79,13 @@ def in_subset(path: str, subset: Subset) -> bool:
 def subset_of_day(day: dt.date, parts: int = 7) -> Subset:
     """The part whose turn it is: `parts` days in a row cover everything, over the ends of months too."""
     return (day.toordinal() % parts + 1, parts)
+
+
+def _pruned(archive: Archive) -> set[str]:
+    try:
+        return load_ledger(archive.root).pruned
+    except ArchiveError:
+        return set()
 
 
 def _payload_bytes(snapshot: Snapshot) -> int:

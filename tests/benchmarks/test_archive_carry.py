@@ -49,7 +49,8 @@ def test_commit_is_linear_and_flat(tmp_path: Path, capsys: pytest.CaptureFixture
         print(
             f"\nnothing new, one project, {sizes[0]:,} -> {sizes[1]:,} backtests: "
             f"{small['seconds']:.2f} s -> {large['seconds']:.2f} s: "
-            f"{large['seconds'] / small['seconds']:.1f} x (goal 11), peak {small['peak_mb']:.0f} -> {large['peak_mb']:.0f} MB (goal 200)"
+            f"{large['seconds'] / small['seconds']:.1f} x (goal 11), "
+            f"peak {small['peak_mb']:.0f} -> {large['peak_mb']:.0f} MB (goal 200)"
         )
 
 

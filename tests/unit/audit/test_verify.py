@@ -283,6 +283,18 @@ def test_an_edited_ledger_line_is_found(archive: Archive, number: int) -> None:
     assert f"{'2026-11-21' if number == 1 else NEWEST}/{TAGMANIFEST}" in kinds
 
 
+@pytest.mark.parametrize(("old", "new"), [(b"03:10:00", b"04:10:00"), (b'"listed":4', b'"listed":5')])
+def test_an_edit_of_the_last_line_is_found_although_no_line_follows(
+    archive: Archive, old: bytes, new: bytes
+) -> None:
+    ledger = archive.root / "ledger.jsonl"
+    first, last = ledger.read_bytes().splitlines(keepends=True)
+    assert old in last
+    ledger.write_bytes(first + last.replace(old, new))
+    (problem,) = verify(archive)
+    assert str(problem) == f"{NEWEST}/snapshot.json and ledger.jsonl:2 differ in what the run has done"
+
+
 def test_a_removed_ledger_line_is_found(archive: Archive) -> None:
     ledger = archive.root / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes().splitlines(keepends=True)[0])
@@ -362,6 +374,15 @@ def test_any_seven_days_cover_every_part() -> None:
 def test_every_path_is_in_one_part() -> None:
     for number in range(100):
         assert sum(in_subset(f"data/p_1/b_{number}", (part, 7)) for part in range(1, 8)) == 1
+
+
+def test_a_snapshot_pruned_while_it_is_verified_is_not_damaged(archive: Archive) -> None:
+    def prune(done: int, total: int) -> None:
+        if archive.snapshots()[0].name != NEWEST:
+            with archive.lock(command="prune", wait_s=0):
+                archive.prune("2026-11-21", at="2026-11-23T00:00:00Z")
+
+    assert verify(archive, on_progress=prune) == []
 
 
 def test_progress_ends_at_all_bytes(archive: Archive) -> None:
