@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import typer
 
 TIMEOUT_S = 60
 
@@ -60,3 +61,12 @@ def _environment(environ: Mapping[str, str] | None) -> dict[str, str]:
     """Nothing but what is given, and what measures coverage."""
     measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     return measured | dict(environ or {})
+
+
+def commands(app: typer.Typer) -> list[str]:
+    """The names of an app's commands."""
+    return [
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback is not None
+    ]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 from archives import Night, make_reports, open_archive
-from commands import TIMEOUT_S, harvester
+from commands import TIMEOUT_S, commands, harvester
 
 from harvester import __version__
+from harvester.cli.app import app, config
 
-COMMANDS = ["run", "demo", "simulate", "doctor", "snapshots", "config show"]
+COMMANDS = [*commands(app), *(f"config {name}" for name in commands(config))]
 LOGIN = {"QC_USER_ID": "7", "QC_API_TOKEN": "CANARY-of-the-command-line"}
 
 
