@@ -33,6 +33,7 @@ from harvester.model import Learned, account_fingerprint
 from harvester.operate.journal import journal_at
 from harvester.operate.observers import Observers
 from harvester.operate.progress import Bar, Lines, Tally
+from harvester.site import write_pages
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ async def run_once(job: Job, archive: Archive) -> Ended:
                 settings=job.settings,
                 policy=job.policy,
                 observer=observers,
+                pages=write_pages,
                 journal=lambda path: _journal(path, observers),
                 run_id=uuid.uuid4().hex,
             )
