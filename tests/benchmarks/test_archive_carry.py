@@ -40,14 +40,14 @@ def test_commit_is_linear_and_flat(tmp_path: Path, capsys: pytest.CaptureFixture
     nights = []
     for size in sizes:
         root = tmp_path / str(size)
-        reports = make_reports(projects=1, each=size, images=0)
+        reports = make_reports(projects=size // 500, each=500, images=0)
         make_archive(root, [replace(report, statistics=STATISTICS) for report in reports])
         nights.append(apart(carry_all, root, "2026-12-01"))
         shutil.rmtree(root)
     small, large = nights
     with capsys.disabled():
         print(
-            f"\nnothing new, one project, {sizes[0]:,} -> {sizes[1]:,} backtests: "
+            f"\nnothing new, projects of 500, {sizes[0]:,} -> {sizes[1]:,} backtests: "
             f"{small['seconds']:.2f} s -> {large['seconds']:.2f} s: "
             f"{large['seconds'] / small['seconds']:.1f} x (goal 11), "
             f"peak {small['peak_mb']:.0f} -> {large['peak_mb']:.0f} MB (goal 200)"
