@@ -6,12 +6,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from commands import commands
 
+from harvester.cli.app import app, config
+from harvester.cli.console import ExitCode, worst
 from harvester.config.load import all_keys, load_settings
 from harvester.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config.example.toml"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_example_configuration_gives_the_defaults() -> None:
@@ -32,3 +36,30 @@ def test_every_key_of_the_example_says_why(name: str) -> None:
     for number, line in enumerate(lines):
         if line.startswith(f"{name} = "):
             assert lines[number - 1].startswith("# "), line
+
+
+@pytest.mark.parametrize("name", [*commands(app), *(f"config {name}" for name in commands(config))])
+def test_readme_names_every_command(name: str) -> None:
+    assert f"\n| `harvester {name}" in README
+
+
+@pytest.mark.parametrize("code", [code for code in ExitCode if code.label != "signal"])
+def test_readme_names_every_exit_code(code: ExitCode) -> None:
+    assert f"\n| {code.value} | {code.label} | " in README
+
+
+def test_readme_names_the_codes_of_signals_and_the_order_of_all() -> None:
+    assert "\n| 130, 143 | signal | " in README
+    left, order = set(ExitCode) - {ExitCode.OK}, []
+    while left:
+        order.append(worst(left))
+        left.remove(order[-1])
+    first, second, *others = (str(code.value) for code in order)
+    assert f"in the order {first} and {second}, {', '.join(others)}." in README
+
+
+@pytest.mark.parametrize(
+    "variable", ["QUANTCONNECT_USER_ID", "QUANTCONNECT_API_TOKEN", "QC_USER_ID", "CREDENTIALS_DIRECTORY"]
+)
+def test_readme_names_the_places_of_credentials(variable: str) -> None:
+    assert variable in README

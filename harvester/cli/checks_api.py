@@ -26,7 +26,9 @@ _PATIENCE_S: Final = 60.0
 """Longer than that nobody waits for a diagnosis, whatever the server asks for."""
 
 
-async def check_api(settings: Settings, credentials: Credentials) -> list[Check]:
+async def check_api(
+    settings: Settings, credentials: Credentials, patience_s: float = _PATIENCE_S
+) -> list[Check]:
     """Two requests, and what they tell."""
     # The configured rate holds for a nightly run; two requests of a person need not wait for each other.
     pace = msgspec.structs.replace(settings.pace, burst=max(2, settings.pace.burst))
@@ -38,13 +40,13 @@ async def check_api(settings: Settings, credentials: Credentials) -> list[Check]
     )
     checks: list[Check] = []
     async with client:
-        with anyio.move_on_after(_PATIENCE_S) as scope:
+        with anyio.move_on_after(patience_s) as scope:
             checks.append(await _check_authentication(client))
             checks.extend(check_clock(client.server_offset_s))
             if checks[0].status is Status.OK:
                 checks.append(await _check_projects(client))
     if scope.cancelled_caught:
-        text = f"no usable answer from {settings.api.base_url} within {_PATIENCE_S:.0f} s"
+        text = f"no usable answer from {settings.api.base_url} within {patience_s:.0f} s"
         checks.append(Check("api", Status.ERROR, text, "try again later", ExitCode.ERROR))
     return checks
 

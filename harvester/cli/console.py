@@ -99,8 +99,6 @@ class Session:
 
         An override is named `table__key`.
         """
-        from platformdirs import user_config_path
-
         from harvester.cli.options import FLAGS
         from harvester.config.load import load_settings
 
@@ -110,7 +108,7 @@ class Session:
             environ=self.environ,
             overrides=given,
             flags=FLAGS,
-            places=(Path(), user_config_path("harvester")),
+            places=_places(),
         )
 
     def credentials(self, loaded: Loaded) -> Credentials:
@@ -152,10 +150,20 @@ def emit_json(document: Any) -> None:
     print(json.dumps(clean_value(document), ensure_ascii=False, indent=2, default=str))
 
 
+def _places() -> tuple[Path, ...]:
+    """Where a configuration file is looked for."""
+    from platformdirs import user_config_path
+
+    try:
+        return (Path(), user_config_path("harvester"))
+    except RuntimeError:  # a user without a name or home, as containers have them
+        return (Path(),)
+
+
 def _home() -> Path | None:
     try:
         return Path.home()
-    except RuntimeError:  # a user without a name, as containers run them
+    except RuntimeError:
         return None
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
+from harvester.cli.console import Session
+
 FLAGS: Final = {
     "archive.dir": "--archive",
     "archive.lock_wait": "--lock-wait",
@@ -28,8 +30,7 @@ Archive = Annotated[
 
 
 def _remember_json(context: typer.Context, wanted: bool) -> bool:
-    if context.obj is not None:
-        context.obj.json = wanted
+    context.ensure_object(Session).json = wanted
     return wanted
 
 

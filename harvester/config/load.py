@@ -217,7 +217,7 @@ def _text_of(value: Any) -> Any:
 def _decode(kind: type, value: Any) -> Any:
     if kind is Duration:
         return parse_duration(value)
-    raise NotImplementedError(kind)
+    raise AssertionError("unreachable")
 
 
 def _plain(text: str) -> str:

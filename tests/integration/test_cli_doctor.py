@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builders import TOKEN, USER_ID, make_backtests, make_scenario
+from builders import TOKEN, USER_ID, make_backtests, make_scenario, make_settings
 from commands import Done, harvester, harvester_beside
 
-from harvester.simulator import Scenario, Simulator
+from harvester.cli.checks_api import check_api
+from harvester.cli.console import ExitCode
+from harvester.config.credentials import Credentials
+from harvester.config.secret import Secret
+from harvester.simulator import Fault, FaultKind, Scenario, Simulator
 
 
 def environment(url: str, token: str = TOKEN) -> dict[str, str]:
@@ -59,6 +63,21 @@ async def test_account_without_projects_is_a_warning(tmp_path: Path) -> None:
     done = await diagnose(Scenario(), tmp_path, "doctor", "--json")
     assert done.code == 0
     assert statuses(done)["projects"] == "warning"
+
+
+async def test_listing_that_fails_is_an_error_of_its_own(tmp_path: Path) -> None:
+    refused = Fault(kind=FaultKind.ERRORS, route="projects/read")
+    done = await diagnose(make_scenario(faults=(refused,)), tmp_path, "doctor", "--json")
+    assert done.code == 1
+    assert (statuses(done)["authentication"], statuses(done)["projects"]) == ("ok", "error")
+
+
+async def test_server_that_never_answers_is_waited_for_no_longer_than_a_person_would(tmp_path: Path) -> None:
+    hanging = Fault(kind=FaultKind.HANG, route="authenticate")
+    async with Simulator(make_scenario(faults=(hanging,))) as simulator:
+        settings = make_settings(simulator.base_url, tmp_path, api={"read_timeout": 60, "total_timeout": 60})
+        (found,) = await check_api(settings, Credentials(USER_ID, Secret(TOKEN), "a test"), 0.2)
+    assert (found.name, found.code) == ("api", ExitCode.ERROR)
 
 
 def test_server_that_is_not_there_ends_with_1(tmp_path: Path) -> None:

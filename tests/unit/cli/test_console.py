@@ -66,6 +66,22 @@ def test_every_error_has_its_code(error: BaseException, code: int) -> None:
     assert code_of_error(error) == code
 
 
+def test_interruption_is_told_in_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report_error(KeyboardInterrupt(), Session(environ={})) == 130
+    assert "error   interrupted exit_code=130 exit=signal" in capsys.readouterr().err
+
+
+def test_user_without_a_home_has_no_credentials_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 2_000_000_000)
+    session = Session(environ={})
+    with pytest.raises(errors.CredentialsError, match="no credentials were found"):
+        session.credentials(session.load())
+
+
 def test_every_mistake_in_the_configuration_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert report_error(errors.ConfigError("first", "second"), Session(environ={})) == 2
     first, second = capsys.readouterr().err.splitlines()
