@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -101,6 +102,18 @@ def options(
     session.log_format = log_format
 
 
+def spell_out(words: Sequence[str]) -> list[str]:
+    """Arguments as the parser knows them: it has no options like `--refresh`, whose value may be left out."""
+    return [
+        "--refresh=0" if word == "--refresh" and not _is_number(after) else word
+        for word, after in zip(words, [*words, ""][1:], strict=True)
+    ]
+
+
+def _is_number(word: str) -> bool:
+    return word.replace(".", "", 1).isdecimal()
+
+
 def main() -> None:
     """Run the command line; every error becomes a message and an exit code here and nowhere else."""
     for stream in (sys.stdout, sys.stderr):
@@ -108,6 +121,6 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a name in the archive never ends a command
     session = Session()
     try:
-        app(obj=session)
+        app(args=spell_out(sys.argv[1:]), obj=session)
     except (Exception, KeyboardInterrupt) as exc:
         sys.exit(report_error(exc, session))

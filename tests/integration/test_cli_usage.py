@@ -118,6 +118,12 @@ def test_snapshots_are_listed_as_table_and_as_json(tmp_path: Path) -> None:
     assert (listed["name"], listed["exit_code"], listed["listed"]) == ("2026-11-22", 0, 2)
 
 
+def test_archive_without_snapshots_lists_none(tmp_path: Path) -> None:
+    open_archive(tmp_path / "archive")
+    done = harvester("snapshots", cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
 def test_damaged_snapshot_ends_with_20_and_hides_no_other(tmp_path: Path) -> None:
     archive = open_archive(tmp_path / "archive")
     for date in ("2026-11-22", "2026-11-23"):
