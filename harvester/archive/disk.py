@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -101,6 +101,25 @@ class Disk:
                 path.unlink()
                 raise
             finally:
+                os.close(fd)
+
+    def write_all(self, directory: Path, files: Iterable[tuple[str, bytes]]) -> None:
+        """Make several read-only files and flush them to disk, which takes less time than one after the other.
+
+        The kernel starts to write each out when it is there; by the time of the first flush most of the work
+        is done, and the file system's journal is committed once and not once a file.
+        """
+        opened: list[tuple[int, Path]] = []
+        try:
+            for name, content in files:
+                path = directory / name
+                opened.append((self.create(path), path))
+                self.extend(opened[-1][0], content, path)
+                os.posix_fadvise(opened[-1][0], 0, 0, os.POSIX_FADV_DONTNEED)
+            while opened:
+                self.finish(*opened.pop())
+        finally:
+            for fd, _ in opened:
                 os.close(fd)
 
     def replace(self, path: Path, content: bytes) -> None:

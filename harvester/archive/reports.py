@@ -36,6 +36,15 @@ class ReportFiles:
     images: Sequence[tuple[str, bytes]]
     """File names below `images/` and the bytes."""
 
+    def named(self) -> list[tuple[str, bytes]]:
+        """Every file of the report, by its name below the directory."""
+        return [
+            (REPORT_HTML, self.html),
+            (OFFLINE_HTML, self.offline),
+            (REPORT_JSON, render_report(self.record)),
+            *((f"{IMAGES}/{name}", content) for name, content in self.images),
+        ]
+
 
 def path_of(record: ReportRecord) -> str:
     """Where a report goes, below its Snapshot."""
@@ -54,13 +63,10 @@ def write_report(disk: Disk, target: Path, files: ReportFiles) -> None:
         if not is_file_name(name):
             raise ValueError(f"{name!r} cannot be an image's file name")
     part = _new_part(disk, target)
-    disk.write(part / REPORT_HTML, files.html)
-    disk.write(part / OFFLINE_HTML, files.offline)
-    disk.write(part / REPORT_JSON, render_report(files.record))
     if files.images:
         disk.make_dir(part / IMAGES)
-        for name, content in files.images:
-            disk.write(part / IMAGES / name, content)
+    disk.write_all(part, files.named())
+    if files.images:
         disk.sync_dir(part / IMAGES)
     _put(disk, part, target)
 
