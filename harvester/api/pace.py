@@ -17,17 +17,21 @@ from harvester.errors import ThrottledError
 
 _FLOOR_SHARE: Final = 1 / 64
 """The rate is never halved below this share of the configured one, or it would take hours to come back."""
-_PLATEAU: Final = 0.95
-"""Share of the last known limit that is kept to: just below it, not on it."""
+_PLATEAU: Final = 0.97
+"""Share of the known limit that is kept to: just below it, not on it."""
 _CLIMB_ANSWERS: Final = 8
 """After a cut each good answer closes this fraction of the gap to the plateau."""
-_PROBE_GROWTH: Final = 1.03
-"""Beyond the plateau each good answer raises the rate by this factor: it doubles in 24 answers."""
-_FIRST_PROBE: Final = 100
-_LAST_PROBE: Final = 800
-"""Good answers before the limit is probed; twice as many after every probe that failed."""
-_FOUND_HIGHER: Final = 1.25
-"""A probe that got this far above the old limit has found a new one."""
+_PROBE_GROWTH: Final = 1.01
+"""Beyond the plateau each good answer raises the rate by this factor: it doubles in 70 answers."""
+_PRICE: Final = 150
+"""Good answers at the plateau that pay for one "slow down": so they stay below 7 in 1,000 answers."""
+_FIRST_OVERSHOOT: Final = 1.1
+_LEAST_OVERSHOOT: Final = 1.02
+_MOST_OVERSHOOT: Final = 3.0
+_BOLDER: Final = 0.8
+"""What is left of the overshoot's excess after a probe whose finding has stood."""
+_DOUBLINGS: Final = 6
+"""How often the pause is doubled at most: from 5 s to 5 min 20 s."""
 _IN_A_ROW: Final = 20
 """This many "slow down" without one good answer between them end the run."""
 
@@ -61,29 +65,38 @@ class TokenBucket:
 class AdaptiveRate:
     """The rate to keep to, learned from what the server answers.
 
-    It halves on "slow down", climbs back to just below the rate at which that came, stays there, and probes
-    above it the more seldom the more often that failed. So it settles near a hidden limit, and still finds
-    out when the limit was raised.
+    It halves on "slow down", climbs back to just below the limit, stays there for as many answers as the
+    last "slow down" were worth, and then probes above it by small steps. So it settles near a hidden limit,
+    and still finds out when the limit was raised. What is known of the limit comes from two observations:
+
+    * Between two cuts the server has let through what its limit allows, so a cut below the known limit
+      puts the limit at that rate of good answers, within a factor of 2 of the rate that was kept to.
+    * A probe overshoots until the server's own burst is used up. By how much is not known and therefore
+      learned: a finding that is refuted corrects the overshoot, one that stands makes the next bolder.
     """
 
     def __init__(self, ceiling_per_s: float, *, limit_per_s: float | None = None) -> None:
         self._ceiling = ceiling_per_s
         self.limit_per_s = limit_per_s
-        """The rate at which the server last said slow down; None: it never did."""
+        """The server's limit as far as it is known; None: it never said slow down, or no longer does."""
         self.per_s = ceiling_per_s if limit_per_s is None else min(ceiling_per_s, limit_per_s * _PLATEAU)
         self._good = 0
-        self._probe_after = _FIRST_PROBE
-        self._cut_at = float("-inf")
+        """Good answers since the last cut."""
+        self._probe_after = _PRICE
+        self._cut_at: float | None = None
+        self._overshoot = _FIRST_OVERSHOOT
+        self._probed_per_s = 0.0
+        """Where the last probe has ended; 0 when its finding was refuted."""
 
     def good(self) -> None:
         """One answer came that was not "slow down"."""
+        self._good += 1
         if self.limit_per_s is None:
             return
-        self._good += 1
         plateau = min(self._ceiling, self.limit_per_s * _PLATEAU)
         if self._good >= self._probe_after:
             self.per_s = min(self._ceiling, max(self.per_s, plateau) * _PROBE_GROWTH)
-            if self.per_s >= self._ceiling > self.limit_per_s:
+            if self.per_s >= self._ceiling:
                 self.limit_per_s = None
         elif self.per_s < plateau:
             self.per_s += (plateau - self.per_s) / _CLIMB_ANSWERS
@@ -92,21 +105,43 @@ class AdaptiveRate:
         """One "slow down" came for a request begun at `started`.
 
         Returns:
-            Whether the rate was cut: requests that were under way when it was cut before say nothing new.
+            Whether it says anything new: a request that was under way when the rate was cut does not.
         """
-        if started < self._cut_at:
+        if self._cut_at is not None and started < self._cut_at:
+            self._probe_after += _PRICE
             return False
+        if self._good or self._cut_at is None:
+            self.limit_per_s = self._probed() if self._probing else self._measured(now)
+            self.per_s = max(self._ceiling * _FLOOR_SHARE, min(self.per_s, self.limit_per_s) / 2)
+            self._probe_after = _PRICE
+            self._good = 0
+        # Else nothing was let through since the cut: a longer hold is called for, not a lower rate.
         self._cut_at = now
-        if self.limit_per_s is not None and self._good >= self._probe_after:
-            failed = self.per_s < self.limit_per_s * _FOUND_HIGHER
-            self._probe_after = min(_LAST_PROBE, self._probe_after * 2) if failed else _FIRST_PROBE
-            # The server's own burst hides the moment at which a probe became too fast.
-            self.limit_per_s = max(self.limit_per_s, self.per_s / _FOUND_HIGHER)
-        else:
-            self.limit_per_s = self.per_s
-        self.per_s = max(self._ceiling * _FLOOR_SHARE, self.per_s / 2)
-        self._good = 0
         return True
+
+    @property
+    def _probing(self) -> bool:
+        return self.limit_per_s is not None and self._good >= self._probe_after
+
+    def _probed(self) -> float:
+        """The limit after a probe that came to its end."""
+        if self._probed_per_s:
+            excess = (self._overshoot - 1) * _BOLDER
+            self._overshoot = max(_LEAST_OVERSHOOT, 1 + excess)
+        self._probed_per_s = self.per_s
+        return max(self.limit_per_s or 0.0, self.per_s / self._overshoot)
+
+    def _measured(self, now: float) -> float:
+        """The limit after a cut at a rate that was held to be safe."""
+        if self._cut_at is None:
+            return self.per_s
+        passed_per_s = self._good / max(now - self._cut_at, 1e-9)
+        limit_per_s = min(self.per_s, max(self.per_s / 2, passed_per_s))
+        if self._probed_per_s:
+            refuted = max(self._overshoot, self._probed_per_s / limit_per_s)
+            self._overshoot = min(_MOST_OVERSHOOT, refuted)
+            self._probed_per_s = 0.0
+        return limit_per_s
 
 
 class RateLimiter:
@@ -176,11 +211,11 @@ class RateLimiter:
         if self._rate.throttled(started, now):
             self._in_a_row += 1
         self._bucket.rate_per_s = self._rate.per_s
-        backoff_s = min(self._pause_s * 2.0 ** (max(self._in_a_row, 1) - 1), self._max_hold_s)
-        hold_s = backoff_s if retry_after_s is None else retry_after_s
-        if hold_s > self._max_hold_s or now + hold_s > self.ends_at:
+        hold_s = self._hold_s(retry_after_s)
+        asked_s = retry_after_s or 0.0
+        if asked_s > self._max_hold_s or (asked_s and now + asked_s > self.ends_at):
             raise ThrottledError(
-                f"the server asks for a pause of {hold_s:.0f} s, longer than this run may wait; "
+                f"the server asks for a pause of {asked_s:.0f} s, longer than this run may wait; "
                 "run again later, or raise pace.max_hold and --max-duration",
                 endpoint=endpoint,
             )
@@ -192,6 +227,14 @@ class RateLimiter:
             )
         self._bucket.hold(now + hold_s)
         return hold_s
+
+    def _hold_s(self, retry_after_s: float | None) -> float:
+        """The server's own figure; ours, doubled each time, without one or when that has proved too short."""
+        doublings = min(max(self._in_a_row, 1) - 1, _DOUBLINGS)
+        ours_s = min(self._pause_s * 2.0**doublings, self._max_hold_s)
+        if retry_after_s is None:
+            return ours_s
+        return max(retry_after_s, ours_s) if self._in_a_row > 1 else retry_after_s
 
 
 def limiter_for(settings: PaceSettings, *, learned_per_min: float | None = None) -> RateLimiter:
