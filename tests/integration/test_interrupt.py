@@ -118,9 +118,9 @@ async def test_an_empty_report_is_never_archived(tmp_path: Path, kind: ReportKin
 
 @pytest.mark.parametrize("answer", [FaultKind.TOO_MANY, FaultKind.TOO_MANY_SECONDS, FaultKind.SLOW_DOWN])
 async def test_a_hidden_limit_is_found_and_everything_still_comes(tmp_path: Path, answer: FaultKind) -> None:
-    limit = Limit(steps=(LimitStep(after_s=0, per_min=6000),), burst=3, answer=answer, retry_after_s=0.1)
-    async with Simulator(make_scenario(make_backtests(60), limit=limit)) as simulator:
-        result = await run_against(simulator, tmp_path, api={"tries": 6})
+    limit = Limit(steps=(LimitStep(after_s=0, per_min=1500),), burst=2, answer=answer, retry_after_s=0.1)
+    async with Simulator(make_scenario(make_backtests(30), limit=limit)) as simulator:
+        result = await run_against(simulator, tmp_path)
     assert set(outcomes(result).values()) == {"saved"}
     assert result.record is not None
     assert result.record.throttled > 0
