@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 _CLOCK_TOLERANCE_S: Final = 300.0
 """A clock this far off explains a refused signature better than a wrong token does."""
+_CLOCK_NOTICE_S: Final = 15.0
+"""A clock this far off is worth a word: an old page of the API's reference allows 20 s."""
 
 
 class RequestObserver(Protocol):
@@ -195,7 +197,7 @@ class ApiClient:
 
     async def _exchange(
         self, endpoint: str, payload: dict[str, Any], timestamp_s: int
-    ) -> tuple[int, dict[str, str], bytes]:
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """One signed request; the body is read up to the limit and no further."""
         if self._session is None:
             raise RuntimeError("the client is used outside of `async with`")
@@ -213,11 +215,11 @@ class ApiClient:
                         response.close()
                         raise too_large(limit_bytes, endpoint=endpoint)
                     parts.append(part)
-                return response.status, dict(response.headers), b"".join(parts)
+                return response.status, response.headers, b"".join(parts)
         except NETWORK_ERRORS as exc:
             raise network_error(exc, endpoint=endpoint) from exc
 
-    def _note_clock(self, headers: Any) -> None:
+    def _note_clock(self, headers: Mapping[str, str]) -> None:
         moment = server_time(headers)
         if moment is not None:
             self.server_offset_s = moment - self._outside.now()
@@ -225,15 +227,19 @@ class ApiClient:
     def _explained(self, exc: AuthenticationError) -> AuthenticationError:
         offset_s = self.server_offset_s or 0.0
         if abs(offset_s) > _CLOCK_TOLERANCE_S:
-            side = "behind" if offset_s > 0 else "ahead of"
-            remedy = (
-                f"this machine's clock is {_span(abs(offset_s))} {side} the server's; set it and run again"
-            )
+            remedy = f"{_clock_words(offset_s)}; set it and run again"
         else:
             remedy = "check the user id and the API token on quantconnect.com/settings"
+            if abs(offset_s) > _CLOCK_NOTICE_S:
+                remedy += f"; besides, {_clock_words(offset_s)}"
         return AuthenticationError(
             f"{exc}; {remedy}", endpoint=exc.endpoint, status=exc.status, texts=exc.texts
         )
+
+
+def _clock_words(offset_s: float) -> str:
+    side = "behind" if offset_s > 0 else "ahead of"
+    return f"this machine's clock is {_span(abs(offset_s))} {side} the server's"
 
 
 def _span(seconds: float) -> str:

@@ -6,7 +6,7 @@
 | 408, 425, 5xx, Cloudflare's 52x, not JSON, `Internal Error` | TransportError | again, with a wait |
 | 429, or words such as "slow down" | RateLimitedError | everyone holds, then again |
 | 401, or words about hash, user id or timestamp | AuthenticationError | once more with a new signature |
-| 404, or "not found" | NotFoundError | final for the item |
+| 404, or "not found" (but for "endpoint not found") | NotFoundError | final for the item |
 | any other 3xx or 4xx, or `success: false` | RefusedError | final for the call |
 | JSON of another shape, or larger than the limit | ProtocolError | final for the call |
 
@@ -42,7 +42,7 @@ _WORDS: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = (
     ),
     (re.compile(r"too many|slow down|rate limit|throttl", re.IGNORECASE), RateLimitedError),
     (re.compile(r"internal error|temporarily|try again", re.IGNORECASE), TransportError),
-    (re.compile(r"not found|does not exist", re.IGNORECASE), NotFoundError),
+    (re.compile(r"(?<!endpoint )not found|does not exist", re.IGNORECASE), NotFoundError),
 )
 _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (aiohttp.ClientConnectorCertificateError, "the server's TLS certificate is not trusted"),

@@ -193,7 +193,11 @@ def _text(value: Any) -> str:
 
 def _id(value: Any, *, place: str, endpoint: str) -> int:
     """A 64-bit id, also when it came as text."""
-    number = int(value) if isinstance(value, str) and value.isascii() and value[:20].isdigit() else value
+    number = (
+        int(value)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
+        else value
+    )
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
         raise ProtocolError(f"{endpoint}: `{place}` is {value!r:.80}, not an id", endpoint=endpoint)
     return number
