@@ -64,9 +64,8 @@ class Filler:
         return Placement(entry, Source.CARRIED, earlier, record)
 
     def _concluded(self, draft: SnapshotRecord) -> SnapshotRecord:
-        unread = bool(draft.unread_projects)
         ending = draft.ending
-        if ending is not Ending.THROTTLED and (unread or self._outcomes[Outcome.FAILED]):
+        if ending is not Ending.THROTTLED and self._outcomes[Outcome.FAILED]:
             ending = Ending.PARTIAL
         elif ending is Ending.OK and self._outcomes[Outcome.PENDING]:
             ending = Ending.PENDING

@@ -53,6 +53,10 @@ class Discovery:
     listed: set[int] = field(default_factory=set)
     """Ids of the projects whose backtests were listed."""
     unread: dict[int, UnreadProject] = field(default_factory=dict)
+    known: bool = False
+    """Whether the list of projects was read to its end: without it nobody can say what is gone."""
+    failed: set[int] = field(default_factory=set)
+    """Those of the unread whose listing was asked for and failed."""
 
 
 class Discoverer:
@@ -80,6 +84,7 @@ class Discoverer:
         for project in projects:
             never = UnreadProject(project.project_id, project.name, "the run ended before it was its turn")
             self.found.unread[project.project_id] = never
+        self.found.known = True
         for _ in range(_ROUNDS):
             await self._round(projects, workers)
             projects = [project for project in projects if project.project_id not in self.found.listed]
@@ -106,10 +111,12 @@ class Discoverer:
             raise
         except ApiError as exc:
             self.found.unread[project_id] = UnreadProject(project_id, project.name, str(exc))
+            self.found.failed.add(project_id)
             self._tell(project_id, 0, str(exc))
             return
         await anyio.to_thread.run_sync(self._spool.save_listing, project, backtests)
         self.found.unread.pop(project_id, None)
+        self.found.failed.discard(project_id)
         self.found.listed.add(project_id)
         self._tell(project_id, len(backtests), "")
 

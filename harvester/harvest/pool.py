@@ -52,9 +52,11 @@ class Limits:
     """How long and how often one report is tried."""
 
     deadline_s: float
+    """From the first request until a report that is still being generated ends as `pending`."""
     retry_after_s: float
+    """Before the second call for a report whose first one failed; doubled for each further one."""
     tries: int
-    failures_until_unavailable: int = 3
+    """Calls that may fail."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,6 @@ class Work:
     keep: Callable[[Job, str], Awaitable[Archived]]
     """Archives a report; called once for each that is ready."""
     observer: RunObserver
-    clock: Callable[[], float] = anyio.current_time
 
 
 class Pool:
@@ -105,7 +106,7 @@ class Pool:
             return
         self._stopped = reason
         self.ending = ending
-        self._scope.deadline = self._work.clock() + GRACE_S
+        self._scope.deadline = anyio.current_time() + GRACE_S
         self._work.observer.notify(Stopping(reason=reason))
         self._wake()
 
@@ -121,7 +122,7 @@ class Pool:
     async def _take(self) -> Job | None:
         while not self._stopped:
             await self._refill()
-            now = self._work.clock()
+            now = anyio.current_time()
             job = self._queue.next(now)
             if job is not None:
                 return job
@@ -163,11 +164,12 @@ class Pool:
 
     async def _keep(self, job: Job, html: str) -> None:
         if job.first_asked is not None:
-            job.generation_s = round(self._work.clock() - job.first_asked, 1)
+            job.generation_s = round(anyio.current_time() - job.first_asked, 1)
         self._settle(job, await self._work.keep(job, html), ready=True)
 
     def _pending(self, job: Job) -> None:
-        now = self._work.clock()
+        now = anyio.current_time()
+        job.error = job.error_kind = ""
         if job.first_asked is not None and now - job.first_asked >= self._limits.deadline_s:
             reason = f"still being generated {now - job.first_asked:.0f} s after it was first asked for"
             self._settle(job, Missed(Outcome.PENDING, reason, "generating", job.requests))
@@ -184,11 +186,11 @@ class Pool:
             self._settle(job, Missed(Outcome.FAILED, job.error, job.error_kind, job.requests))
         else:
             wait_s = self._limits.retry_after_s * 2.0 ** (job.failed_calls - 1)
-            self._queue.again(job, self._work.clock() + wait_s)
+            self._queue.again(job, anyio.current_time() + wait_s)
             self._asked(job, job.error_kind, wait_s)
 
     def _settle(self, job: Job, result: Result, *, ready: bool = False) -> None:
-        self._queue.done(job, self._work.clock(), ready=ready)
+        self._queue.done(job, anyio.current_time(), ready=ready)
         self._record(job, result)
 
     def _left_over(self, job: Job) -> None:

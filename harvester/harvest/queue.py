@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from typing import Final
 
 from harvester.harvest.plan import Decision
@@ -25,6 +25,8 @@ _SHORTEST: Final = 0.1
 """No wait is learned that is below this share of the one to start with."""
 _NEAR: Final = 1.25
 """A poll counts as evidence against its wait only when it was not much later than due."""
+_LEVELS: Final = 10
+"""Waits that are learned; the last one serves all later polls."""
 
 
 class PollWaits:
@@ -35,9 +37,10 @@ class PollWaits:
     two balance at that share (stochastic approximation of a quantile).
     """
 
-    def __init__(self, start_s: float, learned: Iterable[float] = ()) -> None:
+    def __init__(self, start_s: float, learned: Iterable[float] = (), *, longest_s: float = math.inf) -> None:
         self._shortest_s = start_s * _SHORTEST
-        self.waits_s = [max(wait, self._shortest_s) for wait in learned] or [start_s]
+        self._longest_s = max(start_s, longest_s)
+        self.waits_s = [self._within(wait_s) for wait_s in islice(learned, _LEVELS)] or [start_s]
         """Before the first poll, the second, and so on; the last one serves all later polls."""
 
     def wait_s(self, polls: int) -> float:
@@ -46,15 +49,18 @@ class PollWaits:
 
     def polled(self, polls: int, *, waited_s: float, ready: bool) -> None:
         """Learn from one poll that came after `polls` others and `waited_s` after the request before."""
-        if polls >= len(self.waits_s):
+        level = min(polls, _LEVELS - 1)
+        if level >= len(self.waits_s):
             self.waits_s.append(self.waits_s[-1])
-        wait_s = self.waits_s[polls]
+        wait_s = self.waits_s[level]
         if not ready:
-            self.waits_s[polls] = max(wait_s, min(waited_s, wait_s * _NEAR)) * math.exp(
-                _STEP * (1 - _LATE_SHARE)
-            )
+            shown_s = max(wait_s, min(waited_s, wait_s * _NEAR))
+            self.waits_s[level] = self._within(shown_s * math.exp(_STEP * (1 - _LATE_SHARE)))
         elif waited_s <= wait_s * _NEAR:
-            self.waits_s[polls] = max(self._shortest_s, wait_s * math.exp(-_STEP * _LATE_SHARE))
+            self.waits_s[level] = self._within(wait_s * math.exp(-_STEP * _LATE_SHARE))
+
+    def _within(self, wait_s: float) -> float:
+        return min(self._longest_s, max(self._shortest_s, wait_s))
 
 
 @dataclass

@@ -24,6 +24,7 @@ from harvester.archive.layout import JOURNAL
 from harvester.archive.partial import PartialSnapshot
 from harvester.archive.snapshot import Snapshot
 from harvester.config.settings import Settings
+from harvester.errors import TransportError
 from harvester.harvest.events import Committed, Planned, RunObserver, Started
 from harvester.harvest.fill import Filler, previous_entries, stamp
 from harvester.harvest.keep import Keeper, archived
@@ -38,6 +39,8 @@ T = TypeVar("T")
 
 _BATCH: Final = 64
 """Decisions that are brought from disk at once."""
+_LEAST_POLLS: Final = 4
+"""So often at least a report is polled before its deadline, whatever was learned."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,10 @@ class Run:
         discoverer = Discoverer(parts.client, partial, parts.observer, stopped=lambda: self._stopped)
         with self._until_stopped():
             await self._timed(lambda: discoverer.discover(parts.settings.pace.workers), ends_at)
+        if not (discoverer.found.known or self._interrupted):
+            raise TransportError(
+                f"the projects could not be listed any more: {self._stopped}", endpoint="projects/read"
+            )
         return discoverer.found
 
     async def _ask(self, partial: PartialSnapshot, listing: Listing, ends_at: float) -> list[float]:
@@ -177,7 +184,8 @@ class Run:
         async def keep(job: Job, html: str) -> Archived:
             return await _in_thread(lambda: keeper.keep(job, html))
 
-        waits = PollWaits(float(reports.first_poll), learned.poll_after_s)
+        longest_s = float(reports.deadline) / _LEAST_POLLS
+        waits = PollWaits(float(reports.first_poll), learned.poll_after_s, longest_s=longest_s)
         self._pool = Pool(
             JobQueue(waits, reports.max_generating),
             Work(parts.client, _ThreadFeed(self._wanted(partial, listing, survey)), keep, parts.observer),
@@ -218,6 +226,7 @@ class Run:
         """The record of the run as far as it is known before the Snapshot is filled."""
         parts = self._parts
         limit = parts.limiter.limit_per_s
+        ending = self._ending or Ending.OK
         return SnapshotRecord(
             name=partial.name,
             run_id=partial.run_id,
@@ -226,7 +235,7 @@ class Run:
             started=partial.started,
             finished="",
             complete=False,
-            ending=self._ending or Ending.OK,
+            ending=Ending.PARTIAL if found.failed and ending is not Ending.THROTTLED else ending,
             listed=0,
             counts={},
             projects=found.projects,
