@@ -104,7 +104,7 @@ class Disk:
                 os.close(fd)
 
     def write_all(self, directory: Path, files: Iterable[tuple[str, bytes]]) -> None:
-        """Make several read-only files and flush them to disk, which takes less time than one after the other.
+        """Make several read-only files and flush them to disk, in less time than one after the other takes.
 
         The kernel starts to write each out when it is there; by the time of the first flush most of the work
         is done, and the file system's journal is committed once and not once a file.

@@ -108,13 +108,15 @@ def export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported
     twice.
 
     Raises:
-        ArchiveError: `order.to` is in use.
+        ArchiveError: `order.to` is in use, or nothing fits the filters.
         CorruptArchiveError: the Snapshot is damaged; names the file.
         DiskError: the export cannot be written.
     """
     if archive.root in order.to.absolute().resolve().parents:
         raise ArchiveError(f"{order.to} is within the Archive. Export to another place")
     seal = _check_seal(archive, snapshot)
+    if order.selected is not None and not any(_wanted(order, entry) for entry in snapshot.inventory()):
+        raise ArchiveError(f"no report in Snapshot {snapshot.name} fits the filters; nothing was exported")
     if order.zipped:
         opened = open_zip(order.to, order.at, archive.disk)
     else:
@@ -124,6 +126,10 @@ def export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported
             return _Export(snapshot, order, package, Path(draft)).run(seal, _ledger_line(archive, snapshot))
     except OSError as exc:
         raise explain(exc, exc.filename or order.to) from exc
+
+
+def _wanted(order: ExportOrder, entry: InventoryEntry) -> bool:
+    return entry.archived and (order.selected is None or order.selected(entry))
 
 
 def _check_seal(archive: Archive, snapshot: Snapshot) -> str:
@@ -159,6 +165,7 @@ class _Export:
 
     def run(self, seal: str, ledger_line: bytes | None) -> Exported:
         """Pack everything; the tag manifest comes last."""
+        self._package.add_dir(PAYLOAD)
         with (
             (self._draft / MANIFEST).open("wb") as manifest,
             (self._draft / INVENTORY).open("wb") as inventory,
@@ -182,7 +189,7 @@ class _Export:
         """The reports to pack, with their lines of the Manifest, which go into the lists of the export."""
         cursor = ManifestCursor(self._snapshot.path / MANIFEST)
         for entry in self._snapshot.inventory():
-            if entry.archived and (self._order.selected is None or self._order.selected(entry)):
+            if _wanted(self._order, entry):
                 lines = cursor.take(entry.path, set())
                 manifest.writelines(lines)
                 inventory.write(render_entry(entry))

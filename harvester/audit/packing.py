@@ -30,6 +30,9 @@ class Package(Protocol):
     def holds(self, name: str, sha256: str) -> bool:
         """Whether an earlier attempt has put this file here; any thread may ask."""
 
+    def add_dir(self, name: str) -> None:
+        """Put a directory here, even if nothing comes into it."""
+
     def add(self, name: str, content: bytes) -> None:
         """Put a file here."""
 
@@ -59,6 +62,10 @@ class DirectoryPackage:
             return file_sha256(self._root / name)[0] == sha256
         except (CorruptArchiveError, DiskError):
             return False
+
+    def add_dir(self, name: str) -> None:
+        """Make a directory; one that is there already is used."""
+        self._make_dir(self._root / name)
 
     def add(self, name: str, content: bytes) -> None:
         """Put a file here, whatever was there before."""
@@ -103,6 +110,12 @@ class ZipPackage:
     def holds(self, name: str, sha256: str) -> bool:
         """A zip file is written from its beginning."""
         return False
+
+    def add_dir(self, name: str) -> None:
+        """Put a directory at the end."""
+        member = zipfile.ZipInfo(f"{self._stem}/{name}/", date_time=self._time)
+        member.external_attr = (0o40755 << 16) | 0x10
+        self._file.writestr(member, b"")
 
     def add(self, name: str, content: bytes) -> None:
         """Put a file at the end."""

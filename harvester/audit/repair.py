@@ -109,12 +109,16 @@ class _Bench:
     def search(self, wanted: set[str]) -> None:
         """Find a sound file for each digest, newest Snapshots first."""
         for snapshot in reversed(self.archive.snapshots()):
-            try:
-                for path, sha256 in load_manifest(snapshot.path / MANIFEST):
-                    if sha256 in wanted and sha256 not in self._files and ".." not in path.split("/"):
-                        self._try(snapshot.path / path, sha256)
-            except ArchiveError:
-                continue  # its Manifest is a Problem of its own; others may have the file
+            for manifest in (MANIFEST, TAGMANIFEST):
+                self._search_one(snapshot.path, manifest, wanted)
+
+    def _search_one(self, root: Path, manifest: str, wanted: set[str]) -> None:
+        try:
+            for path, sha256 in load_manifest(root / manifest):
+                if sha256 in wanted and sha256 not in self._files and ".." not in path.split("/"):
+                    self._try(root / path, sha256)
+        except ArchiveError:
+            return  # a damaged Manifest is a Problem of its own; others may have the file
 
     def _try(self, path: Path, sha256: str) -> None:
         try:

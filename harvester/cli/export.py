@@ -49,6 +49,7 @@ def export(
     from harvester.audit.export import export as write
     from harvester.cli.bar import byte_bar
     from harvester.config.select import Selection
+    from harvester.site import write_pages
 
     session: Session = context.obj
     given: dict[str, Any] = {
@@ -82,6 +83,7 @@ def export(
                 zipped=zipped,
                 selected=Selection(settings.filters).wants if given else None,
                 filters=given,
+                pages=write_pages,
                 on_progress=on_progress,
             ),
         )

@@ -50,7 +50,6 @@ def test_a_whole_snapshot_is_a_bag_of_its_own(archive: Archive, tmp_path: Path) 
         (["--tag", "live"], 1),
         (["--created-before", "2026-10-03"], 3),
         (["--created-after", "2026-10-03"], 3),
-        (["--project", "nothing"], 0),
     ],
 )
 def test_the_filters_of_run_select_a_part(
@@ -60,7 +59,15 @@ def test_the_filters_of_run_select_a_part(
     said = call(archive, "export", "latest", "--to", out, "--json", *filters)
     assert said.code == 0, said
     assert said.document()["reports"] == reports
+    assert (out / "index.html").is_file()
+    check_bag(out)
     assert len(list(Snapshot("2026-11-22", out).inventory())) == reports
+
+
+def test_filters_that_nothing_fits_are_an_error(archive: Archive, tmp_path: Path) -> None:
+    said = call(archive, "export", "latest", "--to", tmp_path / "out", "--project", "nothing")
+    assert said.code == 1
+    assert "nothing was exported" in said.err
 
 
 def test_filters_of_the_configuration_do_not_count(archive: Archive, tmp_path: Path) -> None:

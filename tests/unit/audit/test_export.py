@@ -133,10 +133,19 @@ def test_a_part_says_what_it_is_a_part_of(archive: Archive, snapshot: Snapshot, 
     assert "Harvester-Part: yes" in (out / "bag-info.txt").read_text()
 
 
-def test_a_part_may_be_empty(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
-    done = export(archive, snapshot, order(tmp_path / "out", selected=lambda _: False))
-    assert done.reports == 0
-    (tmp_path / "out" / "data").mkdir(exist_ok=True)
+def test_filters_that_nothing_fits_are_an_error(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="nothing was exported"):
+        export(archive, snapshot, order(tmp_path / "out", selected=lambda _: False))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_snapshot_of_an_empty_account_is_a_bag_too(tmp_path: Path, zipped: bool) -> None:
+    archive = open_archive(tmp_path / "archive")
+    snapshot = Night(archive).run([])
+    export(archive, snapshot, order(tmp_path / ("out.zip" if zipped else "out"), zipped=zipped))
+    if zipped:
+        subprocess.run(["python3", "-m", "zipfile", "-e", tmp_path / "out.zip", tmp_path], check=True)
     bagit.Bag(str(tmp_path / "out")).validate()
 
 

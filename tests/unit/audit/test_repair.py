@@ -78,6 +78,15 @@ def test_bagit_txt_is_known_by_heart(archive: Archive) -> None:
     check_archive(archive.root)
 
 
+def test_a_page_that_another_snapshot_has_is_put_back(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path / "archive")
+    for date in (FIRST, SECOND):
+        Night(archive, date).run(REPORTS, lambda path: (path / "index.html").write_text("<html>") and None)
+    (archive.root / SECOND / "index.html").unlink()
+    assert len(mend(archive).mended) == 1
+    check_archive(archive.root)
+
+
 def test_a_report_is_asked_for_again_when_no_copy_is_left(archive: Archive) -> None:
     for snapshot in (FIRST, SECOND):
         damage(archive, f"{DIR}/report.html", snapshot)
