@@ -177,11 +177,17 @@ class PartialSnapshot:
         self.close()
         self._disk.write(self.path / SNAPSHOT_FILE, render_record(record))
         if pages is not None:
-            pages(self.path)
+            self._make_pages(pages)
         write_tags(self._disk, self.path, record, known)
         seal(self._disk, self._base.root, self.name)
         publish(self._disk, self._base.root, record)
         return Snapshot(self.name, self._base.root / self.name)
+
+    def _make_pages(self, pages: Callable[[Path], None]) -> None:
+        try:
+            pages(self.path)
+        except OSError as exc:
+            raise explain(exc, exc.filename or self.path) from exc
 
     def close(self) -> None:
         """Let go of files and threads, as the end of the lock does; the partial stays on disk."""

@@ -266,6 +266,17 @@ def test_pages_may_not_plant_links(archive: Archive) -> None:
         )
 
 
+def test_a_disk_full_of_pages_is_a_full_disk(archive: Archive) -> None:
+    def pages(path: Path) -> None:
+        (path / "index.html").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path / "index.html"))
+
+    with pytest.raises(DiskError, match=r"index\.html: the disk is full"):
+        Night(archive, "2026-11-22").run(REPORTS, pages)
+    Night(archive, "2026-11-23").run(REPORTS)
+    check_archive(archive.root)
+
+
 def test_a_journal_becomes_a_tag_file(archive: Archive) -> None:
     snapshot = Night(archive, "2026-11-22").run(
         REPORTS, lambda path: (path / "journal.jsonl").write_bytes(b"{}\n") and None
