@@ -43,6 +43,9 @@ def make_offline(tree: LexborHTMLParser, elements: list[LexborNode], sources: di
         _disarm(node, sources.get(node.mem_id))
     for node in tree.css(_DROPPED):
         node.decompose()
+    for node in tree.css("img:not([src])"):
+        if not node.attributes.get("alt"):
+            node.decompose()  # the logo and the like: nothing is better than a broken image
     _head(tree)
     return "<!DOCTYPE html>\n" + _without_doctype(tree.html or "")
 
