@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -138,12 +139,17 @@ def test_a_partial_in_which_nothing_is_yet_is_made_anew(archive: Archive) -> Non
 
 
 def test_a_report_renamed_between_two_attempts_is_found_under_its_old_name(archive: Archive) -> None:
-    from dataclasses import replace
-
     night = Night(archive, "2026-11-22")
     night.run([REPORTS[0], replace(REPORTS[1], name="Renamed")])
     assert night.asked_for == []
     check_archive(archive.root)
+
+
+def test_a_report_saved_under_two_names_is_kept_once(archive: Archive) -> None:
+    begin(archive, "2026-11-21", "next", replace(REPORTS[1], name="Renamed"))
+    partial = begin(archive, "2026-11-21", "third")
+    assert len(partial.finished()) == 1
+    assert len(list((partial.path / "data").glob("*/*"))) == 1
 
 
 def test_when_the_clock_went_back_names_stay_in_the_order_of_commits(archive: Archive) -> None:

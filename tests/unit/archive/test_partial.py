@@ -220,6 +220,17 @@ def test_a_saved_report_that_is_not_placed_is_not_committed(archive: Archive) ->
     check_archive(archive.root)
 
 
+def test_nothing_can_be_carried_or_kept_from_nowhere(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path / "empty")
+    entry = REPORTS[0].entry(Outcome.CARRIED)
+    with archive.lock(command="test", wait_s=0):
+        partial = archive.begin(date="2026-11-22", run_id="run", started=STARTED)
+        with pytest.raises(ValueError, match="nowhere"):
+            partial.fill(101, [Placement(entry, Source.CARRIED, entry)])
+        with pytest.raises(ValueError, match="no previous Snapshot"):
+            partial.keep_report(REPORTS[0].record("run"), entry)
+
+
 def test_projects_and_placements_come_in_order(partial: PartialSnapshot) -> None:
     first, second = (Placement(report.entry(Outcome.FAILED), Source.NONE) for report in REPORTS[:2])
     with pytest.raises(ValueError, match="out of order"):
