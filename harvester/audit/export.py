@@ -29,6 +29,7 @@ from harvester.archive.inventory import render_entry
 from harvester.archive.layout import (
     BAG_INFO,
     BAGIT,
+    INDEX,
     INVENTORY,
     LEDGER,
     MANIFEST,
@@ -255,7 +256,10 @@ class _Export:
         if ledger_line is not None:
             (self._draft / LEDGER_LINE).parent.mkdir(exist_ok=True)
             (self._draft / LEDGER_LINE).write_bytes(ledger_line)
-        readme = render_readme(record, self._sums, has_ledger_line=ledger_line is not None)
+        has_pages = INDEX in self._tags or (self._draft / INDEX).exists()
+        readme = render_readme(
+            record, self._sums, has_ledger_line=ledger_line is not None, has_pages=has_pages
+        )
         (self._draft / README).write_bytes(readme)
 
     def _add_draft(self) -> None:

@@ -68,9 +68,10 @@ class Sums:
         )
 
 
-def render_readme(record: ExportRecord, sums: Sums, *, has_ledger_line: bool) -> bytes:
+def render_readme(record: ExportRecord, sums: Sums, *, has_ledger_line: bool, has_pages: bool) -> bytes:
     """The text that tells a stranger what this is and how to check it."""
-    text = _README.format(record=record, sums=sums, part="all" if record.whole else "a part")
+    pages = _PAGES if has_pages else ""
+    text = _README.format(record=record, sums=sums, part="all" if record.whole else "a part", pages=pages)
     if record.whole:
         text += _WHOLE
     if has_ledger_line:
@@ -85,7 +86,7 @@ Backtest reports of a QuantConnect account
 These are {sums.reports} reports in {sums.files} files, {part} of what the account's archive held in its
 Snapshot {record.snapshot}. They were exported at {record.exported} by harvester {record.version}.
 
-data/PROJECT/BACKTEST/report.html    the report exactly as QuantConnect served it
+{pages}data/PROJECT/BACKTEST/report.html    the report exactly as QuantConnect served it
 data/PROJECT/BACKTEST/offline.html   the same page for a browser without a network
 data/PROJECT/BACKTEST/images/        its charts as image files
 data/PROJECT/BACKTEST/report.json    names, dates, statistics, and when it was read
@@ -109,13 +110,15 @@ So can the tools of Linux and macOS, in this directory; no output means that all
 On Windows, compare the lines of manifest-sha256.txt with: certutil -hashfile FILE SHA256
 """
 
+_PAGES: Final = "index.html                           open it in a browser to look around\n"
+
 _WHOLE: Final = """
 
 How to check that it is what was archived
 -----------------------------------------
 
 source/tagmanifest-sha256.txt is the archive's own list of the files beside data/, manifest-sha256.txt among
-them. When this says nothing, data/ is what the archive committed, byte for byte:
+them. When this and the checks above say nothing, data/ is what the archive committed, byte for byte:
 
     sha256sum --check --quiet source/tagmanifest-sha256.txt
 """

@@ -136,8 +136,8 @@ class _Check:
             session.show(f"... and {len(repaired.left) - _SHOWN} more; --json has all")
         part = "" if self._subset is None else f", part {self._subset[0]} of {self._subset[1]}"
         session.say(
-            f"verified {len(self._snapshots)} Snapshots{part}: {size(done_bytes)} in {took_s:.1f} s, "
-            f"{len(repaired.left) or 'no'} problems"
+            f"verified {_count(len(self._snapshots), 'Snapshot')}{part}: {size(done_bytes)} in {took_s:.1f} s, "
+            f"{_count(len(repaired.left), 'problem')}"
         )
 
     def _document(self, repaired: Repaired, code: ExitCode, done_bytes: int, took_s: float) -> dict[str, Any]:
@@ -153,6 +153,10 @@ class _Check:
             "problems": msgspec.to_builtins(repaired.left),
             "mended": msgspec.to_builtins(repaired.mended),
         }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def _parse_subset(text: str | None) -> tuple[int, int] | None:
