@@ -93,9 +93,19 @@ class _Job:
 
 
 @dataclass(frozen=True)
+class _Packed:
+    """One report that was read."""
+
+    payload_bytes: int
+    files: list[tuple[str, bytes]]
+    """Without those that are there already."""
+
+
+@dataclass(frozen=True)
 class Exported:
     """What an export holds."""
 
+    snapshot: str
     path: Path
     reports: int
     files: int
@@ -172,9 +182,11 @@ class _Export:
             (self._draft / INVENTORY).open("wb") as inventory,
         ):
             jobs = self._jobs(manifest, inventory)
-            for files in in_order(self._read, jobs, waiting=_WAITING):
-                for name, content in files:
+            for packed in in_order(self._read, jobs, waiting=_WAITING):
+                for name, content in packed.files:
                     self._package.add(name, content)
+                if self._order.on_progress is not None:
+                    self._order.on_progress(packed.payload_bytes)
         if self._order.selected is None:
             self._add_tags_as_they_are()
         else:
@@ -184,7 +196,7 @@ class _Export:
         lines = [manifest_line(name, sha256) for name, sha256 in sorted(self._tags.items())]
         self._package.add(TAGMANIFEST, b"".join(lines))
         sums = self._sums
-        return Exported(self._order.to, sums.reports, sums.files, sums.payload_bytes)
+        return Exported(self._snapshot.name, self._order.to, sums.reports, sums.files, sums.payload_bytes)
 
     def _jobs(self, manifest: BinaryIO, inventory: BinaryIO) -> Iterator[_Job]:
         """The reports to pack, with their lines of the Manifest, which go into the lists of the export."""
@@ -197,16 +209,14 @@ class _Export:
                 self._sums.add(entry)
                 yield _Job(entry, lines)
 
-    def _read(self, job: _Job) -> list[tuple[str, bytes]]:
+    def _read(self, job: _Job) -> _Packed:
         """The files of one report that the package does not hold yet, each with the recorded digest."""
         files = []
         for line in job.lines:
             name, sha256 = line[PATH_AT:-1].decode(), line[:DIGEST_CHARS].decode()
             if not self._package.holds(name, sha256):
                 files.append((name, self._load(name, sha256)))
-        if self._order.on_progress is not None:
-            self._order.on_progress(job.entry.payload_bytes)
-        return files
+        return _Packed(job.entry.payload_bytes, files)
 
     def _load(self, name: str, sha256: str) -> bytes:
         if ".." in name.split("/"):

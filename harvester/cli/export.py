@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,8 @@ from harvester.cli import options
 from harvester.cli.console import Session, emit_json
 
 if TYPE_CHECKING:
-    from harvester.audit.export import Exported
+    from harvester.archive import Archive, Snapshot
+    from harvester.audit.export import Exported, ExportOrder
 
 
 def export(
@@ -43,13 +45,8 @@ def export(
     Exit codes:
       0 ok   1 no such Snapshot, or DIR is in use   2 usage   16 disk   20 the Snapshot is damaged
     """
-    from harvester import __version__
     from harvester.archive import Archive
-    from harvester.audit.export import ExportOrder
-    from harvester.audit.export import export as write
-    from harvester.cli.bar import byte_bar
     from harvester.config.select import Selection
-    from harvester.site import write_pages
 
     session: Session = context.obj
     given: dict[str, Any] = {
@@ -63,31 +60,41 @@ def export(
     given = {key: value for key, value in given.items() if value}
     settings = session.load(archive__dir=str(archive) if archive else None, **_overrides(given)).settings
     found = Archive.read(Path(settings.archive.dir))
-    snapshot = found.snapshot(date)
-    with byte_bar(session, "exporting", wanted=not json) as show:
-        done = 0
-        total = snapshot.record().payload_bytes
+    order = _order(to, zipped=zipped, filters=given)
+    if given:
+        order = replace(order, selected=Selection(settings.filters).wants)
+    _tell(session, _write(session, found, found.snapshot(date), order), json=json)
+
+
+def _order(to: Path, *, zipped: bool, filters: dict[str, Any]) -> ExportOrder:
+    from harvester import __version__
+    from harvester.audit.export import ExportOrder
+    from harvester.site import write_pages
+
+    return ExportOrder(
+        to=to.with_name(f"{to.name}.zip") if zipped and to.suffix != ".zip" else to,
+        at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        version=__version__,
+        zipped=zipped,
+        filters=filters,
+        pages=write_pages,
+    )
+
+
+def _write(session: Session, archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported:
+    from harvester.audit.export import export as write
+    from harvester.cli.bar import byte_bar
+
+    total = snapshot.record().payload_bytes
+    done = 0
+    with byte_bar(session, "exporting", wanted=not session.json) as show:
 
         def on_progress(count: int) -> None:
             nonlocal done
             done += count
             show(done, total)
 
-        exported = write(
-            found,
-            snapshot,
-            ExportOrder(
-                to=to.with_name(f"{to.name}.zip") if zipped and to.suffix != ".zip" else to,
-                at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                version=__version__,
-                zipped=zipped,
-                selected=Selection(settings.filters).wants if given else None,
-                filters=given,
-                pages=write_pages,
-                on_progress=on_progress,
-            ),
-        )
-    _tell(session, exported, snapshot.name, json=json)
+        return write(archive, snapshot, replace(order, on_progress=on_progress))
 
 
 def _overrides(given: dict[str, Any]) -> dict[str, Any]:
@@ -98,13 +105,13 @@ def _overrides(given: dict[str, Any]) -> dict[str, Any]:
     return {f"filters__{key}": given.get(key, getattr(wide, key)) for key in wide.__struct_fields__}
 
 
-def _tell(session: Session, exported: Exported, snapshot: str, *, json: bool) -> None:
+def _tell(session: Session, exported: Exported, *, json: bool) -> None:
     from harvester.cli.summary import size
 
     if json:
         emit_json(
             {
-                "snapshot": snapshot,
+                "snapshot": exported.snapshot,
                 "path": str(exported.path),
                 "reports": exported.reports,
                 "files": exported.files,
@@ -113,7 +120,8 @@ def _tell(session: Session, exported: Exported, snapshot: str, *, json: bool) ->
         )
         return
     session.say(
-        f"{exported.reports} reports of {snapshot} in {exported.files} files, {size(exported.payload_bytes)}",
+        f"{exported.reports} reports of {exported.snapshot} in {exported.files} files, "
+        f"{size(exported.payload_bytes)}",
         f"  {exported.path}",
         "  README.txt in it tells how to check it",
     )

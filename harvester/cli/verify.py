@@ -135,10 +135,9 @@ class _Check:
         if len(repaired.left) > _SHOWN:
             session.show(f"... and {len(repaired.left) - _SHOWN} more; --json has all")
         part = "" if self._subset is None else f", part {self._subset[0]} of {self._subset[1]}"
-        session.say(
-            f"verified {_count(len(self._snapshots), 'Snapshot')}{part}: {size(done_bytes)} in {took_s:.1f} s, "
-            f"{_count(len(repaired.left), 'problem')}"
-        )
+        snapshots = _count(len(self._snapshots), "Snapshot")
+        problems = _count(len(repaired.left), "problem")
+        session.say(f"verified {snapshots}{part}: {size(done_bytes)} in {took_s:.1f} s, {problems}")
 
     def _document(self, repaired: Repaired, code: ExitCode, done_bytes: int, took_s: float) -> dict[str, Any]:
         import msgspec

@@ -66,7 +66,7 @@ def check_export(path: Path) -> None:
 
 def test_a_whole_snapshot_is_exported_as_it_is(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
     done = export(archive, snapshot, order(tmp_path / "out"))
-    assert done == Exported(tmp_path / "out", 6, 30, snapshot.record().payload_bytes)
+    assert done == Exported("2026-11-22", tmp_path / "out", 6, 30, snapshot.record().payload_bytes)
     check_export(tmp_path / "out")
     for path in snapshot.path.rglob("*"):
         if path.is_file() and path.name != "tagmanifest-sha256.txt":
