@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LEAN   := .venv-lean/.ready
+AXE    := $(VENV)/axe/.ready
 
 .PHONY: help install demo lint check test bench soak clean
 
@@ -19,6 +20,11 @@ $(READY): pyproject.toml harvester/__init__.py
 $(LEAN):
 	$(PYTHON) -m venv .venv-lean
 	.venv-lean/bin/pip install --quiet 'lean>=1.0.230'
+	@touch $@
+
+$(AXE): $(READY)
+	@mkdir -p $(VENV)/axe
+	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix $(VENV)/axe axe-core; fi
 	@touch $@
 
 install: $(READY) ## make .venv with everything the other targets need
@@ -36,7 +42,7 @@ check: $(READY) ## report format, lint, types and floors; changes nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(READY) $(LEAN) ## run the tests with branch coverage (QuantConnect's client has an environment of its own)
+test: $(READY) $(LEAN) $(AXE) ## run the tests with branch coverage (QuantConnect's client has an environment of its own)
 	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term -m 'not bench and not soak'
 
 bench: $(READY) ## print the measures, as ratios to a peer in the same run; BENCH=full for all sizes

@@ -100,6 +100,7 @@ class Asked:
     refresh_days: float | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     signer: Signer = field(default_factory=lambda: Signer(USER_ID, TOKEN))
+    pages: Callable[[Path], None] | None = None
     started: Callable[[Run], None] = lambda _: None
     """Is given the run before it starts."""
 
@@ -130,6 +131,7 @@ async def run_against(
                     include_broken=settings.reports.include_broken,
                 ),
                 observer=asked.watcher,
+                pages=asked.pages,
                 now=asked.now,
                 run_id=uuid.uuid4().hex,
             )
