@@ -79,12 +79,14 @@ def parse_answer(body: bytes, *, endpoint: str) -> Answer:
 
     Raises:
         TransportError: it is not JSON, not UTF-8 or cut short: a gateway's page, or half an answer.
-        ProtocolError: it is JSON but no object.
+        ProtocolError: it is JSON but no object, or holds a number beyond all bounds.
     """
     try:
         return _DECODER.decode(body)
     except msgspec.ValidationError as exc:
-        raise ProtocolError(f"{endpoint}: the answer is no JSON object ({exc})", endpoint=endpoint) from exc
+        raise ProtocolError(
+            f"{endpoint}: the answer is not the JSON that is documented ({exc})", endpoint=endpoint
+        ) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         opening = body[:60].decode("utf-8", "replace").strip()
         raise TransportError(
