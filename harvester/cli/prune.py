@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -64,6 +63,8 @@ def prune(
     Exit codes:
       0 ok, also when some were refused   1 error   2 usage   11 a run is under way   16 disk   20 damaged
     """
+    from zoneinfo import ZoneInfo
+
     from harvester.archive import Archive
 
     session: Session = context.obj
