@@ -11,12 +11,15 @@ from typing import Annotated
 import typer
 
 from harvester import __version__
+from harvester.cli.catalog import catalog_rebuild
 from harvester.cli.config_show import config_show
 from harvester.cli.console import Session, report_error
 from harvester.cli.demo import demo
 from harvester.cli.diff import diff
 from harvester.cli.doctor import doctor
 from harvester.cli.export import export
+from harvester.cli.history import history
+from harvester.cli.listing import list_backtests
 from harvester.cli.prune import prune
 from harvester.cli.run import run
 from harvester.cli.simulate import simulate
@@ -60,17 +63,22 @@ app = typer.Typer(
 )
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config, name="config")
+catalog = typer.Typer(help="The index over all Snapshots.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(catalog, name="catalog")
 
 app.command()(run)
 app.command()(demo)
 app.command()(simulate)
 app.command()(doctor)
 app.command()(snapshots)
+app.command("list")(list_backtests)
+app.command()(history)
 app.command()(diff)
 app.command()(verify)
 app.command()(export)
 app.command()(prune)
 config.command("show")(config_show)
+catalog.command("rebuild")(catalog_rebuild)
 
 
 def _show_version(wanted: bool) -> None:

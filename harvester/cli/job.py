@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 import time
 import uuid
@@ -20,11 +21,13 @@ from harvester.api.client import ApiClient, Surroundings
 from harvester.api.pace import RateLimiter, limiter_for
 from harvester.archive import Archive, Snapshot
 from harvester.archive.layout import ARCHIVE_FILE
+from harvester.audit.catalog import update_catalog
 from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json
 from harvester.cli.reporter import Reporter
 from harvester.cli.summary import preview_json, preview_lines, summary_json, summary_lines
 from harvester.config.select import Selection
 from harvester.config.settings import Settings
+from harvester.errors import HarvesterError
 from harvester.harvest.events import RunObserver
 from harvester.harvest.plan import Policy
 from harvester.harvest.preview import Preview, preview
@@ -81,7 +84,18 @@ def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> ExitCod
     # The lock is waited for outside the event loop, so that Ctrl-C ends the wait at once.
     with archive.lock(command="run", wait_s=float(job.settings.archive.lock_wait)):
         ended = anyio.run(once, archive)
+        if ended.result.record is not None:
+            _index(job, archive)
     return tell(job, ended, took_s=time.monotonic() - started)
+
+
+def _index(job: Job, archive: Archive) -> None:
+    """Bring the catalog up to date; it is derived, so trouble with it is said and spoils nothing."""
+    try:
+        update_catalog(archive)
+    except (HarvesterError, sqlite3.Error) as exc:
+        text = f"the catalog was not updated: {exc}; run `harvester catalog rebuild`"
+        job.session.log.warning(text)
 
 
 def preview_only(job: Job) -> ExitCode:
