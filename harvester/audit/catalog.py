@@ -93,7 +93,7 @@ def history(archive: Archive, backtest_id: str) -> dict[tuple[int, str], list[Pa
         ).fetchall()
     found: dict[tuple[int, str], list[Passage]] = {}
     for project_id, own_id, *rest, gone in rows:
-        found.setdefault((project_id, own_id), []).append(Passage(*rest, bool(gone)))
+        found.setdefault((project_id, own_id), []).append(Passage(*(*rest, bool(gone))))
     return found
 
 
