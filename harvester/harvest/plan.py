@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from harvester.config.select import Selection
 from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project
+
+_GONE: Final = "no longer listed"
+_UNREAD: Final = "its project could not be listed: {}"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Decision:
     reason: str = ""
     urgent: bool = False
     """It was still pending last time, so it is first in line."""
+    listed: bool = True
+    """Whether it is in this run's listing."""
     gone: bool = False
     """It is missing from a listing that was read to its end."""
 
@@ -112,13 +118,20 @@ def _plan_one(
     else:
         decisions = plan_gone_project(entries)
     known = {decision.backtest_id for decision in decisions}
-    # Read before the run was cut off, and since then deleted at the source: ours is the only copy.
     decisions += [
-        Decision(project, backtest, None, outcome=Outcome.SAVED, reason="no longer listed", gone=True)
+        _orphan(project, backtest, listing.unread.get(project_id))
         for project, backtest in listing.orphans.get(project_id, ())
         if backtest.backtest_id not in known
     ]
     return sorted(decisions, key=lambda decision: decision.order)
+
+
+def _orphan(project: Project, backtest: Backtest, unread: str | None) -> Decision:
+    """Read before the run was cut off, and not listed since: ours may be the only copy."""
+    reason = _GONE if unread is None else _UNREAD.format(unread)
+    return Decision(
+        project, backtest, None, outcome=Outcome.SAVED, reason=reason, listed=False, gone=unread is None
+    )
 
 
 def plan_project(
@@ -146,13 +159,13 @@ def plan_gone_project(earlier: Sequence[InventoryEntry]) -> list[Decision]:
 
 def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[Decision]:
     """The decisions for a project whose backtests could not be listed: all stays as it was."""
-    reason = f"its project could not be listed: {error}"
+    reason = _UNREAD.format(error)
     return [_left(entry, reason) for entry in earlier]
 
 
 def _left(entry: InventoryEntry, reason: str) -> Decision:
     outcome = Outcome.CARRIED if entry.archived else entry.outcome
-    return Decision(_former(entry), None, entry, outcome=outcome, reason=reason)
+    return Decision(_former(entry), None, entry, outcome=outcome, reason=reason, listed=False)
 
 
 def _former(entry: InventoryEntry) -> Project:
@@ -160,7 +173,7 @@ def _former(entry: InventoryEntry) -> Project:
 
 
 def _gone(project: Project, entry: InventoryEntry) -> Decision:
-    return Decision(project, None, entry, reason="no longer listed", gone=True)
+    return Decision(project, None, entry, reason=_GONE, listed=False, gone=True)
 
 
 def _decide(
@@ -177,11 +190,10 @@ def _decide(
         earlier.tried_at, policy.retry_unavailable, policy
     ):
         return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
-    if not earlier.archived:
-        return Decision(project, backtest, earlier, request=True, urgent=earlier.outcome is Outcome.PENDING)
-    changed = earlier.change_key != backtest.change_key
+    changed = not earlier.archived or earlier.change_key != backtest.change_key
     refresh = policy.refresh_after is not None and _older(earlier.read_at, policy.refresh_after, policy)
-    return Decision(project, backtest, earlier, request=changed or refresh)
+    urgent = earlier.outcome is Outcome.PENDING
+    return Decision(project, backtest, earlier, request=changed or refresh, urgent=urgent)
 
 
 def _no_report(backtest: Backtest, policy: Policy) -> str:

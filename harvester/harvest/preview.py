@@ -82,7 +82,7 @@ def _count(result: Preview, listing: Listing, previous: Snapshot | None, policy:
             if decision.gone:
                 result.gone += 1
                 continue
-            result.listed += decision.backtest is not None
+            result.listed += decision.listed
             if not decision.request:
                 result.outcomes[decision.outcome] += 1
                 result.reasons[decision.reason or "already archived"] += 1

@@ -206,7 +206,7 @@ class Run:
         survey = _Survey()
         for _, decisions in self._plan(partial, listing):
             for decision in decisions:
-                survey.listed += decision.backtest is not None and not decision.gone
+                survey.listed += decision.listed
                 if decision.request and decision.key not in self._results:
                     survey.requests += 1
                     if decision.urgent:

@@ -86,7 +86,6 @@ def _listing_part(decision: Decision, snapshot: str) -> InventoryEntry:
             raise ValueError("a decision without a listed backtest needs an earlier one")
         since = (earlier.gone_since or snapshot) if decision.gone else earlier.gone_since
         return msgspec.structs.replace(earlier, listed=False, gone_since=since, project=project.name, tries=0)
-    listed = not decision.gone
     entry = earlier or InventoryEntry(
         project_id=project.project_id,
         backtest_id=backtest.backtest_id,
@@ -100,8 +99,8 @@ def _listing_part(decision: Decision, snapshot: str) -> InventoryEntry:
         name=backtest.name,
         created=backtest.created,
         status=backtest.status,
-        listed=listed,
-        gone_since="" if listed else snapshot,
+        listed=decision.listed,
+        gone_since=snapshot if decision.gone else "",
         organization_id=project.organization_id,
         optimization_id=backtest.optimization_id,
         tags=backtest.tags,
