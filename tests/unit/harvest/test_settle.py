@@ -1,0 +1,179 @@
+"""From a decision and what came of it to a line of the Inventory."""
+
+from __future__ import annotations
+
+import pytest
+from values import make_backtest, make_decision, make_entry, make_missing, make_project
+
+from harvester.harvest.plan import Decision
+from harvester.harvest.settle import Archived, Missed, Result, count, settle
+from harvester.model import InventoryEntry, Outcome
+
+TONIGHT = "2026-11-22"
+AT = "2026-11-22T03:30:00Z"
+FRESH = Archived(Outcome.SAVED, 2, 1000, "2026-11-22T03:10:00Z", "k2")
+
+
+def settled(decision: Decision, result: Result | None = None) -> InventoryEntry:
+    return settle(decision, result, snapshot=TONIGHT, now=AT)
+
+
+def test_a_saved_report_has_its_line() -> None:
+    line = settled(make_decision(), FRESH)
+    assert (line.outcome, line.tries, line.read_at) == (Outcome.SAVED, 2, "2026-11-22T03:10:00Z")
+    assert (line.saved_in, line.change_key, line.error) == (TONIGHT, "k2", "")
+    assert (line.project, line.name, line.listed) == ("P1", "a", True)
+
+
+def test_an_updated_one_is_saved_anew_and_an_unchanged_one_where_it_was() -> None:
+    decision = make_decision(earlier=make_entry())
+    updated = settled(decision, Archived(Outcome.UPDATED, 1, 9, AT, "k2"))
+    unchanged = settled(decision, Archived(Outcome.UNCHANGED, 1, 9, AT, "k2"))
+    assert (updated.saved_in, unchanged.saved_in) == (TONIGHT, "2026-11-21")
+    assert updated.read_at == unchanged.read_at == AT
+
+
+def test_what_the_listing_says_is_taken_over_also_when_nothing_is_asked_for() -> None:
+    backtest = make_backtest(
+        backtest_id="a",
+        name="New",
+        tags=("t",),
+        statistics={"sharpeRatio": 1.0},
+        optimization_id="O-1",
+        status="Done",
+    )
+    project = make_project(name="Renamed", organization_id="o")
+    line = settled(make_decision(project=project, backtest=backtest, earlier=make_entry(), request=False))
+    assert (line.outcome, line.name, line.project, line.status) == (Outcome.CARRIED, "New", "Renamed", "Done")
+    assert (line.tags, line.statistics, line.optimization_id) == (("t",), {"sharpeRatio": 1.0}, "O-1")
+    assert (line.organization_id, line.tries, line.path) == ("o", 0, "data/p1_1/a")
+
+
+def test_a_carried_line_forgets_earlier_failures_and_a_skipped_one_keeps_them() -> None:
+    failed = {
+        "error": "HTTP 500",
+        "error_kind": "HTTP 500",
+        "failures": 2,
+        "tried_at": "2026-11-21T03:00:00Z",
+    }
+    carried = settled(make_decision(earlier=make_entry(**failed), request=False))
+    assert (carried.error, carried.failures) == ("", 0)
+    skipped = make_decision(
+        earlier=make_missing(**failed), request=False, outcome=Outcome.SKIPPED, reason="x"
+    )
+    assert (settled(skipped).failures, settled(skipped).reason) == (2, "x")
+
+
+def test_what_was_never_reached_is_pending() -> None:
+    assert settled(make_decision()).outcome is Outcome.PENDING
+
+
+# -- no report came of it ------------------------------------------------------------------------
+
+
+def missed(outcome: Outcome = Outcome.FAILED, *, kind: str = "HTTP 500", requests: int = 3) -> Missed:
+    return Missed(outcome, "the words", kind, requests)
+
+
+def test_a_failure_keeps_its_last_error_and_the_count_of_tries() -> None:
+    line = settled(make_decision(), missed())
+    assert (line.outcome, line.error, line.error_kind) == (Outcome.FAILED, "the words", "HTTP 500")
+    assert (line.tries, line.failures, line.tried_at, line.reason) == (3, 1, AT, "")
+
+
+def test_the_third_failure_in_the_same_way_makes_it_unavailable() -> None:
+    line: InventoryEntry | None = None
+    seen = []
+    for _ in range(4):
+        line = settled(make_decision(earlier=line), missed())
+        seen.append((line.outcome, line.failures))
+    assert seen == [
+        (Outcome.FAILED, 1),
+        (Outcome.FAILED, 2),
+        (Outcome.UNAVAILABLE, 3),
+        (Outcome.UNAVAILABLE, 4),
+    ]
+    assert line is not None
+    assert (line.reason, line.error) == ("failed the same way in 4 runs", "the words")
+
+
+def test_another_way_of_failing_counts_anew() -> None:
+    first = settled(make_decision(), missed())
+    second = settled(make_decision(earlier=first), missed(kind="no answer"))
+    assert (second.failures, second.error_kind) == (1, "no answer")
+
+
+def test_a_refusal_for_good_is_unavailable_at_once() -> None:
+    line = settled(make_decision(), missed(Outcome.UNAVAILABLE, kind="refused: Backtest not found"))
+    assert (line.outcome, line.reason) == (Outcome.UNAVAILABLE, "the API refuses it for good")
+    assert line.error == "the words"
+
+
+def test_a_report_that_is_still_generated_is_pending_with_no_error() -> None:
+    earlier = make_missing(outcome=Outcome.FAILED, error="e", error_kind="HTTP 500", failures=2)
+    line = settled(make_decision(earlier=earlier), missed(Outcome.PENDING, kind="generating"))
+    assert (line.outcome, line.reason, line.error, line.failures) == (Outcome.PENDING, "the words", "", 0)
+    assert line.tried_at == AT
+
+
+def test_what_was_archived_and_not_asked_for_is_carried() -> None:
+    decision = make_decision(earlier=make_entry())
+    line = settled(decision, missed(Outcome.PENDING, kind="", requests=0))
+    assert (line.outcome, line.reason, line.tried_at) == (Outcome.CARRIED, "the words", "")
+
+
+def test_what_was_archived_and_is_generated_anew_is_pending_and_stays() -> None:
+    line = settled(make_decision(earlier=make_entry()), missed(Outcome.PENDING, kind="generating"))
+    assert (line.outcome, line.path) == (Outcome.PENDING, "data/p1_1/a")
+
+
+def test_a_failed_refresh_keeps_what_was_archived() -> None:
+    line = settled(make_decision(earlier=make_entry()), missed())
+    assert (line.outcome, line.path, line.saved_in) == (Outcome.FAILED, "data/p1_1/a", "2026-11-21")
+    assert line.change_key == "k1"
+
+
+# -- not listed ----------------------------------------------------------------------------------
+
+
+def unlisted(entry: InventoryEntry | None, *, gone: bool) -> Decision:
+    backtest = None if entry is not None else make_backtest()
+    return make_decision(backtest=backtest, earlier=entry, request=False, listed=False, gone=gone)
+
+
+def test_gone_since_is_the_first_snapshot_that_missed_it() -> None:
+    assert settled(unlisted(make_entry(), gone=True)).gone_since == TONIGHT
+    again = make_entry(listed=False, gone_since="2026-11-01")
+    assert settled(unlisted(again, gone=True)).gone_since == "2026-11-01"
+    assert not settled(unlisted(make_entry(), gone=True)).listed
+
+
+def test_a_project_that_could_not_be_listed_changes_nothing() -> None:
+    line = settled(unlisted(make_entry(), gone=False))
+    assert (line.outcome, line.gone_since, line.listed) == (Outcome.CARRIED, "", False)
+    assert settled(unlisted(make_entry(gone_since="2026-11-01"), gone=False)).gone_since == "2026-11-01"
+
+
+def test_what_comes_back_is_no_longer_gone() -> None:
+    earlier = make_entry(listed=False, gone_since="2026-11-01")
+    line = settled(make_decision(earlier=earlier, request=False))
+    assert (line.listed, line.gone_since) == (True, "")
+
+
+@pytest.mark.parametrize(("gone", "since"), [(True, TONIGHT), (False, "")])
+def test_what_a_cut_off_attempt_has_read_keeps_its_report(gone: bool, since: str) -> None:
+    line = settled(unlisted(None, gone=gone), FRESH)
+    assert (line.outcome, line.listed, line.gone_since) == (Outcome.SAVED, False, since)
+
+
+def test_a_decision_about_nothing_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="needs an earlier one"):
+        settled(make_decision(backtest=None))
+    nothing = make_decision(backtest=None)
+    assert (nothing.backtest_id, nothing.name, nothing.order) == ("", "", ("", ""))
+
+
+def test_every_outcome_is_counted_also_those_that_did_not_occur() -> None:
+    counts = count({Outcome.SAVED: 3})
+    assert counts["saved"] == sum(counts.values()) == 3
+    assert list(counts) == [outcome.value for outcome in Outcome]
