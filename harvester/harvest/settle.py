@@ -40,13 +40,15 @@ class Missed:
 
 Result = Archived | Missed
 
+_NOT_REACHED: Final = Missed(Outcome.PENDING, "not asked for before the run ended", "", 0)
+
 
 def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str) -> InventoryEntry:
     """The Inventory's line for one backtest.
 
     Args:
         decision: What the plan said.
-        result: What came of the request; None when none was made.
+        result: What came of the request; None when none was made, also when the run did not get to it.
         snapshot: The Snapshot's name.
         now: UTC, for when it was last tried.
 
@@ -55,10 +57,11 @@ def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str
         read in this run they are filled in from its own record.
     """
     entry = _listing_part(decision, snapshot)
+    if result is None and decision.request:
+        result = _NOT_REACHED
     if result is None:
-        outcome = Outcome.PENDING if decision.request else decision.outcome
-        entry = msgspec.structs.replace(entry, outcome=outcome, reason=decision.reason)
-        return entry if outcome is not Outcome.CARRIED else _without_failure(entry)
+        entry = msgspec.structs.replace(entry, outcome=decision.outcome, reason=decision.reason)
+        return entry if decision.outcome is not Outcome.CARRIED else _without_failure(entry)
     if isinstance(result, Archived):
         kept = result.outcome is Outcome.UNCHANGED
         entry = msgspec.structs.replace(

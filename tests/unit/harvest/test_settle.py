@@ -64,8 +64,11 @@ def test_a_carried_line_forgets_earlier_failures_and_a_skipped_one_keeps_them() 
     assert (settled(skipped).failures, settled(skipped).reason) == (2, "x")
 
 
-def test_what_was_never_reached_is_pending() -> None:
-    assert settled(make_decision()).outcome is Outcome.PENDING
+def test_what_was_never_reached_is_pending_or_carried() -> None:
+    new, known = settled(make_decision()), settled(make_decision(earlier=make_entry()))
+    assert (new.outcome, known.outcome) == (Outcome.PENDING, Outcome.CARRIED)
+    assert new.reason == known.reason == "not asked for before the run ended"
+    assert (new.tries, new.tried_at) == (0, "")
 
 
 # -- no report came of it ------------------------------------------------------------------------
