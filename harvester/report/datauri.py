@@ -28,7 +28,7 @@ def decode_data_uri(text: str) -> bytes:
     header, comma, payload = text.partition(",")
     if not comma or len(header) > _HEADER_MAX:
         raise ValueError("a data URI without a comma")
-    if header.lower().rstrip().endswith(";base64"):
+    if _BLANKS.sub("", header.lower()).endswith(";base64"):
         content = _from_base64(payload)
     else:
         content = unquote_to_bytes(payload)
