@@ -39,8 +39,10 @@ def figures_of(curve: Curve) -> dict[str, str]:
     }
 
 
-def statistics_of(curve: Curve) -> dict[str, float | int]:
+@lru_cache(maxsize=4096)
+def statistics_of(seed: int, years: int) -> dict[str, float | int]:
     """The same figures as the listing has them: percentages as plain numbers."""
+    curve = curve_of(seed, years)
     return {
         "sharpeRatio": round(curve.sharpe, 3),
         "alpha": round(curve.growth - curve.beta * 0.05, 3),

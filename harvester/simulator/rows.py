@@ -79,7 +79,7 @@ def backtest_row(spec: BacktestSpec, scenario: Scenario, *, statistics: bool) ->
         return row
     if not finished:
         return row | dict.fromkeys(_LISTED) | {"parameters": None, "trades": None, "securityTypes": None}
-    drawn = statistics_of(curve_of(_seed(spec, scenario), scenario.drawing.years))
+    drawn = statistics_of(_seed(spec, scenario), scenario.drawing.years)
     figures = {name: drawn[name] for name in _LISTED}
     return row | figures | {
         "tradeableDates": drawn["tradeableDates"],
