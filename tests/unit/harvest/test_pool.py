@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
 
 import anyio
 import anyio.lowlevel
 import pytest
-from values import make_decision
 from virtual import run_virtually
+from worlds import HTML, LIMITS, World, make_pool, run_pool, stop_after
 
-from harvester.api.faults import RequestEvent
 from harvester.api.wire import Pending
 from harvester.errors import (
     ApiError,
@@ -27,115 +24,13 @@ from harvester.errors import (
     ThrottledError,
     TransportError,
 )
-from harvester.harvest.events import Asked, Event, Settled, Stopping
-from harvester.harvest.plan import Decision
-from harvester.harvest.pool import GRACE_S, Limits, Pool, Work, kind_of
-from harvester.harvest.queue import Job, JobQueue, PollWaits
-from harvester.harvest.settle import Archived, Missed, Result
+from harvester.harvest.events import Asked, Settled, Stopping
+from harvester.harvest.pool import GRACE_S, Pool, Work, kind_of
+from harvester.harvest.queue import JobQueue, PollWaits
+from harvester.harvest.settle import Archived, Missed
 from harvester.model import Ending, Outcome
 
 BROKEN = TransportError("x: HTTP 500", endpoint="x", status=500)
-HTML = "<html>"
-Answer = str | Pending | Exception | float
-
-
-@dataclass
-class World:
-    """A server, a disk and an observer; answers are given by the backtest's name, the last one for ever."""
-
-    answers: dict[str, list[Answer]]
-    """A number is a server that stays silent for so many seconds and then has the report."""
-    latency_s: float = 0.5
-    keep_error: Exception | None = None
-    feed_size: int = 3
-    events: list[Event] = field(default_factory=list)
-    asked: list[tuple[float, str]] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    on_event: Callable[[Event], None] = lambda _: None
-    _fed: int = 0
-
-    async def fetch_report(self, project_id: int, backtest_id: str) -> str | Pending:
-        script = self.answers[backtest_id]
-        turn = sum(name == backtest_id for _, name in self.asked)
-        self.asked.append((anyio.current_time(), backtest_id))
-        answer = script[min(turn, len(script) - 1)]
-        await anyio.sleep(answer if isinstance(answer, float) else self.latency_s)
-        if isinstance(answer, Exception):
-            raise answer
-        return HTML if isinstance(answer, float) else answer
-
-    async def more(self) -> list[Decision]:
-        await anyio.lowlevel.checkpoint()
-        names = list(self.answers)[self._fed : self._fed + self.feed_size]
-        self._fed += len(names)
-        return [make_decision(name) for name in names]
-
-    async def keep(self, job: Job, html: str) -> Archived:
-        await anyio.sleep(0.01)
-        if self.keep_error is not None:
-            raise self.keep_error
-        self.kept.append(job.decision.name)
-        return Archived(Outcome.SAVED, job.requests, len(html), "", "k1")
-
-    def notify(self, event: Event) -> None:
-        self.events.append(event)
-        self.on_event(event)
-
-    def requested(self, event: RequestEvent) -> None:
-        raise AssertionError("the pool makes no requests itself")
-
-    def requests(self) -> Counter[str]:
-        return Counter(name for _, name in self.asked)
-
-
-@dataclass
-class Ended:
-    pool: Pool
-    world: World
-    at: float
-
-    def result(self, name: str) -> Result:
-        return self.pool.results[1, name]
-
-    def outcomes(self) -> dict[str, str]:
-        return {name: result.outcome.value for (_, name), result in sorted(self.pool.results.items())}
-
-
-LIMITS = Limits(deadline_s=1800.0, retry_after_s=120.0, tries=3)
-
-
-def make_pool(world: World, *, limits: Limits = LIMITS, max_generating: int = 100) -> Pool:
-    queue = JobQueue(PollWaits(10.0, longest_s=450.0), max_generating)
-    return Pool(queue, Work(world, world, world.keep, world), limits)
-
-
-def run(
-    world: World,
-    *,
-    workers: int = 2,
-    meanwhile: Callable[[Pool], Awaitable[None]] | None = None,
-    **options: Any,
-) -> Ended:
-    """Run a pool to its end; `meanwhile` runs beside it."""
-
-    async def main() -> Ended:
-        pool = make_pool(world, **options)
-        async with anyio.create_task_group() as group:
-            if meanwhile is not None:
-                group.start_soon(meanwhile, pool)
-            await pool.run(workers)
-            group.cancel_scope.cancel()
-        return Ended(pool, world, anyio.current_time())
-
-    return run_virtually(main)
-
-
-def stop_after(seconds: float, reason: str = "enough", **options: Any) -> Callable[[Pool], Awaitable[None]]:
-    async def stop(pool: Pool) -> None:
-        await anyio.sleep(seconds)
-        pool.stop(reason, **options)
-
-    return stop
 
 
 def names(count: int) -> Iterable[str]:
@@ -146,19 +41,19 @@ def names(count: int) -> Iterable[str]:
 
 
 def test_ready_reports_take_one_request_each() -> None:
-    ended = run(World({name: [HTML] for name in names(10)}))
+    ended = run_pool(World({name: [HTML] for name in names(10)}))
     assert set(ended.outcomes().values()) == {"saved"}
     assert set(ended.world.requests().values()) == {1}
     assert len(ended.world.kept) == 10
 
 
 def test_nothing_to_do_is_done_at_once() -> None:
-    ended = run(World({}))
+    ended = run_pool(World({}))
     assert (ended.pool.results, ended.pool.ending) == ({}, None)
 
 
 def test_a_generating_report_is_polled_after_its_wait() -> None:
-    ended = run(World({"a": [Pending(), HTML]}))
+    ended = run_pool(World({"a": [Pending(), HTML]}))
     assert [at for at, _ in ended.world.asked] == [0.0, 10.5]
     result = ended.result("a")
     assert isinstance(result, Archived)
@@ -169,12 +64,12 @@ def test_a_generating_report_is_polled_after_its_wait() -> None:
 
 def test_all_first_requests_are_made_before_any_poll() -> None:
     world = World({name: [Pending(), HTML] for name in names(30)}, latency_s=2.0)
-    asked = [name for _, name in run(world, workers=1).world.asked]
+    asked = [name for _, name in run_pool(world, workers=1).world.asked]
     assert asked[:30] == list(names(30))
 
 
 def test_a_report_that_is_never_ready_is_pending_at_its_deadline_and_polled_a_few_times() -> None:
-    ended = run(World({"a": [Pending()], "b": [HTML]}))
+    ended = run_pool(World({"a": [Pending()], "b": [HTML]}))
     result = ended.result("a")
     assert isinstance(result, Missed)
     assert result.outcome is Outcome.PENDING
@@ -185,7 +80,7 @@ def test_a_report_that_is_never_ready_is_pending_at_its_deadline_and_polled_a_fe
 
 
 def test_a_failed_call_is_tried_again_after_minutes_each_time_longer() -> None:
-    ended = run(World({"a": [BROKEN]}))
+    ended = run_pool(World({"a": [BROKEN]}))
     assert [at for at, _ in ended.world.asked] == [0.0, 120.5, 361.0]
     assert ended.result("a") == Missed(Outcome.FAILED, "x: HTTP 500", "HTTP 500", 3)
     waits = [event.wait_s for event in ended.world.events if isinstance(event, Asked)]
@@ -193,12 +88,12 @@ def test_a_failed_call_is_tried_again_after_minutes_each_time_longer() -> None:
 
 
 def test_a_call_that_fails_and_then_works_is_saved() -> None:
-    ended = run(World({"a": [BROKEN, BROKEN, HTML]}))
+    ended = run_pool(World({"a": [BROKEN, BROKEN, HTML]}))
     assert ended.outcomes() == {"a": "saved"}
 
 
 def test_a_failed_poll_does_not_spoil_a_report_that_comes_later() -> None:
-    ended = run(World({"a": [Pending(), BROKEN, Pending(), HTML]}))
+    ended = run_pool(World({"a": [Pending(), BROKEN, Pending(), HTML]}))
     assert ended.outcomes() == {"a": "saved"}
 
 
@@ -207,7 +102,7 @@ def test_a_failed_poll_does_not_spoil_a_report_that_comes_later() -> None:
     [
         (NotFoundError("gone", endpoint="x", status=200, texts=("Backtest not found",)), "unavailable",
          "refused: Backtest not found", 1),
-        (RefusedError("no", endpoint="x", status=200, texts=("No REF #abc", "b")), "failed", "refused: No", 3),
+        (RefusedError("no", endpoint="x", status=200, texts=("No REF #a", "b")), "failed", "refused: No", 3),
         (RefusedError("no", endpoint="x", status=403), "failed", "refused: HTTP 403", 3),
         (ProtocolError("odd", endpoint="x"), "failed", "malformed", 3),
         (RateLimitedError("slow", endpoint="x"), "failed", "slow down", 3),
@@ -217,7 +112,7 @@ def test_a_failed_poll_does_not_spoil_a_report_that_comes_later() -> None:
 def test_each_error_ends_one_report_in_its_own_way(
     error: ApiError, outcome: str, kind: str, requests: int
 ) -> None:
-    ended = run(World({"a": [error], "b": [HTML]}))
+    ended = run_pool(World({"a": [error], "b": [HTML]}))
     assert ended.outcomes() == {"a": outcome, "b": "saved"}
     result = ended.result("a")
     assert isinstance(result, Missed)
@@ -227,7 +122,7 @@ def test_each_error_ends_one_report_in_its_own_way(
 
 def test_a_poison_report_holds_nobody_up() -> None:
     world = World({"poison": [BROKEN]} | {name: [HTML] for name in names(20)})
-    ended = run(world, workers=1)
+    ended = run_pool(world, workers=1)
     last = max(at for at, name in world.asked if name != "poison")
     assert last < 20
     assert Counter(ended.outcomes().values()) == {"saved": 20, "failed": 1}
@@ -235,27 +130,27 @@ def test_a_poison_report_holds_nobody_up() -> None:
 
 def test_a_silent_server_occupies_one_worker_and_no_other() -> None:
     world = World({"silent": [300.0]} | {name: [HTML] for name in names(20)})
-    run(world, workers=2)
+    run_pool(world, workers=2)
     assert max(at for at, name in world.asked) < 20
 
 
 def test_at_most_so_many_reports_are_generated_at_once() -> None:
     world = World({name: [Pending(), HTML] for name in names(30)})
-    run(world, workers=4, max_generating=5)
+    run_pool(world, workers=4, max_generating=5)
     assert max(event.generating for event in world.events if isinstance(event, Asked | Settled)) <= 5
 
 
 def test_decisions_are_fetched_a_few_at_a_time() -> None:
     world = World({name: [HTML] for name in names(50)}, feed_size=3)
     seen: list[int] = []
-    world.on_event = lambda _: seen.append(world._fed - len(world.kept))
-    run(world, workers=2)
+    world.on_event = lambda _: seen.append(world.fed - len(world.kept))
+    run_pool(world, workers=2)
     assert max(seen) <= 3 + 2 + 1
 
 
 def test_every_settled_report_is_told_with_its_figures() -> None:
     world = World({"a": [HTML], "b": [NotFoundError("gone", endpoint="x", status=404)]})
-    run(world)
+    run_pool(world)
     told = {event.backtest_id: event for event in world.events if isinstance(event, Settled)}
     assert (told["a"].outcome, told["a"].size_bytes, told["a"].reason) == (Outcome.SAVED, len(HTML), "")
     assert (told["b"].outcome, told["b"].size_bytes, told["b"].reason) == (Outcome.UNAVAILABLE, 0, "gone")
@@ -267,7 +162,7 @@ def test_every_settled_report_is_told_with_its_figures() -> None:
 
 def test_a_stop_takes_no_more_work_and_finishes_what_is_in_flight() -> None:
     world = World({name: [4.0] for name in names(20)})
-    ended = run(world, workers=2, meanwhile=stop_after(9.0, "time is up", ending=Ending.TIME))
+    ended = run_pool(world, workers=2, meanwhile=stop_after(9.0, "time is up", ending=Ending.TIME))
     saved = [name for name, outcome in ended.outcomes().items() if outcome == "saved"]
     assert sorted(saved) == sorted(world.kept) == list(names(6))
     assert max(at for at, _ in world.asked) < 9.0 < ended.at < 13.0
@@ -276,7 +171,7 @@ def test_a_stop_takes_no_more_work_and_finishes_what_is_in_flight() -> None:
 
 
 def test_what_was_fetched_from_the_plan_and_not_reached_is_pending_with_the_reason() -> None:
-    ended = run(World({name: [HTML] for name in names(9)}), meanwhile=stop_after(0.2))
+    ended = run_pool(World({name: [HTML] for name in names(9)}), meanwhile=stop_after(0.2))
     left = [result for result in ended.pool.results.values() if isinstance(result, Missed)]
     assert left
     for result in left:
@@ -285,19 +180,19 @@ def test_what_was_fetched_from_the_plan_and_not_reached_is_pending_with_the_reas
 
 
 def test_what_is_generating_at_the_end_is_pending() -> None:
-    ended = run(World({"a": [Pending()]}), meanwhile=stop_after(5.0))
+    ended = run_pool(World({"a": [Pending()]}), meanwhile=stop_after(5.0))
     assert ended.result("a") == Missed(
         Outcome.PENDING, "still being generated when the run ended: enough", "", 1
     )
 
 
 def test_what_has_failed_before_the_end_says_so() -> None:
-    ended = run(World({"a": [BROKEN]}), meanwhile=stop_after(5.0))
+    ended = run_pool(World({"a": [BROKEN]}), meanwhile=stop_after(5.0))
     assert ended.result("a") == Missed(Outcome.FAILED, "x: HTTP 500", "HTTP 500", 1)
 
 
 def test_a_failure_that_was_followed_by_generating_is_forgotten() -> None:
-    ended = run(World({"a": [BROKEN, Pending()]}), meanwhile=stop_after(125.0))
+    ended = run_pool(World({"a": [BROKEN, Pending()]}), meanwhile=stop_after(125.0))
     result = ended.result("a")
     assert isinstance(result, Missed)
     assert (result.outcome, result.error_kind) == (Outcome.PENDING, "")
@@ -305,14 +200,14 @@ def test_a_failure_that_was_followed_by_generating_is_forgotten() -> None:
 
 def test_what_is_still_in_flight_after_the_grace_time_is_cut_off_and_not_lost() -> None:
     world = World({"a": [1000.0], "b": [1000.0], "c": [HTML]})
-    ended = run(world, meanwhile=stop_after(1.0))
+    ended = run_pool(world, meanwhile=stop_after(1.0))
     assert ended.at == pytest.approx(1.0 + GRACE_S)
     assert ended.outcomes() == {"a": "pending", "b": "pending", "c": "pending"}
 
 
 def test_a_report_that_is_being_written_when_the_grace_ends_is_recorded_or_asked_for_again() -> None:
     world = World({"a": [GRACE_S + 0.995], "b": [1000.0]})
-    ended = run(world, meanwhile=stop_after(1.0))
+    ended = run_pool(world, meanwhile=stop_after(1.0))
     saved = ended.outcomes()["a"] == "saved"
     assert saved == (world.kept == ["a"])
 
@@ -325,7 +220,7 @@ def test_only_the_first_stop_counts() -> None:
         pool.stop("second", ending=Ending.THROTTLED)
 
     world = World({"a": [1000.0]})
-    ended = run(world, meanwhile=twice)
+    ended = run_pool(world, meanwhile=twice)
     assert ended.pool.ending is Ending.TIME
     assert [event.reason for event in world.events if isinstance(event, Stopping)] == ["first"]
     assert ended.at == pytest.approx(0.1 + GRACE_S)
@@ -345,7 +240,7 @@ def test_a_pool_that_was_stopped_before_it_ran_does_nothing() -> None:
 
 def test_a_server_that_wants_too_long_a_pause_ends_the_run_with_what_it_has() -> None:
     throttled = ThrottledError("a pause of 9000 s", endpoint="x")
-    ended = run(World({"a": [HTML], "b": [throttled], "c": [HTML]}), workers=1)
+    ended = run_pool(World({"a": [HTML], "b": [throttled], "c": [HTML]}), workers=1)
     assert ended.pool.ending is Ending.THROTTLED
     assert ended.outcomes() == {"a": "saved", "b": "pending", "c": "pending"}
 
@@ -360,7 +255,7 @@ def test_what_makes_going_on_senseless_leaves_the_pool_as_itself(error: Harveste
     else:
         world.answers["b"] = [error]
     with pytest.raises(BaseExceptionGroup) as caught:
-        run(world)
+        run_pool(world)
     assert caught.group_contains(type(error), depth=None)
     assert max(at for at, _ in world.asked) < 5
 
