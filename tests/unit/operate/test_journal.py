@@ -1,0 +1,81 @@
+"""The journal: every line on disk when it is closed, also after a cut-off and a failure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harvester.api.faults import RequestEvent
+from harvester.harvest.events import Committed, Filling, Settled, Started
+from harvester.model import Outcome
+from harvester.operate import journal as module
+from harvester.operate.journal import Journal, journal_at
+
+
+def stamp() -> str:
+    return "2026-11-24T03:00:00.000+00:00"
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def request() -> RequestEvent:
+    return RequestEvent("backtests/read/report", 1, "x", 2, 1.23456, 0.5, 0.1, "again", error="cut short")
+
+
+async def test_requests_and_decisions_are_written_in_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    async with journal_at(path, stamp=stamp) as journal:
+        journal.notify(Started("2026-11-24", "run", ""))
+        journal.requested(request())
+        journal.notify(Filling(1, 1))
+        journal.notify(Settled(1, "P", "x", "name", Outcome.SAVED, 2, 0))
+    found = lines(path)
+    assert [line["event"] for line in found] == ["started", "request", "settled"]
+    assert found[1] | {"started": 1.235, "error": "cut short", "attempt": 2} == found[1]
+    assert all(line["at"] == stamp() for line in found)
+
+
+async def test_a_torn_last_line_is_ended_and_the_journal_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"event":"request"}\n{"event":"sett')
+    async with journal_at(path, stamp=stamp) as journal:
+        journal.requested(request())
+    found = path.read_bytes().split(b"\n")
+    assert found[:2] == [b'{"event":"request"}', b'{"event":"sett']
+    assert json.loads(found[2])["event"] == "request"
+
+
+async def test_what_a_failing_run_has_told_is_written_too(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+
+    async def fail() -> None:
+        async with journal_at(path, stamp=stamp) as journal:
+            journal.requested(request())
+            raise RuntimeError("the run fails")
+
+    with pytest.raises(BaseExceptionGroup):
+        await fail()
+    assert len(lines(path)) == 1
+
+
+async def test_nothing_is_journalled_of_what_comes_after_the_asking(tmp_path: Path) -> None:
+    journal = Journal(stamp)
+    journal.notify(Filling(1, 1))
+    assert not isinstance(Filling(1, 1), Committed)
+    assert journal.take() == b""
+
+
+async def test_lines_that_a_slow_disk_loses_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_WAITING", 2)
+    journal = Journal(stamp)
+    for _ in range(5):
+        journal.requested(request())
+    found = [json.loads(line) for line in journal.take().splitlines()]
+    assert [line["event"] for line in found] == ["request", "request", "lost"]
+    assert found[2]["lines"] == 3
+    assert journal.take() == b""
