@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import msgspec
 from aioresponses import aioresponses
 
 from harvester.api.auth import Signer
 from harvester.api.client import ApiClient, Surroundings
+from harvester.api.faults import check_answer
 from harvester.api.pace import RateLimiter, limiter_for
 from harvester.api.retry import Backoff
 from harvester.config.settings import ApiSettings, Duration, PaceSettings
 
 BASE = "https://quantconnect.invalid/api/v2"
 USER_ID, TOKEN = 123456, "aaaabbbbccccdddd"
+Payload = dict[str, Any]
 
 
 class CannedResponse(aiohttp.ClientResponse):
@@ -48,3 +52,23 @@ def make_client(*, tries: int = 1, limiter: RateLimiter | None = None, **outside
     surroundings = Surroundings(**{"backoff": Backoff(tries=tries, slow_downs=tries, first_s=0.0)} | outside)
     settings = ApiSettings(base_url=BASE)
     return ApiClient(settings, Signer(USER_ID, TOKEN), limiter or make_limiter(), surroundings)
+
+
+class ScriptedClient(ApiClient):
+    """A client whose answers, or errors, a function gives."""
+
+    def __init__(self, answer: Callable[[Payload], Any]) -> None:
+        super().__init__(ApiSettings(base_url=BASE), Signer(1, "t"), make_limiter())
+        self._answer = answer
+        self.payloads: list[Payload] = []
+
+    async def authenticate(self) -> None:
+        """Is always right."""
+
+    async def call(self, endpoint: str, payload: Payload, parse: Callable[[Any], Any]) -> Any:
+        self.payloads.append(payload)
+        answer = self._answer(payload)
+        if isinstance(answer, Exception):
+            raise answer
+        body = msgspec.json.encode(answer)
+        return parse(check_answer(200, {}, body, endpoint=endpoint, now=0.0))

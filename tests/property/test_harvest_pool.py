@@ -69,10 +69,9 @@ def test_a_stop_at_any_moment_loses_no_report(
     ended = run_pool(world, workers=workers, meanwhile=stop_after(seconds, ending=Ending.TIME))
     settled = [event.backtest_id for event in world.events if isinstance(event, Settled)]
     assert len(settled) == len(set(settled)) == len(ended.pool.results)
-    assert {name for name, result in _by_name(ended.pool.results) if isinstance(result, Archived)} == set(
-        world.kept
-    )
-    assert {name for _, name in world.asked} <= {name for _, name in ended.pool.results}
+    saved = {name for name, outcome in ended.outcomes().items() if outcome == "saved"}
+    assert saved == set(world.kept)
+    assert set(world.requests()) <= set(ended.outcomes())
     if ended.pool.ending is Ending.TIME:
         assert ended.at <= seconds + GRACE_S + 0.02
     decisions = {decision.backtest_id: decision for decision in world.decisions()}
@@ -82,8 +81,3 @@ def test_a_stop_at_any_moment_loses_no_report(
     ]
     assert len(lines) == len(script | world.answers)
     assert all(line.outcome is not Outcome.CARRIED for line in lines)
-
-
-def _by_name(results: object) -> list[tuple[str, object]]:
-    assert isinstance(results, dict)
-    return [(name, result) for (_, name), result in results.items()]

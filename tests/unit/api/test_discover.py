@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
-from answers import BASE, make_limiter
+from answers import Payload, ScriptedClient
 
-from harvester.api.auth import Signer
-from harvester.api.client import ApiClient
 from harvester.api.discover import fetch_backtests, fetch_projects
-from harvester.api.faults import check_answer
-from harvester.config.settings import ApiSettings
 from harvester.errors import ProtocolError, RefusedError, TransportError
-
-Payload = dict[str, Any]
-
-
-class ScriptedClient(ApiClient):
-    """A client whose answers a function gives."""
-
-    def __init__(self, answer: Callable[[Payload], Any]) -> None:
-        super().__init__(ApiSettings(base_url=BASE), Signer(1, "t"), make_limiter())
-        self._answer = answer
-        self.payloads: list[Payload] = []
-
-    async def call(self, endpoint: str, payload: Payload, parse: Callable[[Any], Any]) -> Any:
-        self.payloads.append(payload)
-        body = msgspec.json.encode(self._answer(payload))
-        return parse(check_answer(200, {}, body, endpoint=endpoint, now=0.0))
 
 
 def rows(*ids: int) -> list[Payload]:

@@ -1,0 +1,112 @@
+"""Discovery as a stage: every project listed, a failed one tried once more, a stop obeyed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from answers import Payload, ScriptedClient
+
+from harvester.api.faults import RequestEvent
+from harvester.errors import AuthenticationError, HarvesterError, ThrottledError, TransportError
+from harvester.harvest.events import Event, Listed
+from harvester.harvest.listing import Discoverer, MemorySpool
+
+BROKEN = TransportError("x: HTTP 500", endpoint="x", status=500)
+
+
+class Account:
+    """Projects 1 to 4 with one backtest each; `errors` are met in order by those who list a project."""
+
+    def __init__(self, **errors: list[HarvesterError]) -> None:
+        self._errors = {int(name[1:]): list(found) for name, found in errors.items()}
+        self.asked: list[int] = []
+
+    def __call__(self, payload: Payload) -> Any:
+        if "projectId" not in payload:
+            ids = [] if payload.get("start") else [1, 2, 3, 4]
+            return {"success": True, "projects": [{"projectId": n, "name": f"P{n}"} for n in ids]}
+        project_id = payload["projectId"]
+        self.asked.append(project_id)
+        if self._errors.get(project_id):
+            return self._errors[project_id].pop(0)
+        return {"success": True, "backtests": [{"backtestId": f"b{project_id}"}], "count": 1}
+
+
+class Stage:
+    """A discovery and everything that it tells."""
+
+    def __init__(self, account: Account, *, stop_after: int = 99) -> None:
+        self.spool = MemorySpool()
+        self.told: list[Listed] = []
+        self._stop_after = stop_after
+        self.discoverer = Discoverer(ScriptedClient(account), self.spool, self, stopped=self._stopped)
+
+    def _stopped(self) -> str:
+        return "enough" if len(self.told) >= self._stop_after else ""
+
+    def notify(self, event: Event) -> None:
+        assert isinstance(event, Listed)
+        self.told.append(event)
+
+    def requested(self, event: RequestEvent) -> None:
+        raise AssertionError("only the client tells of requests")
+
+
+async def test_every_project_is_listed_and_spooled() -> None:
+    stage = Stage(Account())
+    await stage.discoverer.discover(workers=3)
+    found = stage.discoverer.found
+    assert (found.projects, found.listed, found.unread, found.failed) == (4, {1, 2, 3, 4}, {}, set())
+    assert found.known
+    project, backtests = stage.spool.load_listing(3)
+    assert (project.name, [backtest.backtest_id for backtest in backtests]) == ("P3", ["b3"])
+    assert sorted(event.project_id for event in stage.told) == [1, 2, 3, 4]
+    assert {(event.backtests, event.projects, event.error) for event in stage.told} == {(1, 4, "")}
+
+
+async def test_a_listing_that_fails_once_is_tried_again_after_all_others() -> None:
+    account = Account(p2=[BROKEN])
+    stage = Stage(account)
+    await stage.discoverer.discover(workers=1)
+    assert account.asked == [1, 2, 3, 4, 2]
+    assert stage.discoverer.found.listed == {1, 2, 3, 4}
+    assert (stage.discoverer.found.unread, stage.discoverer.found.failed) == ({}, set())
+
+
+async def test_a_listing_that_fails_for_good_leaves_its_project_unread() -> None:
+    stage = Stage(Account(p2=[BROKEN, BROKEN]))
+    await stage.discoverer.discover(workers=2)
+    found = stage.discoverer.found
+    assert (found.listed, set(found.unread), found.failed) == ({1, 3, 4}, {2}, {2})
+    assert (found.unread[2].name, found.unread[2].error) == ("P2", "x: HTTP 500")
+    assert [event.error for event in stage.told if event.project_id == 2] == ["x: HTTP 500"] * 2
+
+
+async def test_a_stop_leaves_the_rest_unread_without_calling_it_failed() -> None:
+    stage = Stage(Account(), stop_after=2)
+    await stage.discoverer.discover(workers=1)
+    found = stage.discoverer.found
+    assert (found.listed, set(found.unread), found.failed) == ({1, 2}, {3, 4}, set())
+    assert found.unread[3].error == "the run ended before it was its turn"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AuthenticationError("refused", endpoint="x", status=401), ThrottledError("for hours", endpoint="x")],
+)
+async def test_what_makes_further_calls_senseless_ends_the_stage(error: HarvesterError) -> None:
+    account = Account(p2=[error])
+    stage = Stage(account)
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await stage.discoverer.discover(workers=1)
+    assert caught.group_contains(type(error))
+    assert account.asked == [1, 2]
+
+
+async def test_projects_that_cannot_be_listed_are_not_known() -> None:
+    stage = Stage(Account())
+    stage.discoverer = Discoverer(ScriptedClient(lambda _: BROKEN), stage.spool, stage, stopped=str)
+    with pytest.raises(TransportError):
+        await stage.discoverer.discover(workers=1)
+    assert not stage.discoverer.found.known
