@@ -1,85 +1,103 @@
+"""Which backtests are wanted."""
+
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from values import make_backtest, make_entry
 
 from harvester.config.select import Selection
 from harvester.config.settings import FilterSettings
-from harvester.model import Backtest, InventoryEntry, Outcome
+
+
+def selection(**filters: Any) -> Selection:
+    return Selection(FilterSettings(**filters))
 
 
 def project_reason(
-    filters: FilterSettings, project_id: int = 7, name: str = "Momentum", org: str = "o"
+    project_id: int = 1, name: str = "Momentum", organization: str = "o1", **filters: Any
 ) -> str:
-    return Selection(filters).project_reason(project_id, name, org)
+    return selection(**filters).project_reason(project_id, name, organization)
 
 
-def backtest_reason(filters: FilterSettings, **fields: object) -> str:
-    known = {
-        "project_id": 7,
-        "backtest_id": "b",
-        "name": "Calm Owl",
-        "created": "2026-01-31T08:00:00Z",
-    } | fields
-    return Selection(filters).backtest_reason(Backtest(**known))  # type: ignore[arg-type]
+def backtest_reason(**fields: Any) -> str:
+    """Why a backtest with these fields is not wanted; a field that starts with `f_` is a filter."""
+    filters = {name[2:]: value for name, value in fields.items() if name.startswith("f_")}
+    backtest = {name: value for name, value in fields.items() if not name.startswith("f_")}
+    return selection(**filters).backtest_reason(make_backtest(**({"name": "Red Monkey"} | backtest)))
 
 
-def test_without_filters_everything_but_the_recycle_bin_is_wanted() -> None:
-    assert project_reason(FilterSettings()) == ""
-    assert backtest_reason(FilterSettings()) == ""
-    assert "recycle bin" in project_reason(FilterSettings(), name="Recycle Bin/Momentum")
-    assert project_reason(FilterSettings(recycle_bin=True), name="Recycle Bin/Momentum") == ""
-
-
-@pytest.mark.parametrize("pattern", ["7", "Momentum", "moment*", "*TUM", "M[aeiou]mentum"])
-def test_project_is_selected_by_id_or_by_a_glob_of_its_name(pattern: str) -> None:
-    assert project_reason(FilterSettings(projects=("other", pattern))) == ""
-    assert project_reason(FilterSettings(exclude_projects=(pattern,))) == "its project is excluded"
-
-
-@pytest.mark.parametrize("pattern", ["77", "Moment", "8", "o*"])
-def test_project_that_no_pattern_meets_is_left_out(pattern: str) -> None:
-    assert "not among the selected" in project_reason(FilterSettings(projects=(pattern,)))
-    assert project_reason(FilterSettings(exclude_projects=(pattern,))) == ""
-
-
-def test_number_is_an_id_and_never_a_name() -> None:
-    assert "not among" in project_reason(FilterSettings(projects=("123",)), project_id=7, name="123")
-
-
-def test_organization_is_selected_by_its_id() -> None:
-    assert project_reason(FilterSettings(organizations=("o", "p"))) == ""
-    assert "organization" in project_reason(FilterSettings(organizations=("p",)))
+def test_without_filters_all_but_the_recycle_bin_is_wanted() -> None:
+    assert project_reason() == ""
+    assert backtest_reason() == ""
+    assert project_reason(name="Recycle Bin/Old") == "its project is in the recycle bin"
+    assert project_reason(name="Recycle Bin/Old", recycle_bin=True) == ""
 
 
 @pytest.mark.parametrize(
-    ("filters", "reason"),
+    ("patterns", "wanted"),
     [
-        (FilterSettings(names=("calm *",)), ""),
-        (FilterSettings(names=("red *",)), "its name is not among the selected ones"),
-        (FilterSettings(tags=("live", "paper")), ""),
-        (FilterSettings(tags=("live",)), "it has none of the selected tags"),
-        (FilterSettings(optimizations=False), "it belongs to an optimization"),
-        (FilterSettings(created_after="2026-01-31"), ""),
-        (FilterSettings(created_after="2026-01-31T08:00Z"), ""),
-        (FilterSettings(created_after="2026-01-31T08:01Z"), "it was created before 2026-01-31T08:01Z"),
-        (FilterSettings(created_before="2026-01-31T10:00+01:00"), ""),
-        (
-            FilterSettings(created_before="2026-01-31T10:00+02:00"),
-            "it was not created before 2026-01-31T10:00+02:00",
-        ),
+        (("Momentum",), True),
+        (("momentum",), True),
+        (("MOM*",), True),
+        (("*ent?m",), True),
+        (("Mom",), False),
+        (("1",), True),
+        (("2",), False),
+        (("2", "Mom*"), True),
+        (("1*",), False),
+        (("[mn]omentum",), True),
     ],
 )
-def test_backtest_is_selected_by_name_tag_kind_and_time(filters: FilterSettings, reason: str) -> None:
-    assert backtest_reason(filters, tags=("paper",), optimization_id="O-1") == reason
+def test_a_project_is_selected_by_its_id_or_by_a_glob_of_its_name(
+    patterns: tuple[str, ...], wanted: bool
+) -> None:
+    assert (project_reason(projects=patterns) == "") is wanted
+    assert (project_reason(exclude_projects=patterns) == "") is not wanted
 
 
-def test_backtest_of_unknown_age_is_outside_of_every_range() -> None:
-    assert backtest_reason(FilterSettings(created_after="0001-01-01"), created="")
-    assert backtest_reason(FilterSettings(created_before="9999-12-31"), created="")
+def test_a_name_of_digits_is_no_glob() -> None:
+    assert project_reason(project_id=7, name="2024", projects=("2024",)) != ""
+    assert project_reason(project_id=2024, name="x", projects=("2024",)) == ""
 
 
-def test_archived_backtest_is_wanted_when_its_project_is_too() -> None:
-    entry = InventoryEntry(7, "b", project="Momentum", name="Calm Owl", outcome=Outcome.SAVED)
-    assert Selection(FilterSettings(names=("calm*",))).wants(entry)
-    assert not Selection(FilterSettings(exclude_projects=("7",))).wants(entry)
-    assert not Selection(FilterSettings(names=("red*",))).wants(entry)
+def test_exclusion_beats_selection() -> None:
+    assert project_reason(projects=("Mom*",), exclude_projects=("1",)) == "its project is excluded"
+
+
+def test_organizations_are_compared_whole() -> None:
+    assert project_reason(organizations=("o1", "o2")) == ""
+    reason = project_reason(organizations=("o",))
+    assert reason == "its organization is not among the selected ones"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"f_names": ("red *",)}, ""),
+        ({"f_names": ("Blue*", "*Monkey")}, ""),
+        ({"f_names": ("Blue*",)}, "its name is not among the selected ones"),
+        ({"f_tags": ("live",), "tags": ("x", "live")}, ""),
+        ({"f_tags": ("live",), "tags": ("Live",)}, "it has none of the selected tags"),
+        ({"f_tags": ("live",)}, "it has none of the selected tags"),
+        ({"optimization_id": "O-1"}, ""),
+        ({"f_optimizations": False, "optimization_id": "O-1"}, "it belongs to an optimization"),
+        ({"f_optimizations": False}, ""),
+        ({"f_created_after": "2024-05-02"}, ""),
+        ({"f_created_after": "2024-05-02 09:30:00"}, ""),
+        ({"f_created_after": "2024-05-03"}, "it was created before 2024-05-03"),
+        ({"f_created_before": "2024-05-03"}, ""),
+        ({"f_created_before": "2024-05-02T09:30:00Z"}, "it was not created before 2024-05-02T09:30:00Z"),
+        ({"f_created_after": "2020-01-01", "created": ""}, "it was created before 2020-01-01"),
+        ({"f_created_before": "2030-01-01", "created": ""}, "it was not created before 2030-01-01"),
+    ],
+)
+def test_a_backtest_is_selected_by_name_tag_kind_and_creation(fields: dict[str, Any], reason: str) -> None:
+    assert backtest_reason(**fields) == reason
+
+
+def test_an_archived_backtest_is_wanted_by_the_same_rules() -> None:
+    assert selection(projects=("P1",), names=("a",)).wants(make_entry())
+    assert not selection(projects=("P2",)).wants(make_entry())
+    assert not selection(names=("b",)).wants(make_entry())
