@@ -29,6 +29,7 @@ def demo(
     projects: Annotated[int, typer.Option(min=1, max=50, help="Projects of the account.")] = 4,
     backtests: Annotated[int, typer.Option(min=1, max=2000, help="Backtests of the account.")] = 24,
     seed: Annotated[int, typer.Option(help="Another number draws another account.")] = 1,
+    open_index: options.Open = False,
     json: options.Json = False,
 ) -> None:
     """Run the main job against a simulated account; no credentials and no network are needed.
@@ -48,7 +49,7 @@ def demo(
         archive__dir=str(archive), pace__rate_per_min=1200.0, pace__workers=4, reports__first_poll="2s"
     ).settings
     user_id, token = _ACCOUNT
-    job = Job(session, settings, user_id, token, json=json)
+    job = Job(session, settings, user_id, token, json=json, open_index=open_index)
     scenario = sample_scenario(
         seed=seed, projects=projects, backtests=backtests, generate_share=0.5, generation_s=3.0
     )

@@ -24,7 +24,7 @@ from harvester.archive.layout import ARCHIVE_FILE
 from harvester.audit.catalog import update_catalog
 from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json
 from harvester.cli.reporter import Reporter
-from harvester.cli.summary import preview_json, preview_lines, summary_json, summary_lines
+from harvester.cli.summary import index_of, preview_json, preview_lines, summary_json, summary_lines
 from harvester.config.select import Selection
 from harvester.config.settings import Settings
 from harvester.errors import HarvesterError
@@ -58,6 +58,8 @@ class Job:
     refresh_days: float | None = None
     """Read again what was read longer ago than this; None: only what is new or has changed."""
     json: bool = False
+    open_index: bool = False
+    """Show the Snapshot's index in a browser when it is committed."""
 
     @property
     def policy(self) -> Policy:
@@ -154,6 +156,8 @@ def tell(job: Job, ended: Ended, *, took_s: float) -> ExitCode:
         emit_json(summary_json(result, code=code.value, name=code.label, took_s=took_s))
     else:
         job.session.say(*summary_lines(result, took_s=took_s))
+    if job.open_index and result.record is not None:
+        _open(job, index_of(result.path))
     say = job.session.log.info if code is ExitCode.OK else job.session.log.warning
     say("ended", exit_code=code.value, exit=code.label, seconds=round(took_s, 1))
     return code
@@ -185,6 +189,15 @@ async def _journal(path: Path, observers: Observers) -> AsyncIterator[None]:
 
 def _precise_stamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _open(job: Job, index: Path) -> None:
+    import webbrowser
+
+    uri = index.resolve().as_uri()
+    if not webbrowser.open(uri):
+        text = f"no browser was found; open {uri}"
+        job.session.log.warning(text)
 
 
 async def _preview(job: Job, previous: Snapshot | None) -> Preview:

@@ -53,6 +53,7 @@ CreatedAfter = Annotated[
 CreatedBefore = Annotated[
     str | None, typer.Option("--created-before", metavar="DATE", help="Only backtests created earlier.")
 ]
+Open = Annotated[bool, typer.Option("--open", help="Open the Snapshot's index in a browser.")]
 Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Requests in flight at once.")]
 Rate = Annotated[
     str | None, typer.Option("--rate", metavar="N/min", help="Requests a minute, never exceeded.")

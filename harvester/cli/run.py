@@ -30,6 +30,7 @@ def run(
     lock_wait: Annotated[str | None, typer.Option(metavar="10m", help="Wait for another run to end.")] = None,
     workers: options.Workers = None,
     rate: options.Rate = None,
+    open_index: options.Open = False,
     json: options.Json = False,
 ) -> None:
     """Make one Snapshot: read every report that is new or has changed, carry the rest.
@@ -68,5 +69,5 @@ def run(
         pace__rate_per_min=options.rate_per_min(rate),
     )
     found = session.credentials(loaded)
-    job = Job(session, loaded.settings, found.user_id, found.token.reveal(), refresh, json)
+    job = Job(session, loaded.settings, found.user_id, found.token.reveal(), refresh, json, open_index)
     leave(preview_only(job) if dry_run else perform(job))

@@ -25,7 +25,7 @@ def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
         f"  requests    {record.requests}, {record.throttled} of them throttled, in {took_s:.0f} s",
         f"  payload     {record.files} files, {size(record.payload_bytes)}, "
         f"{size(record.written_bytes)} of it written by this run",
-        f"  browse      {(result.path / 'index.html').resolve().as_uri()}",
+        f"  browse      {index_of(result.path).resolve().as_uri()}",
         f"  verify      harvester verify {record.name} --archive {result.path.parent}",
     ]
     return lines

@@ -221,3 +221,10 @@ async def test_no_secret_is_in_any_output_or_file(tmp_path: Path) -> None:
     assert any(path.name == "journal.jsonl" for path in written)
     for content in [shown.encode(), *(path.read_bytes() for path in written)]:
         assert not [secret for secret in secrets if secret in content]
+
+
+async def test_the_index_is_opened_when_that_is_asked_for(tmp_path: Path) -> None:
+    done = await run(scenario(), tmp_path, "run", "--open", BROWSER="echo opened %s")
+    assert done.code == 0
+    assert "opened file://" in done.out + done.err
+    assert "/index.html" in done.out
