@@ -22,6 +22,7 @@ from harvester.cli.history import history
 from harvester.cli.listing import list_backtests
 from harvester.cli.prune import prune
 from harvester.cli.run import run
+from harvester.cli.schedule import schedule
 from harvester.cli.simulate import simulate
 from harvester.cli.snapshots import snapshots
 from harvester.cli.verify import verify
@@ -77,6 +78,7 @@ app.command()(diff)
 app.command()(verify)
 app.command()(export)
 app.command()(prune)
+app.command()(schedule)
 config.command("show")(config_show)
 catalog.command("rebuild")(catalog_rebuild)
 

@@ -1,0 +1,65 @@
+"""Units and crontab lines that systemd and cron take as they are."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harvester.operate.schedule import Plan, render_cron, render_service, render_timer
+
+PLAIN = Plan(Path("/usr/bin/true"), Path("/srv/archive"), Path("/etc/harvester.toml"))
+ODD = Plan(
+    program=Path("/usr/bin/true"),
+    archive=Path("/srv/my archive/100 %"),
+    config=Path('/etc/a "quoted" $HOME.toml'),
+    hour=23,
+    minute=7,
+    token_file=Path("/etc/to ken"),
+    user_id=123456,
+)
+
+
+def test_the_service_may_write_to_the_archive_and_nothing_else() -> None:
+    lines = render_service(PLAIN).splitlines()
+    assert "ReadWritePaths=/srv/archive" in lines
+    assert "ProtectSystem=strict" in lines
+    assert "SuccessExitStatus=4 10" in lines
+    assert "ExecStart=/usr/bin/true --config /etc/harvester.toml -q run --archive /srv/archive" in lines
+
+
+def test_the_token_comes_as_a_credential_and_not_as_an_argument() -> None:
+    text = render_service(ODD)
+    assert "LoadCredential=quantconnect_api_token:/etc/to ken\n" in text
+    assert "Environment=QUANTCONNECT_USER_ID=123456" in text
+
+
+def test_the_timer_makes_up_for_a_missed_night() -> None:
+    text = render_timer(ODD)
+    assert "OnCalendar=*-*-* 23:07:00" in text
+    assert "Persistent=true" in text
+
+
+def test_cron_gets_one_line_with_its_own_escapes() -> None:
+    assert render_cron(PLAIN) == (
+        "0 3 * * * /usr/bin/true --config /etc/harvester.toml -q run --archive /srv/archive\n"
+    )
+    assert render_cron(ODD).startswith("7 23 * * * ")
+    assert r"'/srv/my archive/100 \%'" in render_cron(ODD)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("plan", [PLAIN, ODD], ids=["plain", "odd"])
+def test_systemd_accepts_the_units(tmp_path: Path, plan: Plan) -> None:
+    (tmp_path / "harvester.service").write_text(render_service(plan))
+    (tmp_path / "harvester.timer").write_text(render_timer(plan))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", str(tmp_path / "harvester.timer"), str(tmp_path / "harvester.service")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    complaints = [line for line in done.stderr.splitlines() if "harvester" in line]
+    assert complaints == []
