@@ -40,10 +40,10 @@ def config_show(context: typer.Context, json: options.Json = False) -> None:
 
 
 def _unrevealing(name: str, value: object) -> object:
-    """A command by its program alone: people write secrets into its arguments."""
+    """A command by its program alone, since people write secrets into its arguments; addresses not at all."""
     if name == "credentials.token_command" and value:
         return f"{str(value).split()[0]} {MASK}"
-    return value
+    return MASK if name.startswith("notify.") and value else value
 
 
 def _toml(value: object) -> str:

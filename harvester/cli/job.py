@@ -13,6 +13,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -22,7 +23,9 @@ from harvester.api.pace import RateLimiter, limiter_for
 from harvester.archive import Archive, Snapshot
 from harvester.archive.layout import ARCHIVE_FILE
 from harvester.audit.catalog import update_catalog
-from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json
+from harvester.cli.console import ExitCode, Session, code_of_ending, code_of_error, emit_json
+from harvester.cli.outside import announce_end, announce_start, write_metrics
+from harvester.cli.redact import clean_value
 from harvester.cli.reporter import Reporter
 from harvester.cli.summary import index_of, preview_json, preview_lines, summary_json, summary_lines
 from harvester.config.select import Selection
@@ -81,6 +84,23 @@ def perform(job: Job) -> ExitCode:
 
 def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> ExitCode:
     """The same with something around the run: `once` is called in the event loop, the Archive locked."""
+    announce_start(job.session, job.settings)
+    try:
+        ended, took_s = _locked(job, once)
+    except BaseException as exc:
+        code = code_of_error(exc)
+        failure = {"exit_code": code.value, "exit": code.label, "errors": clean_value(str(exc))}
+        announce_end(job.session, job.settings, code, failure)
+        raise
+    code = tell(job, ended, took_s=took_s)
+    announce_end(job.session, job.settings, code, _summary(ended, took_s))
+    if ended.result.record is not None:
+        write_metrics(job.session, job.settings, ended.result.record)
+    return code
+
+
+def _locked(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> tuple[Ended, float]:
+    """The run and its seconds, under the Archive's lock."""
     archive = open_archive(job)
     started = time.monotonic()
     # The lock is waited for outside the event loop, so that Ctrl-C ends the wait at once.
@@ -88,7 +108,11 @@ def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> ExitCod
         ended = anyio.run(once, archive)
         if ended.result.record is not None:
             _index(job, archive)
-    return tell(job, ended, took_s=time.monotonic() - started)
+    return ended, time.monotonic() - started
+
+
+def _summary(ended: Ended, took_s: float) -> dict[str, Any]:
+    return summary_json(ended.result, code=ended.code.value, name=ended.code.label, took_s=took_s)
 
 
 def _index(job: Job, archive: Archive) -> None:
@@ -153,7 +177,7 @@ def tell(job: Job, ended: Ended, *, took_s: float) -> ExitCode:
     for note in result.notes:
         job.session.log.warning(note)
     if job.json:
-        emit_json(summary_json(result, code=code.value, name=code.label, took_s=took_s))
+        emit_json(_summary(ended, took_s))
     else:
         job.session.say(*summary_lines(result, took_s=took_s))
     if job.open_index and result.record is not None:

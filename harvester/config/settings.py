@@ -123,6 +123,22 @@ class CredentialSettings(Table, frozen=True):
     """A command that prints the token: `pass show quantconnect`, `op read ...`."""
 
 
+class NotifySettings(Table, frozen=True):
+    """Who is told of a run; an address is a secret and is never shown."""
+
+    healthchecks_url: str = ""
+    """Is sent `/start` before a run and `/EXITCODE` after it, as Healthchecks and its like take it."""
+    webhook_url: str = ""
+    """Is sent the JSON summary of each run."""
+
+
+class MetricsSettings(Table, frozen=True):
+    """What a monitor reads."""
+
+    textfile: str = ""
+    """A file for Prometheus' node_exporter, written whole after each run; its name ends in .prom."""
+
+
 class Settings(Table, frozen=True):
     """All settings in force."""
 
@@ -133,3 +149,5 @@ class Settings(Table, frozen=True):
     archive: ArchiveSettings = ArchiveSettings()
     run: RunSettings = RunSettings()
     credentials: CredentialSettings = CredentialSettings()
+    notify: NotifySettings = NotifySettings()
+    metrics: MetricsSettings = MetricsSettings()

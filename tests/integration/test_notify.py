@@ -1,0 +1,104 @@
+"""Who else is told of a run: a service that counts nights, a webhook, a monitor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from builders import TOKEN, USER_ID, make_backtests, make_scenario
+from commands import Done, harvester_beside
+from prometheus_client.parser import text_string_to_metric_families
+
+from harvester.simulator import Identity, Simulator
+
+
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.url = ""
+        self.status = 200
+
+    async def hear(self, request: web.Request) -> web.Response:
+        self.told.append((request.path, await request.text()))
+        return web.Response(status=self.status)
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[Listener]:
+    listener = Listener()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", listener.hear)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    listener.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield listener
+    await runner.cleanup()
+
+
+async def run(cwd: Path, listener: Listener, token: str = TOKEN, **environ: str) -> Done:
+    scenario = make_scenario(make_backtests(2), identity=Identity())
+    async with Simulator(scenario) as simulator:
+        asked = {
+            "HARVESTER_API_BASE_URL": simulator.base_url,
+            "HARVESTER_PACE_RATE_PER_MIN": "60000",
+            "HARVESTER_NOTIFY_HEALTHCHECKS_URL": f"{listener.url}/ping/secret-uuid",
+            "HARVESTER_NOTIFY_WEBHOOK_URL": f"{listener.url}/hook/secret-path",
+            "QUANTCONNECT_USER_ID": str(USER_ID),
+            "QUANTCONNECT_API_TOKEN": token,
+        }
+        return await harvester_beside("run", cwd=cwd, environ=asked | environ)
+
+
+async def test_a_run_is_announced_and_its_end_comes_with_code_and_summary(tmp_path: Path) -> None:
+    async with listening() as listener:
+        done = await run(tmp_path, listener)
+    assert done.code == 0
+    paths = [path for path, _ in listener.told]
+    assert paths == ["/ping/secret-uuid/start", "/ping/secret-uuid/0", "/hook/secret-path"]
+    summary = json.loads(listener.told[-1][1])
+    assert (summary["exit_code"], summary["snapshot"]["listed"]) == (0, 2)
+
+
+async def test_a_run_that_fails_is_told_with_its_code_and_without_secrets(tmp_path: Path) -> None:
+    async with listening() as listener:
+        done = await run(tmp_path, listener, token="wrong0token0canary")
+    assert done.code == 12
+    assert [path for path, _ in listener.told][1] == "/ping/secret-uuid/12"
+    assert json.loads(listener.told[-1][1])["exit"] == "auth"
+    assert "canary" not in str(listener.told) + done.out + done.err
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/secret", "not a url/secret"])
+async def test_trouble_with_a_notification_is_said_and_spoils_nothing(tmp_path: Path, url: str) -> None:
+    async with listening() as listener:
+        listener.status = 500
+        done = await run(tmp_path, listener, HARVESTER_NOTIFY_WEBHOOK_URL=url)
+    assert done.code == 0
+    assert "the ping was answered with HTTP 500; the run is not affected" in done.err
+    assert "the webhook failed" in done.err
+    assert "secret" not in done.out + done.err
+
+
+async def test_a_monitor_reads_how_the_run_went(tmp_path: Path) -> None:
+    textfile = tmp_path / "harvester.prom"
+    async with listening() as listener:
+        await run(tmp_path, listener, HARVESTER_METRICS_TEXTFILE=str(textfile))
+    families = {family.name: family for family in text_string_to_metric_families(textfile.read_text())}
+    assert families["harvester_last_run_complete"].samples[0].value == 1
+    outcomes = {sample.labels["outcome"]: sample.value for sample in families["harvester_backtests"].samples}
+    assert outcomes["saved"] == 2
+    assert [path.name for path in tmp_path.glob(".*.part")] == []
+
+
+async def test_a_metrics_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    async with listening() as listener:
+        done = await run(tmp_path, listener, HARVESTER_METRICS_TEXTFILE=str(tmp_path / "no" / "such.prom"))
+    assert done.code == 0
+    assert "was not written" in done.err
