@@ -13,6 +13,7 @@ from virtual import run_virtually
 
 from harvester.api.faults import RequestEvent
 from harvester.api.wire import Pending
+from harvester.errors import TransportError
 from harvester.harvest.events import Event
 from harvester.harvest.plan import Decision
 from harvester.harvest.pool import Limits, Pool, Work
@@ -31,23 +32,42 @@ class World:
     answers: dict[str, list[Answer]]
     """A number is a server that stays silent for so many seconds and then has the report."""
     latency_s: float = 0.5
+    away_until: float = 0.0
+    """Until then nobody reaches the server."""
+    authenticate_error: Exception | None = None
+    """What `authenticate` answers when the server is there; None: that all is well."""
     keep_error: Exception | None = None
     feed_size: int = 3
     events: list[Event] = field(default_factory=list)
     asked: list[tuple[float, str]] = field(default_factory=list)
+    checks: list[float] = field(default_factory=list)
+    """When it was asked whether the server is there at all."""
     kept: list[str] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda _: None
     fed: int = 0
 
-    async def fetch_report(self, project_id: int, backtest_id: str) -> str | Pending:
+    async def fetch_report(
+        self, project_id: int, backtest_id: str, *, requested: Callable[[], None]
+    ) -> str | Pending:
+        requested()
         script = self.answers[backtest_id]
         turn = sum(name == backtest_id for _, name in self.asked)
         self.asked.append((anyio.current_time(), backtest_id))
         answer = script[min(turn, len(script) - 1)]
         await anyio.sleep(answer if isinstance(answer, float) else self.latency_s)
+        if anyio.current_time() < self.away_until:
+            raise TransportError("x: no connection", endpoint="x")
         if isinstance(answer, Exception):
             raise answer
         return HTML if isinstance(answer, float) else answer
+
+    async def authenticate(self) -> None:
+        self.checks.append(anyio.current_time())
+        await anyio.sleep(self.latency_s)
+        if anyio.current_time() < self.away_until:
+            raise TransportError("x: no connection", endpoint="x")
+        if self.authenticate_error is not None:
+            raise self.authenticate_error
 
     async def more(self) -> list[Decision]:
         await anyio.lowlevel.checkpoint()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 import aiohttp
 
@@ -68,6 +68,30 @@ class Surroundings:
     """Waits within one call; None: from the settings."""
 
 
+@dataclass(frozen=True)
+class _Call(Generic[T]):
+    """One call, whatever it takes."""
+
+    endpoint: str
+    payload: dict[str, Any]
+    parse: Callable[[Answer], T]
+    requested: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class _Start:
+    """One attempt that has its turn."""
+
+    number: int
+    """Within one call, from 1."""
+    asked_at: float
+    """When it asked the limiter, Unix time."""
+    at: float
+    """When it started, Unix time; what gets signed."""
+    begun: float
+    """The same on the limiter's clock."""
+
+
 class ApiClient:
     """Speaks with the API for one Account; an async context manager."""
 
@@ -116,18 +140,27 @@ class ApiClient:
             AuthenticationError: they are refused, or this machine's clock is off; the text says which.
         """
         try:
-            await self._attempts("authenticate", {}, lambda answer: answer)
+            await self._attempts(_Call("authenticate", {}, lambda answer: answer))
         except AuthenticationError as exc:
             raise self._explained(exc) from exc
 
-    async def call(self, endpoint: str, payload: dict[str, Any], parse: Callable[[Answer], T]) -> T:
+    async def call(
+        self,
+        endpoint: str,
+        payload: dict[str, Any],
+        parse: Callable[[Answer], T],
+        *,
+        requested: Callable[[], None] = lambda: None,
+    ) -> T:
         """One call, with as many attempts as it takes; `parse` may ask for another by a TransportError.
+
+        `requested` is called for every request that is sent.
 
         Raises:
             ApiError: by the table of `faults`, after the last attempt.
         """
         try:
-            return await self._attempts(endpoint, payload, parse)
+            return await self._attempts(_Call(endpoint, payload, parse, requested))
         except AuthenticationError as exc:
             # Only a refused `authenticate` proves that further calls are useless.
             await self.authenticate()
@@ -138,41 +171,43 @@ class ApiClient:
                 texts=exc.texts,
             ) from exc
 
-    async def fetch_report(self, project_id: int, backtest_id: str) -> str | Pending:
+    async def fetch_report(
+        self, project_id: int, backtest_id: str, *, requested: Callable[[], None] = lambda: None
+    ) -> str | Pending:
         """The report's HTML, or `Pending`; the first request makes the server render it.
+
+        `requested` is called for every request that is sent.
 
         Raises:
             ApiError: by the table of `faults`.
         """
         endpoint = "backtests/read/report"
         payload = {"projectId": project_id, "backtestId": backtest_id}
-        return await self.call(endpoint, payload, lambda answer: parse_report(answer, endpoint=endpoint))
+        return await self.call(
+            endpoint, payload, lambda answer: parse_report(answer, endpoint=endpoint), requested=requested
+        )
 
-    async def _attempts(self, endpoint: str, payload: dict[str, Any], parse: Callable[[Answer], T]) -> T:
+    async def _attempts(self, call: _Call[T]) -> T:
         async for attempt in retrying(self._backoff, random=self._outside.random):
             with attempt:
-                return await self._attempt(endpoint, payload, parse, attempt.retry_state.attempt_number)
+                asked_at = self._outside.now()
+                begun = await self._limiter.acquire()
+                start = _Start(attempt.retry_state.attempt_number, asked_at, self._outside.now(), begun)
+                self.requests += 1
+                call.requested()
+                return await self._attempt(call, start)
         raise AssertionError("unreachable")
 
-    async def _attempt(
-        self, endpoint: str, payload: dict[str, Any], parse: Callable[[Answer], T], number: int
-    ) -> T:
-        before = self._outside.now()
-        begun = await self._limiter.acquire()
-        started = self._outside.now()
-        self.requests += 1
+    async def _attempt(self, call: _Call[T], start: _Start) -> T:
         word, size, error, hold_s = "cut off", 0, "", 0.0
         try:
-            status, headers, body = await self._exchange(endpoint, payload, int(started))
+            status, headers, body = await self._exchange(call.endpoint, call.payload, int(start.at))
             size = len(body)
-            answer = check_answer(status, headers, body, endpoint=endpoint, now=self._outside.now())
-            parsed = parse(answer)
+            answer = check_answer(status, headers, body, endpoint=call.endpoint, now=self._outside.now())
+            parsed = call.parse(answer)
         except ApiError as exc:
             word, error = answer_word(exc), str(exc)
-            if isinstance(exc, RateLimitedError):
-                hold_s = self._limiter.throttled(begun, retry_after_s=exc.retry_after_s, endpoint=endpoint)
-            elif not isinstance(exc, TransportError):
-                self._limiter.good()
+            hold_s = self._learn(exc, start)
             raise
         else:
             word = "generating" if isinstance(parsed, Pending) else "ready" if answer.ready else "ok"
@@ -181,19 +216,29 @@ class ApiClient:
         finally:
             self._outside.observer.requested(
                 RequestEvent(
-                    endpoint=endpoint,
-                    project_id=payload.get("projectId"),
-                    backtest_id=payload.get("backtestId"),
-                    attempt=number,
-                    started=started,
-                    waited_s=started - before,
-                    took_s=self._outside.now() - started,
+                    endpoint=call.endpoint,
+                    project_id=call.payload.get("projectId"),
+                    backtest_id=call.payload.get("backtestId"),
+                    attempt=start.number,
+                    started=start.at,
+                    waited_s=start.at - start.asked_at,
+                    took_s=self._outside.now() - start.at,
                     answer=word,
                     size_bytes=size,
                     error=error,
                     hold_s=hold_s,
                 )
             )
+
+    def _learn(self, exc: ApiError, start: _Start) -> float:
+        """Tell the limiter of a failure; gives the seconds that everyone holds because of it."""
+        if isinstance(exc, RateLimitedError):
+            return self._limiter.throttled(
+                start.begun, retry_after_s=exc.retry_after_s, endpoint=exc.endpoint
+            )
+        if not isinstance(exc, TransportError):
+            self._limiter.good()
+        return 0.0
 
     async def _exchange(
         self, endpoint: str, payload: dict[str, Any], timestamp_s: int

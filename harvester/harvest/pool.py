@@ -1,7 +1,8 @@
 """The workers: each takes a job, makes one call, and puts the job where its answer says.
 
 No worker sleeps while it holds a report: what has to wait goes back into the queue. Only what ends the run
-leaves the pool as an exception; everything else becomes the Outcome of one backtest.
+leaves the pool as an exception; everything else becomes the Outcome of one backtest. A server that nobody can
+reach is waited for, and no report is blamed for it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from harvester.errors import (
     TransportError,
 )
 from harvester.harvest.events import Asked, RunObserver, Settled, Stopping
+from harvester.harvest.outage import Outage
 from harvester.harvest.plan import Decision
 from harvester.harvest.queue import Job, JobQueue
 from harvester.harvest.settle import Archived, Missed, Result
@@ -36,8 +38,13 @@ GRACE_S: Final = 20.0
 class Reader(Protocol):
     """Where reports come from."""
 
-    async def fetch_report(self, project_id: int, backtest_id: str) -> str | Pending:
-        """The report's HTML, or `Pending`."""
+    async def fetch_report(
+        self, project_id: int, backtest_id: str, *, requested: Callable[[], None]
+    ) -> str | Pending:
+        """The report's HTML, or `Pending`; `requested` is called for every request that it takes."""
+
+    async def authenticate(self) -> None:
+        """Ask the least that can be asked."""
 
 
 class Feed(Protocol):
@@ -52,7 +59,10 @@ class Limits:
     """How long and how often one report is tried."""
 
     deadline_s: float
-    """From the first request until a report that is still being generated ends as `pending`."""
+    """From the first request until a report that is still being generated ends as `pending`.
+
+    A server that is away for longer than this ends the run.
+    """
     retry_after_s: float
     """Before the second call for a report whose first one failed; doubled for each further one."""
     tries: int
@@ -81,6 +91,7 @@ class Pool:
         self._feeding = anyio.Lock()
         self._fed = False
         self._scope = anyio.CancelScope()
+        self._outage = Outage(limits.retry_after_s, limits.deadline_s)
         self.results: dict[tuple[int, str], Result] = {}
         """What became of every job that has come to an end."""
         self.ending: Ending | None = None
@@ -146,10 +157,10 @@ class Pool:
                 self._queue.add(Job(decision) for decision in decisions)
 
     async def _ask(self, job: Job) -> None:
-        project_id, backtest_id = job.decision.key
-        job.requests += 1
+        reader, (project_id, backtest_id) = self._work.reader, job.decision.key
         try:
-            answer = await self._work.reader.fetch_report(project_id, backtest_id)
+            answer = await reader.fetch_report(project_id, backtest_id, requested=job.requested)
+            self._outage.good()
             if isinstance(answer, Pending):
                 self._pending(job)
             else:
@@ -159,8 +170,38 @@ class Pool:
             self.stop(str(exc), ending=Ending.THROTTLED)
         except AuthenticationError:
             raise
+        except TransportError as exc:
+            await self._broke(job, exc)
         except ApiError as exc:
+            self._outage.good()
             self._failed(job, exc)
+
+    async def _broke(self, job: Job, exc: TransportError) -> None:
+        """A call without a complete answer: the report's trouble, or everyone's."""
+        if not self._outage.suspected() or await self._reachable():
+            self._failed(job, exc)
+            return
+        now = anyio.current_time()
+        pause_s = self._outage.pause_s(now)
+        if pause_s is None:
+            self._queue.again(job, math.inf)
+            self.stop(f"the server was away for too long ({exc})", ending=Ending.PARTIAL)
+            return
+        self._queue.hold(now + pause_s)
+        self._queue.again(job, now + pause_s)
+        self._asked(job, "server away", pause_s)
+
+    async def _reachable(self) -> bool:
+        try:
+            await self._work.reader.authenticate()
+        except TransportError:
+            return False
+        except AuthenticationError:
+            raise
+        except ApiError:
+            pass  # whatever it says: it is there
+        self._outage.good()
+        return True
 
     async def _keep(self, job: Job, html: str) -> None:
         if job.first_asked is not None:

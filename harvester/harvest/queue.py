@@ -69,6 +69,7 @@ class Job:
 
     decision: Decision
     requests: int = 0
+    """Requests for it, those that were repeated within one call included."""
     failed_calls: int = 0
     polls: int = 0
     first_asked: float | None = None
@@ -78,6 +79,10 @@ class Job:
     """Seconds from its first request to the ready answer, if it had to be generated."""
     error: str = ""
     error_kind: str = ""
+
+    def requested(self) -> None:
+        """One more request was sent for it."""
+        self.requests += 1
 
 
 @dataclass
@@ -96,6 +101,7 @@ class JobQueue:
     """Of those in flight, the ones that may start a rendering."""
     generating: int = 0
     """Jobs that the server is rendering, those being polled at the moment included."""
+    _held_until: float = -math.inf
 
     def add(self, jobs: Iterable[Job]) -> None:
         """New jobs, behind those that wait for their first request."""
@@ -111,18 +117,25 @@ class JobQueue:
         """Whether nothing waits and nothing is under way."""
         return not (self._first or self._later or self.generating or self.in_flight)
 
+    def hold(self, until: float) -> None:
+        """Give nothing before `until`."""
+        self._held_until = max(self._held_until, until)
+
     def next(self, now: float) -> Job | None:
         """The job to be asked for now, if there is one; it is in flight from then on."""
-        job = self._pop(now)
+        job = self._pop(now) if now >= self._held_until else None
         if job is not None:
             self.in_flight += 1
             self._asking += job.first_asked is None
         return job
 
     def wakes_at(self) -> float:
-        """When the next waiting job becomes due; infinity when only an answer can change anything."""
-        polls = [self._due(polls) for polls, jobs in enumerate(self._generating) if jobs]
-        return min([*polls, *(due for due, _, _ in self._later[:1])], default=math.inf)
+        """When `next` has a job to give: past when it has one now, infinity when only an answer helps."""
+        due = [self._due(polls) for polls, jobs in enumerate(self._generating) if jobs]
+        due += [due for due, _, _ in self._later[:1]]
+        if self._room:
+            due.append(self._held_until)
+        return max(min(due, default=math.inf), self._held_until)
 
     def pending(self, job: Job, now: float) -> None:
         """The answer was "still generating": it will be polled."""
@@ -161,6 +174,11 @@ class JobQueue:
         self.generating = 0
         return left
 
+    @property
+    def _room(self) -> bool:
+        """Whether there is a first request that may be made."""
+        return bool(self._first) and self.generating + self._asking < self.max_generating
+
     def _landed(self, job: Job) -> None:
         self.in_flight -= 1
         self._asking -= job.first_asked is None
@@ -168,7 +186,7 @@ class JobQueue:
     def _pop(self, now: float) -> Job | None:
         if self._later and self._later[0][0] <= now:
             return heapq.heappop(self._later)[2]
-        if self._first and self.generating + self._asking < self.max_generating:
+        if self._room:
             return self._first.popleft()
         due = [(self._due(polls), polls) for polls, jobs in enumerate(self._generating) if jobs]
         if due and min(due)[0] <= now:

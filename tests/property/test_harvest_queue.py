@@ -7,48 +7,70 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from values import make_decision
 
 from harvester.harvest.queue import Job, JobQueue, PollWaits
 
-jobs = st.integers(0, 12)
-acts = st.lists(
-    st.tuples(st.sampled_from(["next", "pending", "again", "done", "lost", "add"]), st.floats(0, 40)),
-    max_size=120,
-)
+seconds = st.floats(0, 40)
 
 
-@given(acts, jobs, st.integers(1, 6))
-def test_no_job_is_ever_lost_or_given_twice(script: list[tuple[str, float]], count: int, most: int) -> None:
-    queue, now, added = JobQueue(PollWaits(10.0), most), 0.0, count
-    queue.add(Job(make_decision(str(n))) for n in range(count))
-    flying: list[Job] = []
-    ended: list[Job] = []
-    for word, value in script:
-        now += value
-        if word == "add":
-            queue.add([Job(make_decision(str(added)))])
-            added += 1
-        elif word == "next":
-            job = queue.next(now)
-            if job is not None:
-                assert job not in flying
-                assert job not in ended
-                flying.append(job)
-        elif flying and word == "pending":
-            queue.pending(flying.pop(0), now)
-        elif flying and word == "again":
-            queue.again(flying.pop(0), now + value)
-        elif flying:
-            ended.append(flying.pop(0))
-            queue.done(ended[-1], now, ready=word == "done")
-        assert queue.in_flight == len(flying)
-        assert queue.wakes_at() >= 0
-    assert queue.idle == (len(ended) == added)
-    left = queue.drain()
-    assert len({id(job) for job in [*left, *flying, *ended]}) == added
+class QueueMachine(RuleBasedStateMachine):
+    """A queue under any interleaving of what can happen to it: no job is ever lost or given twice."""
+
+    @initialize(most=st.integers(1, 6))
+    def start(self, most: int) -> None:
+        self.queue = JobQueue(PollWaits(10.0), most)
+        self.now = 0.0
+        self.added = 0
+        self.flying: list[Job] = []
+        self.ended: list[Job] = []
+
+    @rule(count=st.integers(1, 4))
+    def add(self, count: int) -> None:
+        self.queue.add(Job(make_decision(str(self.added + n))) for n in range(count))
+        self.added += count
+
+    @rule(after_s=seconds)
+    def next(self, after_s: float) -> None:
+        self.now += after_s
+        wakes_at, job = self.queue.wakes_at(), self.queue.next(self.now)
+        assert (job is not None) == (wakes_at <= self.now)
+        if job is not None:
+            assert job not in [*self.flying, *self.ended]
+            self.flying.append(job)
+
+    @rule(after_s=seconds)
+    def hold(self, after_s: float) -> None:
+        self.queue.hold(self.now + after_s)
+
+    @precondition(lambda self: self.flying)
+    @rule(after_s=seconds, came=st.sampled_from(["pending", "again", "ready", "given up"]))
+    def land(self, after_s: float, came: str) -> None:
+        job = self.flying.pop(0)
+        if came == "pending":
+            self.queue.pending(job, self.now)
+        elif came == "again":
+            self.queue.again(job, self.now + after_s)
+        else:
+            self.ended.append(job)
+            self.queue.done(job, self.now, ready=came == "ready")
+
+    @invariant()
+    def books_agree(self) -> None:
+        if hasattr(self, "queue"):
+            assert self.queue.in_flight == len(self.flying)
+            assert self.queue.idle == (len(self.ended) == self.added)
+            assert 0 <= self.queue.generating <= self.added
+
+    def teardown(self) -> None:
+        if hasattr(self, "queue"):
+            left = [*self.queue.drain(), *self.flying, *self.ended]
+            assert len({id(job) for job in left}) == len(left) == self.added
+
+
+TestQueue = QueueMachine.TestCase
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,57 @@ def test_every_settled_report_is_told_with_its_figures() -> None:
     assert (told["a"].project_id, told["a"].project, told["a"].name) == (1, "P1", "a")
 
 
+# -- a server that nobody can reach --------------------------------------------------------------
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for_and_no_report_is_blamed() -> None:
+    world = World({name: [HTML] for name in names(40)}, away_until=1000.0)
+    ended = run_pool(world, workers=4)
+    assert set(ended.outcomes().values()) == {"saved"}
+    assert len([at for at, _ in world.asked if at < 1000]) + len(world.checks) < 40
+    assert any(event.answer == "server away" for event in world.events if isinstance(event, Asked))
+
+
+def test_a_server_that_stays_away_ends_the_run_with_what_it_has() -> None:
+    world = World({"a": [HTML], "b": [100.0]} | {name: [HTML] for name in names(40)})
+
+    async def go_away(pool: Pool) -> None:
+        await anyio.sleep(0.9)
+        world.away_until = 1e9
+
+    ended = run_pool(world, workers=2, meanwhile=go_away)
+    assert ended.outcomes()["a"] == "saved"
+    assert ended.pool.ending is Ending.PARTIAL
+    assert 1800 <= ended.at <= 1800 + 200
+    reasons = [event.reason for event in world.events if isinstance(event, Stopping)]
+    assert reasons == ["the server was away for too long (x: no connection)"]
+    left = [ended.result(name) for name in ended.outcomes() if name != "a"]
+    assert Counter(result.outcome for result in left)[Outcome.FAILED] <= 2
+    assert len(world.asked) < 30
+
+
+def test_reports_that_break_while_the_server_is_there_are_failed_and_nobody_waits() -> None:
+    world = World({name: [BROKEN] for name in names(5)} | {"good": [HTML]})
+    ended = run_pool(world, workers=1)
+    assert Counter(ended.outcomes().values()) == {"failed": 5, "saved": 1}
+    assert ended.at < 500
+    assert 0 < len(world.checks) <= 6
+
+
+def test_a_server_that_answers_with_a_refusal_is_there() -> None:
+    slow = RateLimitedError("slow down", endpoint="authenticate")
+    world = World({name: [BROKEN] for name in names(4)}, authenticate_error=slow)
+    assert Counter(run_pool(world, workers=1).outcomes().values()) == {"failed": 4}
+
+
+def test_credentials_that_are_refused_in_an_outage_end_the_run() -> None:
+    refused = AuthenticationError("refused", endpoint="authenticate", status=401)
+    world = World({name: [BROKEN] for name in names(4)}, authenticate_error=refused)
+    with pytest.raises(BaseExceptionGroup) as caught:
+        run_pool(world, workers=1)
+    assert caught.group_contains(AuthenticationError, depth=None)
+
+
 # -- how it ends ---------------------------------------------------------------------------------
 
 

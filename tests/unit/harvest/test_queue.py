@@ -79,8 +79,8 @@ def test_a_failed_call_comes_back_when_due_and_before_any_first_request() -> Non
     queue = make_queue("a", "b")
     failed = take(queue, 0.0)
     queue.again(failed, 120.0)
-    assert queue.wakes_at() == 120.0
     assert name_of(take(queue, 1.0)) == "b"
+    assert queue.wakes_at() == 120.0
     assert queue.next(119.0) is None
     queue.add(make_jobs("c"))
     assert name_of(queue.next(120.0)) == "a"
@@ -93,6 +93,17 @@ def test_a_failed_poll_counts_as_generating_still() -> None:
     assert queue.generating == 1
     assert queue.next(60.0) is None
     assert name_of(queue.next(130.0)) == "a"
+
+
+def test_a_hold_gives_nothing_to_anybody_until_it_ends() -> None:
+    queue = make_queue("a", "b")
+    queue.pending(take(queue, 0.0), 0.0)
+    queue.hold(50.0)
+    queue.hold(40.0)
+    assert queue.next(49.9) is None
+    assert queue.wakes_at() == 50.0
+    assert name_of(queue.next(50.0)) == "b"
+    assert name_of(queue.next(50.0)) == "a"
 
 
 # -- its books -----------------------------------------------------------------------------------
