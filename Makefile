@@ -14,12 +14,12 @@ help: ## show this list
 
 $(READY): pyproject.toml harvester/__init__.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --quiet --editable '.[dev]'
 	@touch $@
 
 $(LEAN):
 	$(PYTHON) -m venv .venv-lean
-	.venv-lean/bin/pip install --quiet 'lean>=1.0.230'
+	.venv-lean/bin/pip install --quiet --quiet 'lean>=1.0.230'
 	@touch $@
 
 $(AXE): $(READY)
