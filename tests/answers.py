@@ -65,7 +65,15 @@ class ScriptedClient(ApiClient):
     async def authenticate(self) -> None:
         """Is always right."""
 
-    async def call(self, endpoint: str, payload: Payload, parse: Callable[[Any], Any]) -> Any:
+    async def call(
+        self,
+        endpoint: str,
+        payload: Payload,
+        parse: Callable[[Any], Any],
+        *,
+        requested: Callable[[], None] = lambda: None,
+    ) -> Any:
+        requested()
         self.payloads.append(payload)
         answer = self._answer(payload)
         if isinstance(answer, Exception):
