@@ -131,8 +131,7 @@ class Run:
                 unread={project_id: unread.error for project_id, unread in found.unread.items()},
                 orphans=orphans,
             )
-            if not self._interrupted:
-                waits = await self._ask(partial, listing, ends_at)
+            waits = [] if self._interrupted else await self._ask(partial, listing, ends_at)
         if self._interrupted:
             return RunResult(partial.path, None, partial.notes)
         filler = Filler(partial, self._results, self._parts.observer, lambda: stamp(self._parts.now()))
