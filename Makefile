@@ -43,13 +43,14 @@ check: $(READY) ## report format, lint, types and floors; changes nothing
 	$(BIN)/lint-imports
 
 test: $(READY) $(LEAN) $(AXE) ## run the tests with branch coverage (QuantConnect's client has an environment of its own)
-	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term -m 'not bench and not soak'
+	$(BIN)/pytest -n auto --ignore tests/browser -m 'not bench and not soak' --cov --cov-report=
+	$(BIN)/pytest tests/browser --cov --cov-append --cov-report=term
 
 bench: $(READY) ## print the measures, as ratios to a peer in the same run; BENCH=full for all sizes
 	$(BIN)/pytest -m bench -s -p no:cacheprovider tests/benchmarks
 
 soak: $(READY) ## what takes minutes: kills at hundreds of moments
-	$(BIN)/pytest -m soak
+	$(BIN)/pytest -n auto -m soak --ignore tests/browser
 
 clean: ## remove what the targets above have made
 	rm -rf $(VENV) .venv-lean .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
