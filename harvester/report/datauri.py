@@ -12,6 +12,8 @@ _SCHEME: Final = re.compile(r"\s*data:", re.IGNORECASE)
 _BLANKS: Final = re.compile(r"[\s\0]+")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*={0,3}")
 _HEADER_MAX: Final = 2000
+_ESCAPES_MAX: Final = 1_000_000
+"""Each takes a hundred bytes while it is undone."""
 
 
 def is_data_uri(text: str) -> bool:
@@ -31,7 +33,7 @@ def decode_data_uri(text: str) -> bytes:
     if _BLANKS.sub("", header.lower()).endswith(";base64"):
         content = _from_base64(payload)
     else:
-        content = unquote_to_bytes(payload)
+        content = _unquote(payload)
     if not content:
         raise ValueError("an empty data URI")
     return content
@@ -43,7 +45,7 @@ def _from_base64(payload: str) -> bytes:
     except ValueError:
         pass  # not as LEAN writes it: the forgiving way
     if "%" in payload:
-        payload = unquote_to_bytes(payload).decode("ascii", "replace")
+        payload = _unquote(payload).decode("ascii", "replace")
     payload = _BLANKS.sub("", payload)
     if not _BASE64.fullmatch(payload):
         raise ValueError("characters that base64 does not have")
@@ -53,3 +55,9 @@ def _from_base64(payload: str) -> bytes:
     if "-" in payload or "_" in payload:
         payload = payload.replace("-", "+").replace("_", "/")
     return pybase64.b64decode(payload + "=" * (-len(payload) % 4))
+
+
+def _unquote(text: str) -> bytes:
+    if text.count("%") > _ESCAPES_MAX:
+        raise ValueError(f"more than {_ESCAPES_MAX} %-escapes")
+    return unquote_to_bytes(text)

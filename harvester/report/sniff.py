@@ -40,8 +40,8 @@ def sniff(content: bytes) -> Kind:
 
 
 def _png(content: bytes) -> Kind:
-    names = [name for name, _ in _png_chunks(content)]
-    if names[:1] != [b"IHDR"] or names[-1] != b"IEND":
+    chunks = list(_png_chunks(content))
+    if chunks[0] != (b"IHDR", 13) or chunks[-1][0] != b"IEND":
         raise ValueError("a PNG that was cut off")
     width, height = struct.unpack(">II", content[16:24])
     return Kind("image/png", "png", width, height)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from html import escape
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -12,14 +13,15 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from harvester.errors import ReportError
 from harvester.model import Image
+from harvester.report.bounds import check_bounds
 from harvester.report.datauri import decode_data_uri, is_data_uri
 from harvester.report.figures import key_figures
 from harvester.report.offline import make_offline
 from harvester.report.sniff import Kind, sniff
 from harvester.report.titles import TitleFinder, file_name
 
-_MAX_TAGS: Final = 100_000
-"""Thirty times what the largest report known has; a million nested tags take minutes and gigabytes."""
+_MAX_ELEMENTS: Final = 100_000
+"""The parser may make more elements than there are tags."""
 _MAX_IMAGES: Final = 2_000
 _MAX_WARNINGS: Final = 100
 _SPACE: Final = re.compile(r"\s+")
@@ -53,13 +55,11 @@ def unpack(html: str) -> Unpacked:
     """Images, figures and offline page of a report.
 
     Raises:
-        ReportError: it has more tags than any report; nothing was parsed.
+        ReportError: there is more in it than can be taken apart in seconds; says what.
     """
-    if html.count("<") > _MAX_TAGS:
-        raise ReportError(f"the report has more than {_MAX_TAGS} tags; its images were left in the HTML")
+    check_bounds(html)
     tree = LexborHTMLParser(html)
-    root = tree.root
-    elements = [node for node in root.traverse() if node.is_element_node] if root else []
+    elements = _elements(tree)
     found = _Images()
     titles = TitleFinder()
     for node in elements:
@@ -75,9 +75,20 @@ def unpack(html: str) -> Unpacked:
         offline_html=offline,
         figures=figures,
         text_sha256=hashlib.sha256(_SPACE.sub(" ", text).strip().encode("utf-8", "replace")).hexdigest(),
-        warnings=tuple(found.warnings[:_MAX_WARNINGS]),
+        warnings=found.listed_warnings(),
         images_found=found.count,
     )
+
+
+def _elements(tree: LexborHTMLParser) -> list[LexborNode]:
+    """All elements in document order."""
+    nodes = tree.root.traverse() if tree.root else iter(())
+    elements = list(islice((node for node in nodes if node.is_element_node), _MAX_ELEMENTS + 1))
+    if len(elements) > _MAX_ELEMENTS:
+        raise ReportError(
+            f"the report has more than {_MAX_ELEMENTS} elements; its images were left in the HTML"
+        )
+    return elements
 
 
 def unpacked_without_images(html: str, warning: str) -> Unpacked:
@@ -96,7 +107,7 @@ class _Images:
 
     def __init__(self) -> None:
         self.count = 0
-        self.warnings: list[str] = []
+        self._warnings: list[str] = []
         self._found: list[tuple[int, str, Kind, bytes]] = []
         """Node, title, kind and bytes of each."""
 
@@ -111,7 +122,12 @@ class _Images:
             content = decode_data_uri(source)
             self._found.append((node.mem_id, title, sniff(content), content))
         except ValueError as exc:
-            self.warnings.append(f"image {self.count} ({title}) was left in the HTML: {exc}")
+            self._warnings.append(f"image {self.count} ({title}) was left in the HTML: {exc}")
+
+    def listed_warnings(self) -> tuple[str, ...]:
+        """Each warning; from a certain number on only how many more there are."""
+        listed, more = self._warnings[:_MAX_WARNINGS], len(self._warnings) - _MAX_WARNINGS
+        return (*listed, f"{more} more images were left in the HTML") if more > 0 else tuple(listed)
 
     def named(self) -> tuple[dict[int, str], tuple[UnpackedImage, ...]]:
         """The path of each image by its node, and the images under their names."""

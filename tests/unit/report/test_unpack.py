@@ -177,6 +177,12 @@ def test_what_is_not_embedded_is_no_image_of_the_report(source: str) -> None:
     assert (found.images, found.images_found, found.warnings) == ((), 0, ())
 
 
+def test_more_warnings_than_anyone_reads_are_counted() -> None:
+    found = unpack("<img src='data:,x'>" * 150)
+    assert len(found.warnings) == 101
+    assert found.warnings[-1] == "50 more images were left in the HTML"
+
+
 def test_images_in_comments_and_scripts_are_left_alone() -> None:
     html = f"<!-- <img src='{uri(png())}'> --><script>'<img src={uri(png())}>'</script>"
     assert unpack(html).images_found == 0
@@ -196,16 +202,16 @@ def test_a_decompression_bomb_is_never_unpacked() -> None:
 
 def test_more_tags_than_any_report_has_are_refused_before_they_are_parsed() -> None:
     started = time.process_time()
-    with pytest.raises(ReportError, match="100000 tags"):
-        unpack("<div>" * 5_000_000)
+    with pytest.raises(ReportError, match="more than 25000 tags"):
+        unpack("<div>" * 40_000_000)
     assert time.process_time() - started < 5
 
 
-@pytest.mark.parametrize("piece", ["<th>", "<td>", "<table><tr><th>x", "<figure>", "<h1>x"])
+@pytest.mark.parametrize("piece", ["<th>", "<td>", "<table><tr><th>x", "<figure>", "<h1>x", "<select>"])
 def test_deep_nesting_within_the_bounds_takes_no_squares(piece: str) -> None:
     started = time.process_time()
-    unpack(piece * (99_000 // piece.count("<")) + f"<img src='{uri(png())}'>")
-    assert time.process_time() - started < 20
+    unpack(piece * (24_000 // piece.count("<")) + f"<img src='{uri(png())}'>")
+    assert time.process_time() - started < 10
 
 
 def test_a_report_that_is_not_taken_apart_says_so_in_its_page() -> None:

@@ -1,0 +1,79 @@
+"""Offline pages keep what is harmless and lose what loads or runs."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from harvester.report import unpack
+
+
+def offline(html: str) -> str:
+    return unpack(html).offline_html
+
+
+def test_the_policy_is_the_first_thing_in_the_head() -> None:
+    page = LexborHTMLParser(offline("<title>x</title><meta charset='windows-1252'><p>text"))
+    assert page.head is not None
+    first = page.head.first_child
+    assert first is not None
+    assert first.attributes["http-equiv"] == "Content-Security-Policy"
+    assert (first.attributes["content"] or "").startswith("default-src 'none';")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "background: url(http://evil.example/x.png)",
+        "background: URL( 'http://evil.example/x.png' )",
+        'background: url("http://evil.example/a)b.png")',
+        "background: u\\72l(http://evil.example/x.png)",
+        "background: \\000075\\72 l(//evil.example/x.png)",
+        "background: url(file://evil.example/share/x.png)",
+        "background: url(   //evil.example/x.png",
+        "background: image-set('http://evil.example/x.png' 1x)",
+        "src: url(//evil.example/font.woff2)",
+    ],
+)
+def test_no_rule_names_an_address_to_load(rule: str) -> None:
+    for page in (
+        offline(f"<style>p {{ {rule} }}</style>"),
+        offline(f"<p style='{rule.replace(chr(39), '&#39;')}'>"),
+    ):
+        style = page.split("</style>", 1)[1]
+        for call in ("url(", "image-set("):
+            assert call not in style.lower(), style
+
+
+@pytest.mark.parametrize("rule", ["@import 'http://evil.example/x.css';", "@\\69mport url(//evil.example/x)"])
+def test_no_stylesheet_is_imported(rule: str) -> None:
+    assert "@import" not in offline(f"<style>{rule}</style>")
+
+
+def test_what_a_stylesheet_embeds_stays() -> None:
+    rule = "p { background: url(data:image/gif;base64,R0lGODlh); content: '\\f00c \\2714' }"
+    assert rule in offline(f"<style>{rule}</style>")
+
+
+@pytest.mark.parametrize(
+    "css", ["url(" * 300_000, "url(" + " " * 300_000 + "x", "@import " * 100_000, "\\0" * 500_000]
+)
+def test_hostile_stylesheets_take_no_squares(css: str) -> None:
+    started = time.process_time()
+    offline(f"<style>{css}</style><p style='{css}'>")
+    assert time.process_time() - started < 10
+
+
+def test_links_that_a_person_follows_stay_and_scripts_in_links_go() -> None:
+    page = offline(
+        "<a href='https://www.example.org/'>a</a><a href=' jAvascript:alert(1)'>b</a><a href='#x'>c</a>"
+    )
+    assert 'href="https://www.example.org/"' in page
+    assert 'href="#x"' in page
+    assert "alert" not in page
+
+
+def test_remote_images_leave_nothing_behind() -> None:
+    assert "<img" not in offline("<div><img src='https://cdn.example.org/logo.png'></div>")
