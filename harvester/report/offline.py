@@ -17,11 +17,15 @@ _DROPPED: Final = (
     "script, iframe, frame, object, embed, applet, base, link, portal, noscript, audio, video, source, "
     'track, meta[http-equiv], meta[property], meta[name="referrer"], template'
 )
+_OWN_STYLES: Final = ("/report.css", "/pdf.css")
+"""The report's own stylesheet, before 2020 not within the page."""
 _URL_ATTRIBUTES: Final = frozenset(
     {"src", "srcset", "href", "xlink:href", "background", "poster", "action", "formaction", "data",
      "data-src", "ping", "cite", "longdesc", "lowsrc", "dynsrc", "manifest", "codebase", "archive",
      "imagesrcset"}
 )  # fmt: skip
+_DELAYING: Final = frozenset({"nonce", "integrity", "loading", "decoding"})
+"""What only delays: a chart must be there when the page is printed."""
 _CSS_ESCAPE: Final = re.compile(r"\\0{0,4}([4-7][0-9a-f])(?![0-9a-f])[ \t\r\n\f]?", re.IGNORECASE)
 """A letter written by its number, as nobody does but to hide `url` from a reader."""
 _CSS_REMOTE: Final = re.compile(
@@ -31,9 +35,21 @@ _CSS_REMOTE: Final = re.compile(
 
 
 @cache
-def stylesheet() -> str:
-    """Our stand-in for the stylesheets that LEAN's page takes from elsewhere."""
-    return files("harvester.report").joinpath("offline.css").read_text(encoding="utf-8")
+def _style(name: str) -> str:
+    return files("harvester.report").joinpath("styles", f"{name}.css").read_text(encoding="utf-8")
+
+
+def stylesheet(links: list[str]) -> str:
+    """Our stand-in for the stylesheets that a page takes from elsewhere, by their addresses.
+
+    A page without Bootstrap, such as a user's own template, keeps the look it has.
+    """
+    style = _style("always")
+    if any("bootstrap" in link for link in links):
+        style += _style("layout")
+    if any(link.endswith(_OWN_STYLES) for link in links):
+        style += _style("frame")
+    return style
 
 
 def make_offline(tree: LexborHTMLParser, elements: list[LexborNode], sources: dict[int, str]) -> str:
@@ -44,6 +60,7 @@ def make_offline(tree: LexborHTMLParser, elements: list[LexborNode], sources: di
         elements: All its elements, in order.
         sources: The file of each image that has one, by the node's `mem_id`.
     """
+    style = stylesheet([link.attributes.get("href") or "" for link in tree.css('link[rel="stylesheet"]')])
     for node in elements:
         _disarm(node, sources.get(node.mem_id))
     for node in tree.css(_DROPPED):
@@ -51,7 +68,8 @@ def make_offline(tree: LexborHTMLParser, elements: list[LexborNode], sources: di
     for node in tree.css("img:not([src])"):
         if not node.attributes.get("alt"):
             node.decompose()  # the logo and the like: nothing is better than a broken image
-    _head(tree)
+    _hide_leftovers(tree)
+    _head(tree, style)
     return "<!DOCTYPE html>\n" + _without_doctype(tree.html or "")
 
 
@@ -62,7 +80,7 @@ def _disarm(node: LexborNode, source: str | None) -> None:
         _replace_text(node, _local_css(node.text(deep=True)))
     for name, value in attributes.items():
         lowered = name.lower()
-        if lowered.startswith("on") or lowered in {"nonce", "integrity"}:
+        if lowered.startswith("on") or lowered in _DELAYING:
             del node.attrs[name]
         elif lowered == "style" and value and ("(" in value or "\\" in value):
             node.attrs[name] = _local_css(value)
@@ -70,7 +88,6 @@ def _disarm(node: LexborNode, source: str | None) -> None:
             del node.attrs[name]
     if source is not None:
         node.attrs["src"] = source
-        node.attrs["decoding"] = "async"
 
 
 def _stays(node: LexborNode, name: str, value: str) -> bool:
@@ -92,7 +109,19 @@ def _replace_text(node: LexborNode, text: str) -> None:
     node.insert_child(text)
 
 
-def _head(tree: LexborHTMLParser) -> None:
+def _hide_leftovers(tree: LexborHTMLParser) -> None:
+    """Take `{{$KPI-LIVE-…}}` out of sight; in the page of a backtest most live cells still hold one."""
+    cells = tree.css("td.kpi-live")
+    leftovers = [cell for cell in cells if cell.text(deep=False).lstrip().startswith("{{$")]
+    if len(leftovers) * 2 > len(cells):
+        for cell in tree.css(".kpi-live"):
+            cell.attrs["hidden"] = ""
+    else:
+        for cell in leftovers:
+            _replace_text(cell, "")
+
+
+def _head(tree: LexborHTMLParser, rules: str) -> None:
     """Policy, encoding and stylesheet before everything else that the head holds."""
     head = tree.head
     if head is None:
@@ -104,7 +133,7 @@ def _head(tree: LexborHTMLParser) -> None:
     charset = tree.create_node("meta")
     charset.attrs["charset"] = "utf-8"
     style = tree.create_node("style")
-    style.insert_child(stylesheet())
+    style.insert_child(rules)
     for node in (policy, charset, style):
         if first is None:
             head.insert_child(node)

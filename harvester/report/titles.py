@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from selectolax.lexbor import LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _MAX_TITLE: Final = 200
 _MAX_SLUG: Final = 60
 _MAX_NODES: Final = 100
 _SPACE: Final = re.compile(r"\s+")
+_REPORT: Final = re.compile(r"^Strategy Report( Summary)?: ?")
 _NO_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -59,6 +60,15 @@ class TitleFinder:
             self._heading,
         )
         return next((_clean(name) for name in names if _clean(name)), "image")
+
+
+def report_title(tree: LexborHTMLParser) -> str:
+    """What the report calls itself: NAME VERSION of its `Strategy Report: NAME VERSION`."""
+    for place in (".header-right", "title", "h1"):
+        node = tree.css_first(place)
+        if node is not None and (text := _text(node)):
+            return _REPORT.sub("", text)
+    return ""
 
 
 def file_name(number: int, total: int, title: str, extension: str, taken: set[str]) -> str:

@@ -18,7 +18,7 @@ from harvester.report.datauri import decode_data_uri, is_data_uri
 from harvester.report.figures import key_figures
 from harvester.report.offline import make_offline
 from harvester.report.sniff import Kind, sniff
-from harvester.report.titles import TitleFinder, file_name
+from harvester.report.titles import TitleFinder, file_name, report_title
 
 _MAX_ELEMENTS: Final = 100_000
 """The parser may make more elements than there are tags."""
@@ -49,6 +49,8 @@ class Unpacked(msgspec.Struct, frozen=True):
     """What could not be decoded, by its place and title."""
     images_found: int
     """Embedded images, those that could not be decoded included."""
+    title: str
+    """The report's own heading: should agree with the backtest's name."""
 
 
 def unpack(html: str) -> Unpacked:
@@ -66,7 +68,7 @@ def unpack(html: str) -> Unpacked:
         titles.visit(node)
         if node.tag == "img":
             found.add(node, titles.title(node))
-    figures = key_figures(tree)
+    figures, title = key_figures(tree), report_title(tree)
     paths, images = found.named()
     offline = make_offline(tree, elements, paths)
     text = tree.body.text(deep=True, separator=" ") if tree.body else ""
@@ -77,6 +79,7 @@ def unpack(html: str) -> Unpacked:
         text_sha256=hashlib.sha256(_SPACE.sub(" ", text).strip().encode("utf-8", "replace")).hexdigest(),
         warnings=found.listed_warnings(),
         images_found=found.count,
+        title=title,
     )
 
 
@@ -99,7 +102,7 @@ def unpacked_without_images(html: str, warning: str) -> Unpacked:
         "<p>The report as served is in <code>report.html</code>.</p></body></html>"
     )
     digest = hashlib.sha256(html.encode("utf-8", "replace")).hexdigest()
-    return Unpacked((), page, {}, digest, (warning,), 0)
+    return Unpacked((), page, {}, digest, (warning,), 0, "")
 
 
 class _Images:

@@ -30,6 +30,7 @@ def assert_sound(opened: Opened, path: Path, images: int) -> None:
 def test_every_real_report_opens_without_network(opened: Opened, tmp_path: Path, path: Path) -> None:
     unpacked = write_offline(tmp_path, path.read_bytes().decode("utf-8"))
     assert_sound(opened, tmp_path / "offline.html", len(unpacked.images))
+    assert "{{$" not in opened.page.inner_text("body")
 
 
 def test_a_drawn_report_opens_without_network(opened: Opened, tmp_path: Path) -> None:

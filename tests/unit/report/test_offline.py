@@ -77,3 +77,37 @@ def test_links_that_a_person_follows_stay_and_scripts_in_links_go() -> None:
 
 def test_remote_images_leave_nothing_behind() -> None:
     assert "<img" not in offline("<div><img src='https://cdn.example.org/logo.png'></div>")
+
+
+LEAN = "https://cdnjs.cloudflare.com/ajax/libs/twitter-bootstrap/3.3.7/css/bootstrap.min.css"
+
+
+@pytest.mark.parametrize(
+    ("links", "layout", "frame"),
+    [((), False, False), ((LEAN,), True, False), ((LEAN, "css/report.css"), True, True)],
+)
+def test_a_page_gets_the_styles_that_it_asked_for(links: tuple[str, ...], layout: bool, frame: bool) -> None:
+    page = offline("".join(f"<link rel='stylesheet' href='{link}'>" for link in links))
+    assert (".col-xs-4" in page, ".header-right" in page) == (layout, frame)
+    assert "<link" not in page
+
+
+def cells(*live: str) -> LexborHTMLParser:
+    rows = "".join(f"<tr><td>x</td><td class='kpi-live'>{text}</td></tr>" for text in live)
+    return LexborHTMLParser(offline(f"<table><tr><th></th><th class='kpi-live'>Live</th></tr>{rows}</table>"))
+
+
+def test_the_live_column_of_a_backtest_is_hidden_with_its_heading() -> None:
+    page = cells("{{$KPI-LIVE-SHARPE}}", "{{$KPI-LIVE-PSR}}", "Equity")
+    assert all("hidden" in cell.attributes for cell in page.css(".kpi-live"))
+
+
+def test_the_live_column_of_a_live_strategy_stays_without_its_leftovers() -> None:
+    page = cells("{{$KPI-DAYS-LIVE}}", "0.45", "12%")
+    assert [cell.text() for cell in page.css("td.kpi-live")] == ["", "0.45", "12%"]
+    assert not page.css("[hidden]")
+
+
+def test_charts_are_painted_as_soon_as_the_page_is() -> None:
+    page = offline("<img src='data:image/gif;base64,R0lGODlhAQABAAAAADs=' loading='lazy' decoding='async'>")
+    assert '<img src="images/01-image.gif">' in page
