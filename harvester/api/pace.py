@@ -23,8 +23,11 @@ _CLIMB_ANSWERS: Final = 8
 """After a cut each good answer closes this fraction of the gap to the plateau."""
 _PROBE_GROWTH: Final = 1.01
 """Beyond the plateau each good answer raises the rate by this factor: it doubles in 70 answers."""
-_PRICE: Final = 150
-"""Good answers at the plateau that pay for one "slow down": so they stay below 7 in 1,000 answers."""
+_FAR: Final = 1.5
+_FAR_GROWTH: Final = 1.03
+"""The same from that many times the limit on, since it has plainly been raised: doubles in 24 answers."""
+_PRICE: Final = 125
+"""Good answers at the plateau that pay for one "slow down": so they stay below 8 in 1,000 answers."""
 _FIRST_OVERSHOOT: Final = 1.1
 _LEAST_OVERSHOOT: Final = 1.02
 _MOST_OVERSHOOT: Final = 3.0
@@ -95,7 +98,8 @@ class AdaptiveRate:
             return
         plateau = min(self._ceiling, self.limit_per_s * _PLATEAU)
         if self._good >= self._probe_after:
-            self.per_s = min(self._ceiling, max(self.per_s, plateau) * _PROBE_GROWTH)
+            growth = _PROBE_GROWTH if self.per_s < self.limit_per_s * _FAR else _FAR_GROWTH
+            self.per_s = min(self._ceiling, max(self.per_s, plateau) * growth)
             if self.per_s >= self._ceiling:
                 self.limit_per_s = None
         elif self.per_s < plateau:
@@ -135,8 +139,9 @@ class AdaptiveRate:
         """The limit after a cut at a rate that was held to be safe."""
         if self._cut_at is None:
             return self.per_s
-        passed_per_s = self._good / max(now - self._cut_at, 1e-9)
-        limit_per_s = min(self.per_s, max(self.per_s / 2, passed_per_s))
+        passed_per_s = min(self.per_s, self._good / max(now - self._cut_at, 1e-9))
+        # Less was asked for than allowed right after the cut, so the truth lies a little above.
+        limit_per_s = max(self.per_s / 2, passed_per_s + (self.per_s - passed_per_s) / 4)
         if self._probed_per_s:
             refuted = max(self._overshoot, self._probed_per_s / limit_per_s)
             self._overshoot = min(_MOST_OVERSHOOT, refuted)
