@@ -80,10 +80,10 @@ async def test_what_was_read_and_then_deleted_at_the_source_is_kept(tmp_path: Pa
 async def test_when_time_is_up_what_was_read_is_committed_and_the_rest_comes_first_next_time(
     tmp_path: Path,
 ) -> None:
-    slow = make_backtests(3, generation_s=60.0)
+    slow = make_backtests(3, generation_s=600.0)
     quick = make_backtests(3, first=4)
     async with Simulator(make_scenario(slow, quick)) as simulator:
-        first = await run_against(simulator, tmp_path, run={"max_duration": 0.4}, reports={"deadline": 60.0})
+        first = await run_against(simulator, tmp_path, run={"max_duration": 3.0}, reports={"deadline": 600.0})
         before = len(simulator.requests)
         for project, backtest in list(simulator.account.backtests()):
             simulator.account.change_backtest(project.project_id, backtest.backtest_id, generation_s=0.0)
