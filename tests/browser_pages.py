@@ -1,13 +1,17 @@
-"""Reports for the browser: written as an archive would, and one that tries everything."""
+"""Pages for the browser: Snapshots and reports as an archive has them, and names that try everything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builders import SMALL, Asked, make_backtests, make_scenario, run_against
 from playwright.sync_api import Page
 
 from harvester.report import Unpacked, unpack
+from harvester.simulator import Simulator
+from harvester.simulator.scenario import Fault, FaultKind
+from harvester.site import write_pages
 
 EVIL = """<!DOCTYPE html><html><head><title>x</title>
 <base href="https://evil.example/">
@@ -28,6 +32,14 @@ EVIL = """<!DOCTYPE html><html><head><title>x</title>
 <template><script>window.ran = 8</script></template><noscript><img src="https://evil.example/n.png"></noscript>
 <math><mtext></mtext><style><img src=x onerror="window.ran = 9"></style></math>
 </body></html>"""
+
+HOSTILE = (
+    "<script>window.ran = 1</script>",
+    '"><img src=x onerror="window.ran = 2">',
+    "\u202edlrow",
+    "'; -- </title><script>window.ran = 3</script>",
+)
+"""Names of backtests that want to be something else."""
 
 
 @dataclass
@@ -52,6 +64,27 @@ class Opened:
     @property
     def quiet(self) -> bool:
         return not (self.outside or self.failed or self.said)
+
+
+async def make_nights(archive: Path) -> Path:
+    """Two nights of an account with hostile names; in the second something is new, changed, gone and failed.
+
+    Gives the second Snapshot.
+    """
+    named = tuple(make_backtests(1, first=n + 1, name=name)[0] for n, name in enumerate(HOSTILE))
+    plain = make_backtests(30, first=10, tags=("live",))
+    few = make_backtests(6, first=50)
+    broken = Fault(kind=FaultKind.EMPTY_500, route="backtests/read/report", backtest_id=few[0].backtest_id)
+    scenario = make_scenario(named, plain, few, drawing=SMALL, faults=(broken,))
+    async with Simulator(scenario) as simulator:
+        account = simulator.account
+        await run_against(simulator, archive, Asked(pages=write_pages))
+        account.add_backtest(
+            102, make_backtests(1, first=90, name="Brand new", created="2024-05-03 08:00:00")[0]
+        )
+        account.delete_backtest(102, f"{10:032x}")
+        account.change_backtest(102, f"{11:032x}", snapshot_id=9, seed=77)
+        return (await run_against(simulator, archive, Asked(pages=write_pages))).path
 
 
 def write_offline(directory: Path, html: str) -> Unpacked:

@@ -101,6 +101,16 @@ def peak_mb() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+def write_site(directory: Path) -> dict[str, float]:
+    """Write the pages of a partial Snapshot; seconds and peak memory."""
+    from harvester.site import write_pages
+
+    started = time.perf_counter()
+    write_pages(directory)
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "peak_mb": peak_mb()}
+
+
 def apart(function: Callable[..., dict[str, float]], *arguments: str | Path) -> dict[str, float]:
     """Call a function of this module in a process of its own, so that its memory is its own."""
     code = (

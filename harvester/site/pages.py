@@ -1,15 +1,13 @@
 """Writes `index.html` and `site/` of a Snapshot from its Inventory, one project at a time.
 
-A page says nothing that changes from night to night by itself, so that the page of a project without news is
-the same as in the Snapshot before, and is linked.
+A project's page says nothing that changes from night to night by itself, so that the page of a project
+without news is the same as in the Snapshot before, and is linked.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -19,61 +17,15 @@ from typing import Final
 import jinja2
 
 from harvester.archive.inventory import load_inventory
-from harvester.archive.layout import IMAGES, INVENTORY, SNAPSHOT_FILE
+from harvester.archive.layout import IMAGES, INDEX, INVENTORY, SITE, SNAPSHOT_FILE, partial_name
 from harvester.archive.reading import load_record
 from harvester.model import InventoryEntry, Outcome, SnapshotRecord
-from harvester.site.rows import page_name, row_of
+from harvester.site.folder import Folder
+from harvester.site.rows import COLUMNS, FIGURES, Row, page_name, parts_of, row_of
+from harvester.site.scripts import SearchIndex, figures_script, rows_json, script_json
+from harvester.site.summary import ProjectSummary, Summary
 
-INDEX: Final = "index.html"
-SITE: Final = "site"
-_ROWS: Final = 2000
-"""Backtests on one page: what a browser filters in a blink."""
-_SHOWN: Final = 200
-"""Backtests in one list of the index."""
-_SEARCH: Final = f"{SITE}/search.js"
-_ASSETS: Final = ("style.css", "app.js")
-
-
-@dataclass
-class Shortlist:
-    """The first backtests of a kind, and how many more there are."""
-
-    rows: list[dict[str, str]] = field(default_factory=list)
-    more: int = 0
-
-    def add(self, entry: InventoryEntry, reason: str = "") -> None:
-        """One more."""
-        if len(self.rows) >= _SHOWN:
-            self.more += 1
-            return
-        href = f"{entry.path}/offline.html" if entry.archived else ""
-        self.rows.append(
-            {"name": entry.name or "(no name)", "project": entry.project, "href": href, "reason": reason}
-        )
-
-
-@dataclass
-class ProjectSummary:
-    """One line of the index."""
-
-    project_id: int
-    name: str
-    page: str
-    archived: int = 0
-    listed: int = 0
-    fresh: int = 0
-    sharpe: float | None = None
-    newest: str = ""
-
-    def add(self, entry: InventoryEntry) -> None:
-        """One more backtest of it."""
-        self.archived += entry.archived
-        self.listed += entry.listed
-        self.fresh += entry.outcome in {Outcome.SAVED, Outcome.UPDATED} and entry.listed
-        self.newest = max(self.newest, entry.created)
-        sharpe = entry.statistics.get("sharpeRatio")
-        if sharpe is not None and entry.archived:
-            self.sharpe = sharpe if self.sharpe is None else max(self.sharpe, sharpe)
+_ASSETS: Final = ("style.css", "query.js", "table.js", "gallery.js", "search.js", "icon.svg")
 
 
 def write_pages(directory: Path) -> None:
@@ -81,132 +33,80 @@ def write_pages(directory: Path) -> None:
 
     Raises:
         CorruptArchiveError: its `snapshot.json` or Inventory cannot be read.
+        OSError: a page cannot be written.
     """
-    (directory / SITE).mkdir(exist_ok=True)
-    _Pages(directory, load_record(directory / SNAPSHOT_FILE, SnapshotRecord)).write()
+    record = load_record(directory / SNAPSHOT_FILE, SnapshotRecord)
+    _Pages(directory, record).write()
 
 
 class _Pages:
     def __init__(self, directory: Path, record: SnapshotRecord) -> None:
         self._directory = directory
         self._record = record
-        self._previous = directory.parent / record.previous.name if record.previous else None
-        """Where pages may be linked from when they are the same."""
-        self._lists = {name: Shortlist() for name in ("fresh", "changed", "gone", "troubled")}
-        self._projects: list[ProjectSummary] = []
-        self._archived = 0
+        self._alone = directory.name != partial_name(record.name)
+        """An export, beside which no other Snapshot stands."""
+        before = None if self._alone or record.previous is None else directory.parent / record.previous.name
+        self._folder = Folder(directory, before)
+        self._search = SearchIndex()
+        self._summary = Summary(record.name)
 
     def write(self) -> None:
-        with _SearchFile(self._directory / _SEARCH) as search:
-            for entries in _projects(self._directory):
-                self._project(entries, search)
-            search.finish([project.name for project in self._projects])
-        self._put(_SEARCH, (self._directory / _SEARCH).read_bytes())
-        for name in _ASSETS:
-            self._put(f"{SITE}/{name}", _asset(name))
-        page = (
-            _templates()
-            .get_template("index.html.j2")
-            .render(
-                site=f"{SITE}/",
-                record=self._record,
-                projects=self._projects,
-                archived=self._archived,
-                payload=_size(self._record.payload_bytes),
-                **self._lists,
+        (self._directory / SITE).mkdir(exist_ok=True)
+        entries = load_inventory(self._directory / INVENTORY)
+        for _, project in groupby(entries, key=lambda entry: entry.project_id):
+            self._write_project(list(project))
+        self._folder.put(f"{SITE}/backtests.js", self._search.render())
+        self._folder.put(f"{SITE}/figures.js", figures_script())
+        if not self._alone:
+            self._folder.put(
+                f"{SITE}/snapshot.js", f"standsHere({script_json(self._record.name)});\n".encode()
             )
-        )
-        self._put(INDEX, page.encode("utf-8", "replace"))
+        for name in _ASSETS:
+            self._folder.put(f"{SITE}/{name}", _asset(name))
+        self._write_index()
 
-    def _project(self, entries: list[InventoryEntry], search: _SearchFile) -> None:
+    def _write_project(self, entries: list[InventoryEntry]) -> None:
         newest = entries[-1]
-        summary = ProjectSummary(newest.project_id, newest.project, page_name(newest.project_id, 1))
-        parts = [entries[at : at + _ROWS] for at in range(0, len(entries), _ROWS)]
-        for number, part in enumerate(parts, start=1):
-            name = page_name(summary.project_id, number)
-            self._put(f"{SITE}/{name}", self._render(summary, part, number, len(parts)))
-            for entry in part:
-                summary.add(entry)
-                self._note(entry)
-                search.add(entry, len(self._projects), name)
-        self._archived += summary.archived
-        self._projects.append(summary)
+        ranges = parts_of(len(entries))
+        pages = [page_name(newest.project_id, part, len(ranges)) for part in range(1, len(ranges) + 1)]
+        project = ProjectSummary(newest.project_id, newest.project, pages[-1])
+        parts = [(page, entries[found.start : found.stop]) for page, found in zip(pages, ranges, strict=True)]
+        for page, part in parts:
+            rows = [row_of(entry, _images(self._directory, entry)) for entry in part]
+            for entry, row in zip(part, rows, strict=True):
+                self._summary.add(entry, row, project, page)
+            self._folder.put(f"{SITE}/{page}", _render_project(project, rows[::-1], page, pages))
+        self._summary.projects.append(project)
+        self._search.add(project.project_id, project.name, parts)
 
-    def _render(
-        self, project: ProjectSummary, entries: Sequence[InventoryEntry], number: int, pages: int
-    ) -> bytes:
-        galleries: dict[tuple[str, ...], int] = {}
-        rows = []
-        for entry in entries:
-            images = _images(self._directory, entry)
-            gallery = galleries.setdefault(images, len(galleries)) if images else None
-            rows.append(row_of(entry, images, gallery))
-        page = _templates().get_template("project.html.j2").render(
-            site="", project=project, rows=rows, number=number, pages=pages, galleries=list(galleries),
-            page_name=page_name,
-        )  # fmt: skip
-        return page.encode("utf-8", "replace")
-
-    def _note(self, entry: InventoryEntry) -> None:
-        lists = self._lists
-        if entry.gone_since == self._record.name:
-            lists["gone"].add(entry)
-        elif not entry.listed:
-            return
-        elif entry.outcome is Outcome.SAVED:
-            lists["fresh"].add(entry)
-        elif entry.outcome is Outcome.UPDATED:
-            lists["changed"].add(entry)
-        elif entry.outcome in {Outcome.FAILED, Outcome.UNAVAILABLE, Outcome.PENDING}:
-            lists["troubled"].add(entry, f"{entry.outcome.value}: {entry.error or entry.reason}")
-
-    def _put(self, name: str, content: bytes) -> None:
-        """One file, linked from the Snapshot before when it is the same there."""
-        target = self._directory / name
-        target.unlink(missing_ok=True)
-        if self._previous is not None and _holds(self._previous / name, content):
-            try:
-                os.link(self._previous / name, target)
-            except OSError:
-                pass  # the file system has no links: it is written
-            else:
-                return
-        target.write_bytes(content)
+    def _write_index(self) -> None:
+        content = _render(
+            "index.html.j2",
+            record=self._record,
+            alone=self._alone,
+            summary=self._summary,
+            bar=list(_bar(self._record.counts)),
+            columns=COLUMNS,
+        )
+        self._folder.put(INDEX, content)
 
 
-class _SearchFile:
-    """`search.js`: the names of all backtests, written as they come."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._any = False
-
-    def __enter__(self) -> _SearchFile:
-        self._path.unlink(missing_ok=True)
-        self._file = self._path.open("w", encoding="utf-8", errors="replace")
-        self._file.write("window.BACKTESTS = {rows: [\n")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, entry: InventoryEntry, project: int, page: str) -> None:
-        words = f"{entry.name} {entry.project} {entry.backtest_id}".lower()
-        self._file.write(_script([entry.name, project, page, words]) + ",\n")
-
-    def finish(self, projects: list[str]) -> None:
-        self._file.write("], projects: " + _script(projects) + "};\n")
+def _render_project(project: ProjectSummary, rows: Sequence[Row], page: str, pages: Sequence[str]) -> bytes:
+    return _render(
+        "project.html.j2",
+        project=project, rows=rows, page=page, pages=pages, columns=COLUMNS, figures=FIGURES,
+        known=rows_json(rows),
+    )  # fmt: skip
 
 
-def _script(value: object) -> str:
-    """JSON that is safe in any script: no end of a tag, no line separator of its own."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _projects(directory: Path) -> Iterator[list[InventoryEntry]]:
-    for _, entries in groupby(load_inventory(directory / INVENTORY), key=lambda entry: entry.project_id):
-        yield list(entries)
+def _bar(counts: dict[str, int]) -> Iterator[tuple[str, int, float, float]]:
+    """Each Outcome that occurred: its number, and where its piece of a bar of 100 begins and how wide."""
+    total, begin = sum(counts.values()), 0
+    for outcome in Outcome:
+        number = counts.get(outcome.value, 0)
+        if number:
+            yield outcome.value, number, round(100 * begin / total, 3), round(100 * number / total, 3)
+            begin += number
 
 
 def _images(directory: Path, entry: InventoryEntry) -> tuple[str, ...]:
@@ -217,18 +117,21 @@ def _images(directory: Path, entry: InventoryEntry) -> tuple[str, ...]:
         return tuple(sorted(item.name for item in found))
 
 
-def _holds(path: Path, content: bytes) -> bool:
-    try:
-        return path.stat().st_size == len(content) and not path.is_symlink() and path.read_bytes() == content
-    except OSError:
-        return False
+def _render(template: str, **context: object) -> bytes:
+    return _templates().get_template(template).render(**context).encode("utf-8", "replace")
 
 
 @cache
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("harvester.site"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("harvester.site"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
+    environment.filters |= {"number": "{:,}".format, "size": _size, "period": _period}
+    return environment
 
 
 @cache
@@ -237,8 +140,16 @@ def _asset(name: str) -> bytes:
 
 
 def _size(number: int) -> str:
-    value, units = float(number), iter(("B", "kB", "MB", "GB", "TB"))
-    unit = next(units)
-    while value >= 1000:
-        value, unit = value / 1000, next(units)
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def _period(record: SnapshotRecord) -> str:
+    """From when to when it was read, in minutes."""
+    started, finished = (stamp[:16].replace("T", " ") for stamp in (record.started, record.finished))
+    same_day = started[:10] == finished[:10]
+    return f"{started} to {finished[11:] if same_day else finished} UTC"

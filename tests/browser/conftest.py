@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import anyio
 import pytest
-from browser_pages import Opened
+from browser_pages import Opened, make_nights
 from playwright.sync_api import Browser, Route, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
@@ -65,3 +67,11 @@ def opened(browser: Browser) -> Iterator[Opened]:
     )
     yield opened
     context.close()
+
+
+@pytest.fixture(scope="session")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The second of two nights; nobody changes it."""
+    archive = tmp_path_factory.mktemp("nights")
+    with ThreadPoolExecutor(1) as threads:  # Playwright's loop has this one
+        return threads.submit(anyio.run, make_nights, archive).result()

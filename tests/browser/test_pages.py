@@ -1,0 +1,228 @@
+"""A project's page, used with mouse and keyboard from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from browser_pages import HOSTILE, Opened
+from playwright.sync_api import Browser
+
+_SHARPES = "rows => rows.filter((row) => !row.hidden).map((row) => Number(row.cells[4].textContent))"
+_NAMES = "rows => rows.filter((row) => !row.hidden).map((row) => row.querySelector('.name bdi').textContent)"
+
+
+@pytest.fixture
+def project(opened: Opened, snapshot: Path) -> Opened:
+    """Project 102: 30 backtests with a tag, one brand new, one changed, one gone."""
+    opened.go(snapshot / "site" / "102.html")
+    return opened
+
+
+def sharpes(opened: Opened) -> list[float]:
+    found: list[float] = opened.page.eval_on_selector_all("tbody tr", _SHARPES)
+    return found
+
+
+def test_hostile_names_show_as_text_and_run_nothing(opened: Opened, snapshot: Path) -> None:
+    page = opened.go(snapshot / "site" / "101.html")
+    assert page.eval_on_selector_all("tbody tr", _NAMES) == list(reversed(HOSTILE))
+    for row in page.locator("tbody tr").all():
+        row.locator("button.open").click()
+        assert page.inner_text("dialog h2") == row.locator(".name bdi").first.inner_text()
+        page.keyboard.press("Escape")
+    assert page.evaluate("window.ran") is None
+    assert opened.quiet
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("", 31),
+        ("brand", 1),
+        ("BRAND new", 1),
+        ('"brand new"', 1),
+        ("-brand", 30),
+        ("tag:live", 30),
+        ("-tag:live", 1),
+        ("is:new", 1),
+        ("is:saved", 1),
+        ("is:gone", 1),
+        ("is:kept -is:gone", 28),
+        ("created>2025", 0),
+        ("created>=2024-05 created<2024-06", 31),
+        ("read>2020", 31),
+        ("sharpe>", 31),
+        ("sharpe>-100", 31),
+        ("sortino<-100", 0),
+        (f"{12:032x}", 1),
+        ("no such", 0),
+    ],
+)
+def test_the_filter_shows_what_matches(project: Opened, query: str, shown: int) -> None:
+    page = project.page
+    page.keyboard.press("/")
+    page.keyboard.type(query)
+    assert page.inner_text("#count") == f"{shown} of 31"
+    assert page.locator("tbody tr:visible").count() == shown
+    assert page.is_visible("#none") == (shown == 0)
+    page.keyboard.press("Escape")
+    assert page.inner_text("#count") == "31 of 31"
+    assert project.quiet
+
+
+def test_figures_filter_by_comparison(project: Opened) -> None:
+    page = project.page
+    everything = sharpes(project)
+    page.fill("#filter", "sharpe>0.5 drawdown<90%")
+    assert sorted(sharpes(project)) == sorted(value for value in everything if value > 0.5)
+
+
+def test_a_heading_sorts_and_sorts_back_by_keyboard(project: Opened) -> None:
+    page = project.page
+    page.get_by_role("button", name="Sharpe").focus()
+    page.keyboard.press("Enter")
+    found = sharpes(project)
+    assert found == sorted(found, reverse=True)
+    assert page.get_attribute("th[data-key=sharpe]", "aria-sort") == "descending"
+    assert page.input_value("#sort") == "sharpe"
+    page.keyboard.press("Enter")
+    assert sharpes(project) == sorted(found)
+
+
+def test_figures_without_a_column_sort_from_the_list(project: Opened) -> None:
+    page = project.page
+    page.select_option("#sort", "alpha")
+    first, last = (page.locator("tbody tr").nth(at) for at in (0, -1))
+    alphas = []
+    for row in (first, last):
+        row.locator("button.open").click()
+        alphas.append(float(page.locator("dl div", has_text="Alpha").locator("dd").inner_text()))
+        page.keyboard.press("Escape")
+    assert alphas[0] >= alphas[1]
+    page.select_option("#sort", "")
+    assert page.inner_text("tbody tr:first-child .name a") == "Brand new"
+
+
+def test_names_sort_as_people_count(project: Opened) -> None:
+    page = project.page
+    page.get_by_role("button", name="Backtest", exact=True).click()
+    found = page.eval_on_selector_all("tbody tr", _NAMES)
+    assert found[:2] == ["Backtest 10", "Backtest 11"]
+
+
+def test_a_facet_is_put_into_the_filter_and_taken_out(project: Opened) -> None:
+    page = project.page
+    facet = page.locator("#facets button", has_text="new 1")
+    facet.click()
+    assert page.input_value("#filter") == "is:new"
+    assert page.inner_text("#count") == "1 of 31"
+    assert facet.get_attribute("aria-pressed") == "true"
+    page.keyboard.press("Enter")
+    assert page.input_value("#filter") == ""
+    assert facet.get_attribute("aria-pressed") == "false"
+
+
+def test_a_comparison_can_be_chosen_instead_of_typed(project: Opened) -> None:
+    page = project.page
+    page.click("summary")
+    page.select_option("#field", "sharpe")
+    page.select_option("#sign", "<=")
+    page.fill("#value", "0.5")
+    page.click("#add")
+    assert page.input_value("#filter") == "sharpe<=0.5"
+    assert max(sharpes(project)) <= 0.5
+
+
+def test_what_was_asked_for_stands_in_the_address(project: Opened) -> None:
+    page = project.page
+    page.fill("#filter", "tag:live sharpe>0")
+    page.get_by_role("button", name="Drawdown").click()
+    page.get_by_role("button", name="Charts", exact=True).click()
+    found = page.eval_on_selector_all("tbody tr", _NAMES)
+    page.reload()
+    assert page.input_value("#filter") == "tag:live sharpe>0"
+    assert page.eval_on_selector_all("tbody tr", _NAMES) == found
+    assert page.get_attribute("[data-view=tiles]", "aria-pressed") == "true"
+    page.locator("tbody tr:visible .name a").first.click()
+    page.go_back()
+    assert page.eval_on_selector_all("tbody tr", _NAMES) == found
+
+
+def test_the_gallery_opens_steps_and_closes_by_keyboard(project: Opened) -> None:
+    page = project.page
+    page.fill("#filter", "backtest")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    first = page.inner_text("dialog h2")
+    assert page.locator("dialog figure").count() >= 11
+    page.wait_for_function("() => document.querySelector('dialog img').naturalWidth > 0")
+    assert page.locator("dialog dt", has_text="Sortino").count() == 1
+    page.keyboard.press("ArrowRight")
+    second = page.inner_text("dialog h2")
+    assert second != first
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("dialog h2") == first
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("dialog")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == f"Charts of {second}"
+    assert project.quiet
+
+
+def test_the_gallery_opens_steps_and_closes_by_mouse(project: Opened) -> None:
+    page = project.page
+    page.click("tbody tr:nth-child(2) button.open")
+    assert "2 of 31" in page.inner_text("#gallery-place")
+    page.click("#previous")
+    assert page.inner_text("dialog h2") == "Brand new"
+    assert page.is_disabled("#previous")
+    page.click("#next")
+    page.click("#close")
+    assert not page.is_visible("dialog")
+    page.click("tbody tr:nth-child(1) button.open")
+    page.click("#open-report")
+    page.wait_for_url("**/offline.html")
+
+
+def test_the_gallery_shows_only_what_the_filter_has_left(project: Opened) -> None:
+    page = project.page
+    page.fill("#filter", "brand")
+    page.click("tbody tr:visible button.open")
+    assert "1 of 1" in page.inner_text("#gallery-place")
+    assert page.is_disabled("#next")
+
+
+def test_thumbnails_show_cumulative_returns_and_load_when_seen(project: Opened) -> None:
+    page = project.page
+    images = page.locator("tbody tr img")
+    assert "cumulative-returns" in str(images.first.get_attribute("src"))
+    page.wait_for_function("() => document.querySelector('tbody img').naturalWidth > 0")
+    assert images.last.get_attribute("loading") == "lazy"
+
+
+def test_a_report_that_failed_says_why(opened: Opened, snapshot: Path) -> None:
+    page = opened.go(snapshot / "site" / "103.html")
+    row = page.locator("tbody tr", has=page.locator(".badge.bad"))
+    assert "the server says no with HTTP 500" in row.locator(".state").inner_text()
+    assert row.locator("a").count() == 0
+
+
+def test_a_phone_shows_tiles_that_fit_its_width(project: Opened) -> None:
+    page = project.page
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.wait_for_selector("#backtests.tiled")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.set_viewport_size({"width": 1280, "height": 740})
+    page.wait_for_selector("#backtests:not(.tiled)")
+
+
+def test_without_scripts_the_table_and_its_links_are_there(browser: Browser, snapshot: Path) -> None:
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto((snapshot / "site" / "102.html").as_uri())
+    assert page.locator("tbody tr").count() == 31
+    assert page.locator("tbody .name a").first.is_visible()
+    assert not page.is_visible("#tools")
+    context.close()
