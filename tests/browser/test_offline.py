@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def test_a_drawn_report_opens_without_network(opened: Opened, tmp_path: Path) ->
     spec = BacktestSpec(backtest_id="1", name="<b>Bold</b> & \u202edlrow", seed=3)
     unpacked = write_offline(tmp_path, draw_report(spec, Drawing(small=True), {}))
     assert_sound(opened, tmp_path / "offline.html", len(unpacked.images))
+
+
+def test_each_page_of_a_report_prints_on_one_sheet(opened: Opened, tmp_path: Path) -> None:
+    spec = BacktestSpec(backtest_id="1", name="Plain", seed=3)
+    write_offline(tmp_path, draw_report(spec, Drawing(small=True), {}))
+    page = opened.go(tmp_path / "offline.html")
+    pages = page.locator(".page:visible").count()
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == pages > 1
 
 
 def test_nothing_in_a_hostile_report_runs_or_loads(opened: Opened, tmp_path: Path) -> None:
