@@ -28,6 +28,8 @@ _FAR_GROWTH: Final = 1.03
 """The same from that many times the limit on, since it has plainly been raised: doubles in 24 answers."""
 _PRICE: Final = 125
 """Good answers at the plateau that pay for one "slow down": so they stay below 8 in 1,000 answers."""
+_FEW: Final = 20
+"""Good answers between two cuts from which nothing is learned, if more is known already."""
 _FIRST_OVERSHOOT: Final = 1.1
 _LEAST_OVERSHOOT: Final = 1.02
 _MOST_OVERSHOOT: Final = 3.0
@@ -87,6 +89,8 @@ class AdaptiveRate:
         """Good answers since the last cut."""
         self._probe_after = _PRICE
         self._cut_at: float | None = None
+        self._sure = False
+        """Whether the limit rests on many answers."""
         self._overshoot = _FIRST_OVERSHOOT
         self._probed_per_s = 0.0
         """Where the last probe has ended; 0 when its finding was refuted."""
@@ -114,14 +118,22 @@ class AdaptiveRate:
         if self._cut_at is not None and started < self._cut_at:
             self._probe_after += _PRICE
             return False
+        # When nothing was let through since the last cut, a longer hold is called for and not a lower rate.
         if self._good or self._cut_at is None:
-            self.limit_per_s = self._probed() if self._probing else self._measured(now)
+            self.limit_per_s = self._learned(now)
             self.per_s = max(self._ceiling * _FLOOR_SHARE, min(self.per_s, self.limit_per_s) / 2)
             self._probe_after = _PRICE
             self._good = 0
-        # Else nothing was let through since the cut: a longer hold is called for, not a lower rate.
         self._cut_at = now
         return True
+
+    def _learned(self, now: float) -> float:
+        """The limit as it is known after a cut."""
+        few, sure = self._good < _FEW, self._sure
+        self._sure = not few
+        if few and sure and self.limit_per_s is not None:
+            return self.limit_per_s  # one odd answer does not outweigh what many have shown
+        return self._probed() if self._probing else self._measured(now)
 
     @property
     def _probing(self) -> bool:
