@@ -161,7 +161,12 @@ def test_interruption_while_waiting_for_the_lock_ends_with_130(tmp_path: Path) -
     archive = Archive.open(tmp_path / "archive", account=account_fingerprint(7))
     with archive.lock(command="harvester run", wait_s=0):
         words = [sys.executable, "-m", "harvester", "run", "--lock-wait", "5m"]
-        waiter = subprocess.Popen(words, cwd=tmp_path, env=LOGIN, stderr=subprocess.PIPE)
+        # A shell's background job ignores SIGINT, and so would everything that it starts.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            waiter = subprocess.Popen(words, cwd=tmp_path, env=LOGIN, stderr=subprocess.PIPE)
+        finally:
+            signal.signal(signal.SIGINT, before)
         _wait_until_asleep(waiter.pid)
         waiter.send_signal(signal.SIGINT)
         _, err = waiter.communicate(timeout=TIMEOUT_S)
