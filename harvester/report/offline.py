@@ -26,6 +26,8 @@ _URL_ATTRIBUTES: Final = frozenset(
 )  # fmt: skip
 _DELAYING: Final = frozenset({"nonce", "integrity", "loading", "decoding"})
 """What only delays: a chart must be there when the page is printed."""
+_SCHEME_CHARS: Final = 10
+"""As many characters of an address decide whether it may stay."""
 _CSS_ESCAPE: Final = re.compile(r"\\0{0,4}([4-7][0-9a-f])(?![0-9a-f])[ \t\r\n\f]?", re.IGNORECASE)
 """A letter written by its number, as nobody does but to hide `url` from a reader."""
 _CSS_REMOTE: Final = re.compile(
@@ -92,7 +94,7 @@ def _disarm(node: LexborNode, source: str | None) -> None:
 
 def _stays(node: LexborNode, name: str, value: str) -> bool:
     """A link may stay, since a person decides to follow it; nothing else leaves the page by itself."""
-    text = value.strip().lower()
+    text = value.strip()[:_SCHEME_CHARS].lower()
     if node.tag == "a" and name == "href":
         return text.startswith(("https://", "http://", "#", "mailto:"))
     return name in {"href", "xlink:href"} and text.startswith("#")

@@ -16,6 +16,7 @@ from harvester.model import Image
 from harvester.report.bounds import check_bounds
 from harvester.report.datauri import decode_data_uri, is_data_uri
 from harvester.report.figures import key_figures
+from harvester.report.lifting import Lifted, lift
 from harvester.report.offline import make_offline
 from harvester.report.sniff import Kind, sniff
 from harvester.report.titles import TitleFinder, file_name, report_title
@@ -59,10 +60,11 @@ def unpack(html: str) -> Unpacked:
     Raises:
         ReportError: there is more in it than can be taken apart in seconds; says what.
     """
-    check_bounds(html)
-    tree = LexborHTMLParser(html)
+    lifted = lift(html)
+    check_bounds(lifted.html)
+    tree = LexborHTMLParser(lifted.html)
     elements = _elements(tree)
-    found = _Images()
+    found = _Images(lifted)
     titles = TitleFinder()
     for node in elements:
         titles.visit(node)
@@ -70,8 +72,8 @@ def unpack(html: str) -> Unpacked:
             found.add(node, titles.title(node))
     figures, title = key_figures(tree), report_title(tree)
     paths, images = found.named()
-    offline = make_offline(tree, elements, paths)
-    text = tree.body.text(deep=True, separator=" ") if tree.body else ""
+    offline = lifted.restore(make_offline(tree, elements, paths))
+    text = lifted.restore(tree.body.text(deep=True, separator=" ") if tree.body else "")
     return Unpacked(
         images=images,
         offline_html=offline,
@@ -108,8 +110,9 @@ def unpacked_without_images(html: str, warning: str) -> Unpacked:
 class _Images:
     """The embedded images of one document, as they are found."""
 
-    def __init__(self) -> None:
+    def __init__(self, lifted: Lifted) -> None:
         self.count = 0
+        self._lifted = lifted
         self._warnings: list[str] = []
         self._found: list[tuple[int, str, Kind, bytes]] = []
         """Node, title, kind and bytes of each."""
@@ -122,7 +125,7 @@ class _Images:
         try:
             if len(self._found) >= _MAX_IMAGES:
                 raise ValueError(f"more than {_MAX_IMAGES} images")
-            content = decode_data_uri(source)
+            content = self._lifted.content(source) or decode_data_uri(self._lifted.restore(source))
             self._found.append((node.mem_id, title, sniff(content), content))
         except ValueError as exc:
             self._warnings.append(f"image {self.count} ({title}) was left in the HTML: {exc}")

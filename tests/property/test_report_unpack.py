@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harvester.errors import ReportError
 from harvester.report import parse_figure, unpack
+from harvester.report.lifting import lift
 from harvester.report.titles import file_name
 
 _GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00"
@@ -48,3 +49,16 @@ def test_arbitrary_markup_is_answered(html: str) -> None:
 def test_arbitrary_figures_are_numbers_or_nothing(text: str) -> None:
     figure = parse_figure(text)
     assert figure is None or figure.unit in {"", "%", "USD"}
+
+
+_PIECES = st.sampled_from(
+    ['src="data:image/', "png;base64,", "png", ";base64,", "A" * 4_000, "B" * 5_000, "=", '"', "'", "<img ",
+     ">", "lifted0x", "0x", "lifted1x", "lifted2x", "\n"]
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES, max_size=30).map("".join))
+def test_what_is_lifted_can_be_put_back(html: str) -> None:
+    lifted = lift(html)
+    assert lifted.restore(lifted.html) == html
+    assert len(lifted.contents) == len(lifted.rests)

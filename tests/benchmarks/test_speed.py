@@ -1,0 +1,123 @@
+"""Reports a second, CPU and memory when the API sets no limit, against tools that do less."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from measure import FULL, apart, harvest, keep_parts, median, seconds_of
+from static_api import make_body
+
+pytestmark = pytest.mark.bench
+
+BODY_BYTES = 1_700_000
+WORKERS = "8"
+TURNS = 3
+
+_UNPACK = """
+import base64, hashlib, json, re, sys
+from pathlib import Path
+for body in sorted(Path(sys.argv[1]).glob("*.json")):
+    html = json.loads(body.read_bytes())["report"]
+    directory = body.with_suffix("")
+    directory.mkdir()
+    files = {"report.html": html.encode()}
+    for n, text in enumerate(re.findall('src="data:image/png;base64,([^"]*)"', html), 1):
+        files[f"{n:02d}.png"] = base64.b64decode(text)
+    for name, content in files.items():
+        print(hashlib.sha256(content).hexdigest(), name)
+        (directory / name).write_bytes(content)
+"""
+
+
+@contextmanager
+def _serving(backtests: int, projects: int) -> Iterator[str]:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "static_api", str(backtests), str(projects), str(BODY_BYTES)],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+    finally:
+        server.terminate()
+        server.wait()
+        if server.stdout is not None:
+            server.stdout.close()
+
+
+def _curl(base_url: str, count: int, directory: Path) -> list[str | Path]:
+    directory.mkdir()
+    config = directory / "curl.config"
+    config.write_text(
+        "".join(f'url = "{base_url}/{n}"\noutput = "{directory}/{n:06d}.json"\n' for n in range(1, count + 1))
+    )
+    return ["curl", "--fail", "--silent", "--parallel", "--parallel-max", WORKERS, "--config", config]
+
+
+def test_reports_a_second_against_curl(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    count = 1_000 if FULL else 200
+    plain, unpacked, ours = [], [], []
+    with _serving(count, 5) as base_url:
+        for turn in range(TURNS):
+            os.sync()
+            bodies = tmp_path / "bodies"
+            plain.append(seconds_of(_curl(base_url, count, bodies)))
+            unpacked.append(plain[-1] + seconds_of([sys.executable, "-c", _UNPACK, bodies]))
+            shutil.rmtree(bodies)
+            os.sync()
+            root = tmp_path / f"archive-{turn}"
+            ours.append(apart(harvest, root, base_url, WORKERS)["seconds"])
+            shutil.rmtree(root)
+    with capsys.disabled():
+        print(
+            f"\n{count:,} reports of {BODY_BYTES / 1e6:.1f} MB, no limit: {count / median(ours):.0f}/s; "
+            f"curl --parallel {count / median(plain):.0f}/s: "
+            f"{median(plain) / median(ours):.2f} x (goal 0.4), "
+            f"with a script that unpacks {count / median(unpacked):.0f}/s: "
+            f"{median(unpacked) / median(ours):.2f} x (goal 2.5)"
+        )
+
+
+def test_cpu_seconds_per_gigabyte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    count = 1_000 if FULL else 200
+    body = tmp_path / "body.json"
+    body.write_bytes(make_body(14, BODY_BYTES))
+    ours, peer = [], []
+    with _serving(count, 5) as base_url:
+        for turn in range(TURNS):
+            peer.append(apart(keep_parts, tmp_path / f"parts-{turn}", str(body), str(count))["cpu_s"])
+            shutil.rmtree(tmp_path / f"parts-{turn}")
+            ours.append(apart(harvest, tmp_path / f"archive-{turn}", base_url, WORKERS)["cpu_s"])
+            shutil.rmtree(tmp_path / f"archive-{turn}")
+    size_gb = count * BODY_BYTES / 1e9
+    with capsys.disabled():
+        print(
+            f"\nCPU seconds per GB of reports: {median(ours) / size_gb:.1f}, "
+            f"decode + hash + write alone {median(peer) / size_gb:.1f}: "
+            f"{median(ours) / median(peer):.2f} x (goal 1.3)"
+        )
+
+
+def test_peak_memory_does_not_grow_with_the_account(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = (400, 4_000) if FULL else (100, 400)
+    peaks = []
+    for size in sizes:
+        with _serving(size, 8) as base_url:
+            peaks.append(apart(harvest, tmp_path / "archive", base_url, WORKERS)["peak_mb"])
+            shutil.rmtree(tmp_path / "archive")
+    with capsys.disabled():
+        print(
+            f"\npeak memory, {WORKERS} workers: {sizes[0]:,} reports {peaks[0]:.0f} MB, "
+            f"{sizes[1]:,} reports {peaks[1]:.0f} MB: {peaks[1] / peaks[0]:.2f} x (goal 150 MB, 1.1 x)"
+        )
