@@ -10,8 +10,10 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -50,6 +52,12 @@ class LinkMode(StrEnum):
     COPY = "copy"
 
 
+def _kernel() -> tuple[int, ...]:
+    """The version of Linux; zeros elsewhere."""
+    match = re.match(r"(\d+)\.(\d+)", os.uname().release) if sys.platform == "linux" else None
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
 def explain(exc: OSError, path: Path | str) -> DiskError:
     """The error as the user reads it: where, what, and what to do now."""
     remedy = _REMEDIES.get(exc.errno or 0, f"{exc.strerror or exc}")
@@ -66,6 +74,9 @@ def _explained(path: Path | str) -> Iterator[None]:
 
 class Disk:
     """Every change to the Archive's file system."""
+
+    crowd = 2 if _kernel() >= (5, 8) else sys.maxsize
+    """From so many writers at once on they share `sync_all`; before Linux 5.8 it hides a failure."""
 
     def make_dir(self, path: Path) -> None:
         """Make the directory; one that is there already is used when it is a real one."""
@@ -103,19 +114,24 @@ class Disk:
             finally:
                 os.close(fd)
 
-    def write_all(self, directory: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    def write_all(self, directory: Path, files: Iterable[tuple[str, bytes]], *, sync: bool = True) -> None:
         """Make several read-only files and flush them to disk, in less time than one after the other takes.
 
-        The kernel starts to write each out when it is there; by the time of the first flush most of the work
-        is done, and the file system's journal is committed once and not once a file.
+        Without `sync` they are durable only after `sync_all`. With it, the kernel starts to write each out
+        when it is there; by the time of the first flush most of the work is done, and the file system's journal
+        is committed once and not once a file.
         """
         opened: list[tuple[int, Path]] = []
         try:
             for name, content in files:
                 path = directory / name
-                opened.append((self.create(path), path))
-                self.extend(opened[-1][0], content, path)
-                os.posix_fadvise(opened[-1][0], 0, 0, os.POSIX_FADV_DONTNEED)
+                fd = self.create(path)
+                opened.append((fd, path))
+                self.extend(fd, content, path)
+                if sync:
+                    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                else:
+                    os.close(opened.pop()[0])
             while opened:
                 self.finish(*opened.pop())
         finally:

@@ -14,6 +14,7 @@ from harvester.archive import reports
 from harvester.archive.commit import publish, render_record, seal, write_tags
 from harvester.archive.disk import explain
 from harvester.archive.filling import Base, Filling
+from harvester.archive.flush import SharedFlush
 from harvester.archive.layout import PAYLOAD, RUN, SNAPSHOT_FILE
 from harvester.archive.placement import Placement
 from harvester.archive.reading import load_bytes, parse_record
@@ -64,6 +65,7 @@ class PartialSnapshot:
         self._project_dirs: set[str] = set()
         self._making_dirs = Lock()
         self._filling: Filling | None = None
+        self._flush = SharedFlush(lambda: self._disk.sync_all(path), crowd=base.disk.crowd)
 
     def save_listing(self, project: Project, backtests: Sequence[Backtest]) -> None:
         """Keep what was listed of a project until the run ends."""
@@ -114,7 +116,7 @@ class PartialSnapshot:
     ) -> None:
         """Write one report's directory, whole or not at all; on disk when this returns. Any thread may."""
         files = reports.ReportFiles(record, html, offline, images)
-        reports.write_report(self._disk, self._target(record), files)
+        reports.write_report(self._disk, self._flush, self._target(record), files)
 
     def keep_report(self, record: ReportRecord, entry: InventoryEntry) -> None:
         """The same for a report whose bytes, read again, are those of `entry` in the previous Snapshot.

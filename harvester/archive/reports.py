@@ -12,6 +12,7 @@ import msgspec
 
 from harvester.archive.bag import file_sha256, manifest_line
 from harvester.archive.disk import Disk, LinkMode
+from harvester.archive.flush import SharedFlush
 from harvester.archive.layout import (
     IMAGES,
     OFFLINE_HTML,
@@ -57,18 +58,25 @@ def render_report(record: ReportRecord) -> bytes:
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 
-def write_report(disk: Disk, target: Path, files: ReportFiles) -> None:
+def write_report(disk: Disk, flush: SharedFlush, target: Path, files: ReportFiles) -> None:
     """Put one report's directory in place; it is durable when this returns."""
     for name, _ in files.images:
         if not is_file_name(name):
             raise ValueError(f"{name!r} cannot be an image's file name")
-    part = _new_part(disk, target)
-    if files.images:
-        disk.make_dir(part / IMAGES)
-    disk.write_all(part, files.named())
-    if files.images:
-        disk.sync_dir(part / IMAGES)
-    _put(disk, part, target)
+    with flush.writing() as alone:
+        part = _new_part(disk, target)
+        if files.images:
+            disk.make_dir(part / IMAGES)
+        disk.write_all(part, files.named(), sync=alone)
+        if alone:
+            if files.images:
+                disk.sync_dir(part / IMAGES)
+            _put(disk, part, target)
+            return
+        flush.wait()
+        disk.remove_tree(target)
+        disk.rename(part, target)
+        flush.wait()
 
 
 def keep_report(disk: Disk, mode: LinkMode, source: Path, target: Path, record: ReportRecord) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -178,10 +179,12 @@ class Run:
         parts.observer.notify(
             Planned(listed=survey.listed, requests=survey.requests, kept=survey.listed - survey.requests)
         )
+        # One more than there are cores: further ones would only take the interpreter from each other.
+        threads = anyio.CapacityLimiter((os.cpu_count() or 1) + 1)
         keeper = Keeper(partial, stamp=lambda: stamp(parts.now()))
 
         async def keep(job: Job, html: str) -> Archived:
-            return await _in_thread(lambda: keeper.keep(job, html))
+            return await anyio.to_thread.run_sync(lambda: keeper.keep(job, html), limiter=threads)
 
         longest_s = float(reports.deadline) / _LEAST_POLLS
         waits = PollWaits(float(reports.first_poll), learned.poll_after_s, longest_s=longest_s)

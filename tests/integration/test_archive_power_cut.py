@@ -87,6 +87,22 @@ def test_a_night_cut_off_at_any_step_is_finished_by_the_next(base: Path, tmp_pat
     cut_everywhere(base, tmp_path, DyingDisk, Killed)
 
 
+class CrowdedDyingDisk(DyingDisk):
+    crowd = 1
+
+
+class CrowdedFailingDisk(FailingDisk):
+    crowd = 1
+
+
+def test_it_is_the_same_while_several_write_at_once(base: Path, tmp_path: Path) -> None:
+    cut_everywhere(base, tmp_path, CrowdedDyingDisk, Killed)
+
+
+def test_a_shared_flush_that_fails_harms_no_snapshot(base: Path, tmp_path: Path) -> None:
+    cut_everywhere(base, tmp_path, lambda number: CrowdedFailingDisk(number, errno.EIO), DiskError)
+
+
 def test_a_night_cut_off_within_any_write_is_finished_by_the_next(base: Path, tmp_path: Path) -> None:
     cut_everywhere(base, tmp_path, HalfWritingDisk, Killed)
 
