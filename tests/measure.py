@@ -9,14 +9,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from archives import STARTED, Report, open_archive
 
 from harvester.archive import Archive, Disk, Placement, Source
-from harvester.model import Ending, Outcome, SnapshotRecord
+from harvester.config.settings import Duration
+from harvester.harvest.plan import Decision
+from harvester.model import Backtest, BacktestState, Ending, InventoryEntry, Outcome, Project, SnapshotRecord
 
 FULL = os.environ.get("BENCH") == "full"
 """Whether the sizes of the goals are wanted; otherwise a tenth or less, in seconds instead of minutes."""
@@ -82,6 +86,52 @@ def carry_all(root: Path, date: str) -> dict[str, float]:
     return {"seconds": seconds, "peak_mb": peak_mb()}
 
 
+def plan_all(root: Path, date: str) -> dict[str, float]:
+    """A night with nothing new from the listing to the commit, without the API; seconds and peak memory."""
+    from harvester.config.select import Selection
+    from harvester.config.settings import FilterSettings
+    from harvester.harvest.fill import Filler, previous_entries
+    from harvester.harvest.plan import Listing, Policy, plan_account
+
+    archive = open_archive(root)
+    policy = Policy(Selection(FilterSettings()), now=datetime(2026, 12, 1, tzinfo=UTC))
+    started = time.perf_counter()
+    with archive.lock(command="bench", wait_s=0):
+        partial = archive.begin(date=date, run_id=date, started=STARTED)
+        assert partial.previous is not None
+        for project_id, entries in partial.previous.projects():
+            project = Project(project_id, entries[0].project)
+            partial.save_listing(project, [_as_listed(entry) for entry in entries])
+        projects = set(partial.listed_projects())
+        listing = Listing(projects, partial.load_listing, unread={}, orphans={})
+
+        def plan() -> Iterator[tuple[int, list[Decision]]]:
+            return plan_account(listing, previous_entries(partial.previous), policy)
+
+        requests = sum(decision.request for _, decisions in plan() for decision in decisions)
+        assert requests == 0, requests
+        filler = Filler(partial, {}, SimpleNamespace(notify=lambda event: None), lambda: STARTED)
+        record = filler.fill(plan(), make_record())
+        partial.commit(record)
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "peak_mb": peak_mb()}
+
+
+def _as_listed(entry: InventoryEntry) -> Backtest:
+    """The row that the API would list for it again."""
+    return Backtest(
+        project_id=entry.project_id,
+        backtest_id=entry.backtest_id,
+        name=entry.name,
+        created=entry.created,
+        status="Completed.",
+        state=BacktestState.FINISHED,
+        statistics=entry.statistics,
+        change_key=entry.change_key,
+        row={"backtestId": entry.backtest_id, "name": entry.name, "note": "x" * 200, **entry.statistics},
+    )
+
+
 def verify_all(root: Path) -> dict[str, float]:
     """Verify the newest Snapshot; seconds and peak memory."""
     from harvester.audit.verify import verify
@@ -129,6 +179,32 @@ def harvest(root: Path, base_url: str, workers: str) -> dict[str, float]:
     seconds = time.perf_counter() - started
     assert not code, code
     return {"seconds": seconds, "cpu_s": sum(os.times()[:2]) - spent, "peak_mb": peak_mb()}
+
+
+def loop_lag(root: Path, base_url: str, workers: str) -> dict[str, float]:
+    """How late the event loop comes to what is due during a run, in ms: the 99th of 100 and the worst."""
+    import anyio
+    from builders import Asked, run_against
+
+    late_ms: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            due = time.perf_counter() + 0.001
+            await anyio.sleep(0.001)
+            late_ms.append((time.perf_counter() - due) * 1000)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            address = SimpleNamespace(base_url=base_url)
+            pace = {"rate_per_min": 1e6, "burst": 1000, "workers": int(workers)}
+            await run_against(address, root, Asked(), pace=pace, api={"total_timeout": Duration(60)})
+            group.cancel_scope.cancel()
+
+    anyio.run(main)
+    late_ms.sort()
+    return {"p99_ms": late_ms[int(len(late_ms) * 0.99)], "worst_ms": late_ms[-1], "samples": len(late_ms)}
 
 
 def keep_parts(root: Path, body_file: str, count: str) -> dict[str, float]:

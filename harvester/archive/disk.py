@@ -118,8 +118,8 @@ class Disk:
         """Make several read-only files and flush them to disk, in less time than one after the other takes.
 
         Without `sync` they are durable only after `sync_all`. With it, the kernel starts to write each out
-        when it is there; by the time of the first flush most of the work is done, and the file system's journal
-        is committed once and not once a file.
+        when it is there; by the time of the first flush most of the work is done, and the file system's
+        journal is committed once and not once a file.
         """
         opened: list[tuple[int, Path]] = []
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from archives import make_reports
-from measure import FULL, apart, carry_all, make_archive, median, seconds_of
+from measure import FULL, apart, carry_all, make_archive, median, plan_all, seconds_of
 
 
 @pytest.mark.bench
@@ -35,14 +35,14 @@ def test_a_night_with_nothing_new_against_cp_al(tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.bench
-def test_commit_is_linear_and_flat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_and_commit_are_linear_and_flat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = (10_000, 100_000) if FULL else (1_000, 10_000)
     nights = []
     for size in sizes:
         root = tmp_path / str(size)
         reports = make_reports(projects=size // 500, each=500, images=0)
         make_archive(root, [replace(report, statistics=STATISTICS) for report in reports])
-        nights.append(apart(carry_all, root, "2026-12-01"))
+        nights.append(apart(plan_all, root, "2026-12-01"))
         shutil.rmtree(root)
     small, large = nights
     with capsys.disabled():

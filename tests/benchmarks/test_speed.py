@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from measure import FULL, apart, harvest, keep_parts, median, seconds_of
+from measure import FULL, apart, harvest, keep_parts, loop_lag, median, seconds_of
 from static_api import make_body
 
 pytestmark = pytest.mark.bench
@@ -120,4 +120,28 @@ def test_peak_memory_does_not_grow_with_the_account(
         print(
             f"\npeak memory, {WORKERS} workers: {sizes[0]:,} reports {peaks[0]:.0f} MB, "
             f"{sizes[1]:,} reports {peaks[1]:.0f} MB: {peaks[1] / peaks[0]:.2f} x (goal 150 MB, 1.1 x)"
+        )
+
+
+def test_the_event_loop_is_never_blocked_for_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    count = 1_000 if FULL else 200
+    with _serving(count, 5) as base_url:
+        lag = apart(loop_lag, tmp_path / "archive", base_url, WORKERS)
+    with capsys.disabled():
+        print(
+            f"\nevent loop during a run of {count:,} reports: late by {lag['p99_ms']:.1f} ms (p99, goal 20), "
+            f"{lag['worst_ms']:.0f} ms at worst, of {lag['samples']:.0f} samples"
+        )
+
+
+def test_the_start_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    harvester = Path(sys.executable).with_name("harvester")
+    turns = 31 if FULL else 11
+    plain = [seconds_of([sys.executable, "-c", "pass"]) for _ in range(turns)]
+    ours = [seconds_of([harvester, "--version"]) for _ in range(turns)]
+    with capsys.disabled():
+        print(
+            f"\nharvester --version: {median(ours) * 1000:.0f} ms, "
+            f"python -c pass {median(plain) * 1000:.0f} ms: "
+            f"+ {(median(ours) - median(plain)) * 1000:.0f} ms (goal 70)"
         )
