@@ -17,6 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,11 @@ import msgspec
 import pytest
 from builders import SMALL, TOKEN, USER_ID, Asked, Watcher, run_against
 
-from harvester.api.auth import sign
+from harvester.api.auth import Signer, sign
+from harvester.api.client import ApiClient
+from harvester.api.pace import limiter_for
+from harvester.config.settings import ApiSettings, Duration, PaceSettings
+from harvester.errors import RateLimitedError
 from harvester.simulator import FaultKind, Limit, LimitStep, RequestRecord, Scenario, sample_scenario
 
 pytestmark = pytest.mark.bench
@@ -36,6 +41,8 @@ COUNT = 1000 if FULL else 200
 _SETTLING_S = 240.0
 """Of a phase with another limit; answers within it do not count as settled."""
 RUNS = 3
+LIMIT_SCALE = 25.0
+"""For the hidden limit, where 240 a minute would otherwise be more than a busy machine answers."""
 _DRAWING = msgspec.structs.replace(SMALL, distinct=4)
 
 
@@ -125,63 +132,86 @@ def test_use_of_the_rate_and_requests_per_report(
 
 
 def test_a_hidden_limit_is_found_and_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """30, then 240, then 30 a minute under a configured 240."""
-    phase_s = 1200.0 if FULL else 600.0
-    scenario = sample_scenario(projects=5, backtests=9000 if FULL else 4500, generate_share=0, odd=False,
-                               drawing=_DRAWING)  # fmt: skip
-    steps = tuple(LimitStep(after_s=n * phase_s, per_min=rate) for n, rate in enumerate((30, 240, 30)))
-    limit = Limit(steps=steps, burst=3, answer=FaultKind.TOO_MANY)
-    scenario = msgspec.structs.replace(scenario, time_scale=SCALE, limit=limit)
-    with served(tmp_path, scenario) as server:
-
-        async def run() -> None:
-            await run_against(
-                server, tmp_path / "archive", Asked(watcher=Watcher()), api={"tries": 10},
-                pace={"rate_per_min": 240 * SCALE, "burst": 1, "workers": 4, "pause": 5 / SCALE},
-                run={"max_duration": 3 * phase_s / SCALE},
-            )  # fmt: skip
-
-        anyio.run(run)
-        records = server.records()
+    """30, then 240, then 30 a minute under a configured 240; the middle one of the runs by the last phase."""
+    phase_s = 2400.0 if FULL else 900.0
+    found = [_follow(tmp_path / str(n), phase_s) for n in range(RUNS if FULL else 1)]
     with capsys.disabled():
-        print()
-        for n, rate in enumerate((30, 240, 30)):
-            print(f"phase {n + 1}, limit {rate}/min: {_phase(records, n * phase_s, (n + 1) * phase_s, rate)}")
+        print("\na hidden limit that steps, under a configured 240/min, in minutes of the real API:")
+        print("   limit   90 % after   throttled per 1,000   of the limit used   (settled: from 90 % on)")
+        for n, per_min in enumerate((30, 240, 30)):
+            reached, throttled, use = (
+                statistics.median(column) for column in zip(*(run[n] for run in found), strict=True)
+            )
+            print(f"{per_min:>5}/min {reached:>8.1f} min {throttled:>21.1f} {use:>19.2f}")
+    assert all(throttled <= 15 for run in found for _, throttled, _ in run)
 
 
-def _phase(records: list[RequestRecord], start_s: float, end_s: float, per_min: float) -> str:
-    """What came of one phase, in minutes of the real API."""
-    inside = [record for record in records if start_s <= record.at_s * SCALE < end_s]
-    good = [record.at_s * SCALE - start_s for record in inside if record.answer != "limit"]
-    reached = next(
-        (at for at in good if sum(at <= other < at + 60 for other in good) >= 0.9 * per_min), float("inf")
+def _follow(directory: Path, phase_s: float) -> list[tuple[float, float, float]]:
+    """Of each phase: minutes to 90 % of the limit, throttled per 1,000 and use of the limit from there on."""
+    steps = tuple(LimitStep(after_s=n * phase_s, per_min=rate) for n, rate in enumerate((30, 240, 30)))
+    scenario = Scenario(time_scale=LIMIT_SCALE, limit=Limit(steps=steps, burst=5, answer=FaultKind.TOO_MANY))
+    with served(directory, scenario) as server:
+        anyio.run(_ask_on, server.base_url, 3 * phase_s / LIMIT_SCALE)
+        records = server.records()
+    return [_phase(records, n * phase_s, (n + 1) * phase_s, rate) for n, rate in enumerate((30, 240, 30))]
+
+
+async def _ask_on(base_url: str, seconds: float) -> None:
+    """As many requests as the limiter lets through, by four workers."""
+    pace = PaceSettings(rate_per_min=240 * LIMIT_SCALE, workers=4, pause=Duration(5 / LIMIT_SCALE))
+    settings = ApiSettings(base_url=base_url, tries=10)
+    ends_at = anyio.current_time() + seconds
+    async with ApiClient(settings, Signer(USER_ID, TOKEN), limiter_for(pace)) as client:
+
+        async def work() -> None:
+            while anyio.current_time() < ends_at:
+                with contextlib.suppress(RateLimitedError):
+                    await client.authenticate()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(pace.workers):
+                group.start_soon(work)
+
+
+def _phase(
+    records: list[RequestRecord], start_s: float, end_s: float, per_min: float
+) -> tuple[float, float, float]:
+    asked = [(record.at_s * LIMIT_SCALE, record.answer != "limit") for record in records]
+    inside = [(at, good) for at, good in asked if start_s <= at < end_s]
+    good = [at for at, was_good in inside if was_good]
+    window_s = 120.0
+    full = 0.9 * per_min / 60 * window_s
+    reached_s = next(
+        (at + window_s for at in good if bisect_left(good, at + window_s) - bisect_left(good, at) >= full),
+        end_s,
     )
-    settled = [record for record in inside if record.at_s * SCALE - start_s >= max(reached, _SETTLING_S)]
-    throttled = sum(record.answer == "limit" for record in settled)
-    share = len(good) / (per_min * (end_s - start_s) / 60)
-    return (
-        f"90 % after {reached / 60:.1f} min, {1000 * throttled / max(len(settled), 1):.1f} throttled "
-        f"per 1,000 after that, {share:.2f} of the limit used"
-    )
+    settled = [was_good for at, was_good in inside if at >= reached_s]
+    throttled = 1000 * settled.count(False) / max(len(settled), 1)
+    use = settled.count(True) / max(per_min / 60 * (end_s - reached_s), 1)
+    return (reached_s - start_s) / 60, throttled, use
 
 
 def test_beside_what_others_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A script as in the API's documentation, and the loop of LEAN's client, on the same account."""
-    count = 120 if FULL else 40
+    count = 60 if FULL else 20
     scenario = account(count, 1.0, 60.0)
-    with served(tmp_path / "script", scenario) as server:
-        script = _script(server.base_url, polls=0)
-    with served(tmp_path / "lean", scenario) as server:
-        lean = _script(server.base_url, polls=6)
-    started = time.monotonic()
-    _, each, _ = measure(tmp_path / "ours", scenario, 60.0)
-    ours = (count, time.monotonic() - started, each)
-    rows = (("documented script", script), ("LEAN's loop", lean), ("ours", ours))
+    rows: dict[str, list[tuple[int, float, float]]] = {"documented script": [], "LEAN's loop": [], "ours": []}
+    for n in range(RUNS):
+        with served(tmp_path / f"script {n}", scenario) as server:
+            rows["documented script"].append(_script(server.base_url, polls=0))
+        with served(tmp_path / f"lean {n}", scenario) as server:
+            rows["LEAN's loop"].append(_script(server.base_url, polls=6))
+        started = time.monotonic()
+        each = measure(tmp_path / f"ours {n}", scenario, 60.0)[1]
+        rows["ours"].append((count, time.monotonic() - started, each))
     with capsys.disabled():
-        print(f"\n{count} reports that must be generated, 60/min:")
-        for name, (got, wall_s, requests) in rows:
+        print(
+            f"\n{count} reports that must be generated, 60/min, medians of {RUNS}, minutes of the real API:"
+        )
+        for name, runs in rows.items():
+            got, wall_s, requests = (statistics.median(column) for column in zip(*runs, strict=True))
             minutes = wall_s * SCALE / 60
-            print(f"  {name:<18} {got:>4} reports in {minutes:6.1f} min, {requests:.2f} requests each")
+            print(f"  {name:<18} {got:>4.0f} reports in {minutes:6.1f} min, {requests:.2f} requests each")
 
 
 def _script(base_url: str, polls: int) -> tuple[int, float, float]:
