@@ -11,7 +11,10 @@ from harvester.cli.console import Session, emit_json
 
 
 def catalog_rebuild(
-    context: typer.Context, archive: options.Archive = None, json: options.Json = False
+    context: typer.Context,
+    archive: options.Archive = None,
+    account: options.Account = None,
+    json: options.Json = False,
 ) -> None:
     """Make `catalog.sqlite` again from the Snapshots; it is derived, so nothing can be lost.
 
@@ -24,7 +27,7 @@ def catalog_rebuild(
     from harvester.audit.catalog import rebuild_catalog
 
     session: Session = context.obj
-    settings = session.load(archive__dir=str(archive) if archive else None).settings
+    settings = session.load(account, archive__dir=str(archive) if archive else None).settings
     found = Archive.read(Path(settings.archive.dir))
     rebuild_catalog(found)
     path = found.root / CATALOG

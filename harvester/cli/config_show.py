@@ -2,39 +2,79 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import typer
 
 from harvester.cli import options
 from harvester.cli.console import Session, emit_json
 from harvester.cli.redact import MASK
 
+if TYPE_CHECKING:
+    from harvester.config.load import Loaded
 
-def config_show(context: typer.Context, json: options.Json = False) -> None:
+
+def config_show(context: typer.Context, account: options.Account = None, json: options.Json = False) -> None:
     """Show every setting in force and where it came from; secrets are masked.
+
+    Of several accounts, what they share is shown first, then what is each one's own.
 
     \b
     Exit codes:
       0 ok · 2 the configuration is wrong; every mistake is named
     """
+    from harvester.config.check import is_own
+    from harvester.config.load import pick_account
+
+    session: Session = context.obj
+    loaded = pick_account(session.load_all(), account, anyway=True)
+    rows = _rows(loaded)
+    own = {
+        name: [row for row in _rows(one) if is_own(row.name) or loaded.origins[row.name] != row.origin]
+        for name, one in loaded.accounts.items()
+    }
+    if json:
+        document: dict[str, object] = {row.name: row.document() for row in rows}
+        accounts = {name: {row.name: row.document() for row in changed} for name, changed in own.items()}
+        emit_json(document | ({"accounts": accounts} if accounts else {}))
+        return
+    session.show(f"# {loaded.path or 'no configuration file; every default can be set in ./harvester.toml'}")
+    _show(session, rows)
+    for name, changed in own.items():
+        session.show("", f"[accounts.{name}]")
+        _show(session, changed)
+
+
+class _Row(NamedTuple):
+    """One setting."""
+
+    name: str
+    value: object
+    """Nothing that is secret."""
+    origin: str
+
+    def document(self) -> dict[str, object]:
+        return {"value": self.value, "from": self.origin}
+
+
+def _rows(loaded: Loaded) -> list[_Row]:
     import msgspec
 
     from harvester.config.load import all_keys
     from harvester.config.settings import Duration
     from harvester.config.units import render_duration
 
-    session: Session = context.obj
-    loaded = session.load()
     rows = []
     for name, info in all_keys():
         table, _, key = name.partition(".")
         value = getattr(getattr(loaded.settings, table), key)
         shown = render_duration(value) if info.type is Duration else msgspec.to_builtins(value)
-        rows.append((name, _unrevealing(name, shown), loaded.origins[name]))
-    if json:
-        emit_json({name: {"value": value, "from": origin} for name, value, origin in rows})
-        return
-    session.show(f"# {loaded.path or 'no configuration file; every default can be set in ./harvester.toml'}")
-    width = max(len(name) for name, _, _ in rows)
+        rows.append(_Row(name, _unrevealing(name, shown), loaded.origins[name]))
+    return rows
+
+
+def _show(session: Session, rows: list[_Row]) -> None:
+    width = max(len(row.name) for row in rows)
     for name, value, origin in rows:
         session.show(f"{name:<{width}} = {_toml(value):<30}  # {origin}")
 

@@ -90,15 +90,29 @@ class Session:
     json: bool = False
     """Whether the command was asked for one JSON document; then an error is one too."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    account: str = ""
+    """Of several in one configuration, the one that this is about; every line of the log carries it."""
 
     def __post_init__(self) -> None:
         hide_environment(self.environ)
 
-    def load(self, **overrides: Any) -> Loaded:
+    def load(self, account: str | None = None, **overrides: Any) -> Loaded:
         """Settings, with what the command's options say; None means that an option was not given.
 
-        An override is named `table__key`.
+        An override is named `table__key`. `account` is one of those in the configuration.
+
+        Raises:
+            ConfigError: something is wrong, there is no such account, or there are several and none is named.
         """
+        from harvester.config.load import pick_account
+
+        loaded = self.load_all(**overrides)
+        picked = pick_account(loaded, account, anyway=overrides.get("archive__dir") is not None)
+        self.account = picked.account
+        return picked
+
+    def load_all(self, **overrides: Any) -> Loaded:
+        """The same of every account at once, none of them picked."""
         from harvester.cli.options import FLAGS
         from harvester.config.load import load_settings
 
@@ -123,7 +137,9 @@ class Session:
         from harvester.config.credentials import find_credentials
 
         _forbid_core_files()
-        found = find_credentials(loaded.settings.credentials, self.environ, home=_home())
+        found = find_credentials(
+            loaded.settings.credentials, self.environ, home=_home(), account=loaded.account
+        )
         hide(found.token.reveal())
         return found
 
@@ -173,11 +189,15 @@ def _forbid_core_files() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
+def error_texts(error: BaseException) -> list[str]:
+    """What went wrong, one text for each thing."""
+    return [text for leaf in _leaves(error) for text in _texts(leaf)]
+
+
 def report_error(error: BaseException, session: Session) -> ExitCode:
     """Say on stderr what went wrong, and on stdout if JSON was asked for; gives the exit code."""
     code = code_of_error(error)
-    leaves = _leaves(error)
-    texts = [text for leaf in leaves for text in _texts(leaf)]
+    texts = error_texts(error)
     if session.verbose:
         _print_traceback(error)
     for text in texts:

@@ -42,12 +42,22 @@ def demo(
       those of `harvester run`
     """
     from harvester.cli.job import Job, perform_as
+    from harvester.config.settings import (
+        ArchiveSettings,
+        Duration,
+        PaceSettings,
+        ReportSettings,
+        Settings,
+    )
     from harvester.simulator import sample_scenario
 
     session: Session = context.obj
-    settings = session.load(
-        archive__dir=str(archive), pace__rate_per_min=1200.0, pace__workers=4, reports__first_poll="2s"
-    ).settings
+    # Nothing of the user's own: neither filters nor who is told of runs have to do with this account.
+    settings = Settings(
+        archive=ArchiveSettings(dir=str(archive)),
+        pace=PaceSettings(rate_per_min=1200.0, workers=4),
+        reports=ReportSettings(first_poll=Duration(2)),
+    )
     user_id, token = _ACCOUNT
     job = Job(session, settings, user_id, token, json=json, open_index=open_index)
     scenario = sample_scenario(

@@ -22,6 +22,7 @@ def diff(
         str, typer.Argument(metavar="B", show_default=False, help="Another one; default: latest.")
     ] = "latest",
     archive: options.Archive = None,
+    account: options.Account = None,
     json: options.Json = False,
 ) -> None:
     """Tell which reports are new, changed, renamed or gone, and which statistics have moved.
@@ -39,7 +40,7 @@ def diff(
     from harvester.audit.diff import diff as compare
 
     session: Session = context.obj
-    settings = session.load(archive__dir=str(archive) if archive else None).settings
+    settings = session.load(account, archive__dir=str(archive) if archive else None).settings
     found = Archive.read(Path(settings.archive.dir))
     sides = found.snapshot(earlier), found.snapshot(later)
     between = compare(*sides)

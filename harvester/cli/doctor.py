@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from harvester.cli.checks import Check
 
 
-def doctor(context: typer.Context, archive: options.Archive = None, json: options.Json = False) -> None:
+def doctor(
+    context: typer.Context,
+    archive: options.Archive = None,
+    account: options.Account = None,
+    json: options.Json = False,
+) -> None:
     """Check configuration, credentials, clock, API, disk, links, permissions, lock and last run.
 
     Each line is ok, a warning or an error, with what to do about it. Two requests are sent; nothing is
@@ -27,7 +32,7 @@ def doctor(context: typer.Context, archive: options.Archive = None, json: option
       12 credentials refused, or the clock is off    16 disk not writable    20 the archive is damaged
     """
     session: Session = context.obj
-    found = list(_checks(session, archive))
+    found = list(_checks(session, archive, account))
     code = worst(check.code for check in found)
     if json:
         rows = [
@@ -40,7 +45,7 @@ def doctor(context: typer.Context, archive: options.Archive = None, json: option
     leave(code)
 
 
-def _checks(session: Session, archive: Path | None) -> Iterator[Check]:
+def _checks(session: Session, archive: Path | None, account: str | None) -> Iterator[Check]:
     from datetime import UTC, datetime
 
     import anyio
@@ -51,7 +56,7 @@ def _checks(session: Session, archive: Path | None) -> Iterator[Check]:
     from harvester.errors import ConfigError
 
     try:
-        loaded = session.load(archive__dir=str(archive) if archive else None)
+        loaded = session.load(account, archive__dir=str(archive) if archive else None)
     except ConfigError as exc:
         yield from (failure("configuration", ConfigError(mistake)) for mistake in exc.mistakes)
         return

@@ -29,6 +29,7 @@ def export(
     created_after: options.CreatedAfter = None,
     created_before: options.CreatedBefore = None,
     archive: options.Archive = None,
+    account: options.Account = None,
     json: options.Json = False,
 ) -> None:
     """Copy a Snapshot, or a part of it, to a directory or zip that a stranger can check and browse.
@@ -58,7 +59,9 @@ def export(
         "created_before": created_before,
     }
     given = {key: value for key, value in given.items() if value}
-    settings = session.load(archive__dir=str(archive) if archive else None, **_overrides(given)).settings
+    settings = session.load(
+        account, archive__dir=str(archive) if archive else None, **_overrides(given)
+    ).settings
     found = Archive.read(Path(settings.archive.dir))
     order = _order(to, zipped=zipped, filters=given)
     if given:

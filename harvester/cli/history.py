@@ -16,6 +16,7 @@ def history(
     context: typer.Context,
     backtest: Annotated[str, typer.Argument(metavar="ID", help="A backtest's id, or how it begins.")],
     archive: options.Archive = None,
+    account: options.Account = None,
     json: options.Json = False,
 ) -> None:
     """Tell what became of a backtest in every Snapshot, in one line where nothing changed.
@@ -31,7 +32,7 @@ def history(
     from harvester.errors import ArchiveError
 
     session: Session = context.obj
-    settings = session.load(archive__dir=str(archive) if archive else None).settings
+    settings = session.load(account, archive__dir=str(archive) if archive else None).settings
     found = passages_of(Archive.read(Path(settings.archive.dir)), backtest)
     if not found:
         raise ArchiveError(f"no Snapshot has a backtest whose id begins with {backtest!r}")

@@ -16,20 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from harvester.api.auth import Signer
 from harvester.api.client import ApiClient, Surroundings
 from harvester.api.pace import RateLimiter, limiter_for
 from harvester.archive import Archive, Snapshot
 from harvester.archive.layout import ARCHIVE_FILE
+from harvester.archive.lock import find_holder
 from harvester.audit.catalog import update_catalog
-from harvester.cli.console import ExitCode, Session, code_of_ending, code_of_error, emit_json
+from harvester.cli.console import ExitCode, Session, code_of_ending, code_of_error, emit_json, error_texts
 from harvester.cli.outside import announce_end, announce_start, write_metrics
 from harvester.cli.redact import clean_value
 from harvester.cli.reporter import Reporter
 from harvester.cli.summary import index_of, preview_json, preview_lines, summary_json, summary_lines
 from harvester.config.select import Selection
 from harvester.config.settings import Settings
+from harvester.config.units import render_duration
 from harvester.errors import HarvesterError
 from harvester.harvest.events import RunObserver
 from harvester.harvest.plan import Policy
@@ -89,7 +92,7 @@ def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> ExitCod
         ended, took_s = _locked(job, once)
     except BaseException as exc:
         code = code_of_error(exc)
-        failure = {"exit_code": code.value, "exit": code.label, "errors": clean_value(str(exc))}
+        failure = {"exit_code": code.value, "exit": code.label, "errors": clean_value(error_texts(exc))}
         announce_end(job.session, job.settings, code, failure)
         raise
     code = tell(job, ended, took_s=took_s)
@@ -102,9 +105,12 @@ def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> ExitCod
 def _locked(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> tuple[Ended, float]:
     """The run and its seconds, under the Archive's lock."""
     archive = open_archive(job)
-    started = time.monotonic()
+    started, wait_s = time.monotonic(), float(job.settings.archive.lock_wait)
+    if wait_s and (holder := find_holder(archive.root)):
+        text = f"the archive is in use by {holder}; waiting up to {render_duration(wait_s)} for it to end"
+        job.session.log.info(text)
     # The lock is waited for outside the event loop, so that Ctrl-C ends the wait at once.
-    with archive.lock(command="run", wait_s=float(job.settings.archive.lock_wait)):
+    with archive.lock(command="run", wait_s=wait_s):
         ended = anyio.run(once, archive)
         if ended.result.record is not None:
             _index(job, archive)
@@ -144,8 +150,7 @@ def open_archive(job: Job) -> Archive:
 
 async def run_once(job: Job, archive: Archive) -> Ended:
     """One run over an Archive that the caller has locked; the first signal stops it, the second ends it."""
-    newest = archive.newest()
-    learned = newest.record().learned if newest else Learned()
+    learned = await anyio.to_thread.run_sync(_learned, archive)
     limiter = limiter_for(job.settings.pace, learned_per_min=learned.rate_per_min)
     async with _watched(job) as observers, _client(job, limiter, observers) as client:
         run = Run(
@@ -169,6 +174,11 @@ async def run_once(job: Job, archive: Archive) -> Ended:
     if result.record is None:
         return Ended(result, ExitCode(128 + caught[0]) if caught else ExitCode.INTERRUPTED)
     return Ended(result, code_of_ending(result.record.ending))
+
+
+def _learned(archive: Archive) -> Learned:
+    newest = archive.newest()
+    return newest.record().learned if newest else Learned()
 
 
 def tell(job: Job, ended: Ended, *, took_s: float) -> ExitCode:

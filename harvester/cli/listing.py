@@ -28,6 +28,7 @@ def list_backtests(
     context: typer.Context,
     date: Annotated[str, typer.Argument(metavar="[DATE]", help="A Snapshot, or latest.")] = "latest",
     archive: options.Archive = None,
+    account: options.Account = None,
     project: options.Projects = None,
     exclude_project: options.ExcludeProjects = None,
     name: options.Names = None,
@@ -66,6 +67,7 @@ def list_backtests(
     if csv and json:
         raise ConfigError("--csv and --json: one of them at a time")
     loaded = session.load(
+        account,
         archive__dir=str(archive) if archive else None,
         filters__projects=project or None,
         filters__exclude_projects=exclude_project or None,

@@ -24,7 +24,7 @@ def make_logger(session: Session) -> Any:
         else _TextRenderer(colours=colours)
     )
     level = logging.WARNING if session.quiet else logging.DEBUG if session.verbose else logging.INFO
-    return structlog.wrap_logger(
+    logger = structlog.wrap_logger(
         structlog.PrintLogger(cast(TextIO, _Stderr())),
         processors=[
             structlog.processors.add_log_level,
@@ -36,6 +36,7 @@ def make_logger(session: Session) -> Any:
         context_class=dict,
         cache_logger_on_first_use=False,
     )
+    return logger.bind(account=session.account) if session.account else logger
 
 
 def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

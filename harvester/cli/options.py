@@ -29,6 +29,11 @@ Archive = Annotated[
 ]
 
 
+Account = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="One of [accounts] in the configuration.")
+]
+
+
 def _remember_json(context: typer.Context, wanted: bool) -> bool:
     context.ensure_object(Session).json = wanted
     return wanted
@@ -58,15 +63,3 @@ Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Req
 Rate = Annotated[
     str | None, typer.Option("--rate", metavar="N/min", help="Requests a minute, never exceeded.")
 ]
-
-
-def rate_per_min(text: str | None) -> float | None:
-    """The value of `--rate`; a wrong one is a usage error."""
-    from harvester.config.units import parse_rate
-
-    if text is None:
-        return None
-    try:
-        return parse_rate(text)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--rate") from exc

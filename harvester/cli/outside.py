@@ -35,7 +35,7 @@ def write_metrics(session: Session, settings: Settings, record: SnapshotRecord) 
     if settings.metrics.textfile:
         path = Path(settings.metrics.textfile).expanduser()
         try:
-            save_metrics(path, record)
+            save_metrics(path, record, session.account)
         except OSError as exc:
             _note(session, f"the metrics file {path} was not written: {exc.strerror or exc}")
 

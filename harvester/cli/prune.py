@@ -45,6 +45,7 @@ def prune(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise only say what would be done.")] = False,
     archive: options.Archive = None,
+    account: options.Account = None,
     lock_wait: Annotated[str | None, typer.Option(metavar="10m", help="Wait for a run to end.")] = None,
     json: options.Json = False,
 ) -> None:
@@ -69,7 +70,7 @@ def prune(
 
     session: Session = context.obj
     settings = session.load(
-        archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
+        account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
     ).settings
     found = Archive.read(Path(settings.archive.dir))
     retention = _retention(keep_within, keep_daily, keep_weekly, keep_monthly, keep_yearly)

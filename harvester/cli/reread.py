@@ -81,7 +81,7 @@ class _Reader:
         from harvester.config.load import Loaded
         from harvester.model import account_fingerprint
 
-        found = self._session.credentials(Loaded(self._settings, {}, None))
+        found = self._session.credentials(Loaded(self._settings, {}, None, self._session.account))
         if account_fingerprint(found.user_id) != self._archive.account:
             raise ArchiveError("the credentials are another account's than the Archive")
         signer = Signer(found.user_id, found.token.reveal())

@@ -13,6 +13,10 @@ from harvester.cli.console import Session, leave
 def run(
     context: typer.Context,
     archive: options.Archive = None,
+    account: options.Account = None,
+    all_accounts: Annotated[
+        bool, typer.Option("--all-accounts", help="Every one of [accounts], side by side.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List and plan; ask for no report.")] = False,
     refresh: Annotated[
         float | None,
@@ -44,6 +48,7 @@ def run(
       harvester run --project 'Momentum*' --tag live  a part of the account; the rest is carried
       harvester run --refresh=30                      read again what is older than 30 days
       harvester run --max-duration 2h                 commit after two hours, whatever is left
+      harvester run --all-accounts                    one Snapshot for each of [accounts]
 
     \b
     Exit codes:
@@ -52,10 +57,12 @@ def run(
       2 usage         12 credentials, or the clock is off  16 disk full or not writable
       18 throttled    20 the archive is damaged            130, 143 interrupted
     """
+    from harvester.cli.accounts import check_all_accounts, perform_all
     from harvester.cli.job import Job, perform, preview_only
+    from harvester.config.load import pick_account
 
     session: Session = context.obj
-    loaded = session.load(
+    loaded = session.load_all(
         archive__dir=str(archive) if archive else None,
         archive__lock_wait=lock_wait,
         filters__projects=project or None,
@@ -66,8 +73,14 @@ def run(
         filters__created_before=created_before,
         run__max_duration=max_duration,
         pace__workers=workers,
-        pace__rate_per_min=options.rate_per_min(rate),
+        pace__rate_per_min=rate,
     )
+    if all_accounts:
+        alone = {"--account": account, "--archive": archive, "--dry-run": dry_run, "--open": open_index}
+        check_all_accounts(loaded, alone={option: bool(given) for option, given in alone.items()})
+        leave(perform_all(session, loaded))
+    loaded = pick_account(loaded, account)
+    session.account = loaded.account
     found = session.credentials(loaded)
     job = Job(session, loaded.settings, found.user_id, found.token.reveal(), refresh, json, open_index)
     leave(preview_only(job) if dry_run else perform(job))

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from harvester.model import SnapshotRecord
 
 
-def snapshots(context: typer.Context, archive: options.Archive = None, json: options.Json = False) -> None:
+def snapshots(
+    context: typer.Context,
+    archive: options.Archive = None,
+    account: options.Account = None,
+    json: options.Json = False,
+) -> None:
     """List the Snapshots of the archive, oldest first.
 
     \b
@@ -26,7 +31,7 @@ def snapshots(context: typer.Context, archive: options.Archive = None, json: opt
     from harvester.cli.table import render_table
 
     session: Session = context.obj
-    loaded = session.load(archive__dir=str(archive) if archive else None)
+    loaded = session.load(account, archive__dir=str(archive) if archive else None)
     records, damaged = _read(Archive.read(Path(loaded.settings.archive.dir)).snapshots())
     if json:
         emit_json({"snapshots": [_row(record) for record in records], "damaged": damaged})

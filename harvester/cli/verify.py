@@ -38,6 +38,7 @@ def verify(
         bool, typer.Option("--repair", help="Replace damaged files by ones with the recorded digest.")
     ] = False,
     archive: options.Archive = None,
+    account: options.Account = None,
     lock_wait: Annotated[
         str | None, typer.Option(metavar="10m", help="With --repair: wait for a run to end.")
     ] = None,
@@ -64,7 +65,7 @@ def verify(
 
     session: Session = context.obj
     settings = session.load(
-        archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
+        account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
     ).settings
     found = Archive.read(Path(settings.archive.dir))
     check = _Check(session, found, [found.snapshot(name) for name in dates or ()] or None, subset, json)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -27,6 +28,31 @@ def find_contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "api.base_url", trouble
     if not settings.archive.dir.strip() or "\0" in settings.archive.dir:
         yield "archive.dir", f"= {settings.archive.dir!r}: no directory"
+
+
+def is_own(name: str) -> bool:
+    """Whether a `table.key` belongs to one account alone and is never shared with the others."""
+    return name in {"archive.dir", "metrics.textfile"} or name.startswith("credentials.")
+
+
+def find_clashes(accounts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What accounts lack or cannot have in common, as the account's name and what is wrong.
+
+    Args:
+        accounts: What the table of each says itself, by `table.key`.
+    """
+    taken: dict[tuple[str, str], str] = {}
+    for account, values in accounts.items():
+        if "archive.dir" not in values:
+            yield account, f"accounts.{account} has no archive.dir of its own"
+        for name in ("archive.dir", "credentials.user_id", "metrics.textfile"):
+            if name not in values:
+                continue
+            text = str(values[name])
+            key = (name, text if name == "credentials.user_id" else os.path.normpath(text))
+            other = taken.setdefault(key, account)
+            if other != account:
+                yield account, f"accounts.{account} and accounts.{other} have the same {name}"
 
 
 def _dates(filters: FilterSettings) -> Iterator[tuple[str, str]]:

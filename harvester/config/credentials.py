@@ -54,6 +54,7 @@ def find_credentials(
     *,
     home: Path | None,
     run_command: Callable[[str], str] | None = None,
+    account: str = "",
 ) -> Credentials:
     """The first place that has a token, with the user id of that place or of the settings.
 
@@ -62,16 +63,45 @@ def find_credentials(
         environ: Of the process.
         home: Where `.lean/credentials` is; None when the user has no home.
         run_command: Runs `token_command` and gives what it prints.
+        account: Of several; the environment and `lean` know only one, so they are not looked at.
 
     Raises:
         CredentialsError: nothing was found, or a place holds half of what is needed; says where it looked.
     """
     looked: list[Place] = []
-    for place in _places(settings, environ, home, run_command or run_token_command):
+    run_command = run_command or run_token_command
+    if account:
+        places = _own_places(settings, environ.get("CREDENTIALS_DIRECTORY", ""), home, run_command, account)
+    else:
+        places = _places(settings, environ, home, run_command)
+    for place in places:
         looked.append(place)
         if place.token:
-            return _checked(place, place.user_id or settings.user_id.strip() or _env_user(environ))
-    raise CredentialsError(_nothing(looked, settings))
+            user_id = place.user_id or settings.user_id.strip() or ("" if account else _env_user(environ))
+            return _checked(place, user_id, account)
+    raise CredentialsError(_nothing_own(looked, account) if account else _nothing(looked, settings))
+
+
+def _own_places(
+    settings: CredentialSettings,
+    directory: str,
+    home: Path | None,
+    run_command: Callable[[str], str],
+    account: str,
+) -> Iterator[Place]:
+    """Where the token of one of several accounts may be."""
+    name = f"accounts.{account}.credentials.token_command"
+    yield Place(name, token=run_command(settings.token_command)) if settings.token_command else Place(name)
+    yield _systemd(directory, f"_{account}")
+    yield _token_file(settings.token_file, home, f"accounts.{account}.")
+
+
+def _nothing_own(looked: list[Place], account: str) -> str:
+    places = "; ".join(place.name for place in looked)
+    return (
+        f"account {account}: no token was found; set token_file and user_id in "
+        f"[accounts.{account}.credentials]. Looked at: {places}"
+    )
 
 
 def _places(
@@ -107,16 +137,17 @@ def _environment_files(prefix: str, environ: Mapping[str, str]) -> Place:
     )
 
 
-def _systemd(directory: str) -> Place:
-    name = f"systemd's $CREDENTIALS_DIRECTORY ({_SYSTEMD_USER}, {_SYSTEMD_TOKEN})"
+def _systemd(directory: str, suffix: str = "") -> Place:
+    user_name, token_name = f"{_SYSTEMD_USER}{suffix}", f"{_SYSTEMD_TOKEN}{suffix}"
+    name = f"systemd's $CREDENTIALS_DIRECTORY ({user_name}, {token_name})"
     if not directory:
         return Place(name)
-    user, token = Path(directory, _SYSTEMD_USER), Path(directory, _SYSTEMD_TOKEN)
+    user, token = Path(directory, user_name), Path(directory, token_name)
     return Place(name, _load_text(user) if user.exists() else "", _load_text(token) if token.exists() else "")
 
 
-def _token_file(path: str, home: Path | None) -> Place:
-    name = "credentials.token_file"
+def _token_file(path: str, home: Path | None, table: str = "") -> Place:
+    name = f"{table}credentials.token_file"
     if not path:
         return Place(name)
     file = home / path[2:] if home and path.startswith("~/") else Path(path)
@@ -163,11 +194,11 @@ def _env_user(environ: Mapping[str, str]) -> str:
     return ""
 
 
-def _checked(place: Place, user_id: str) -> Credentials:
+def _checked(place: Place, user_id: str, account: str = "") -> Credentials:
     if not user_id:
-        raise CredentialsError(
-            f"{place.name}: there is a token but no user id; set QUANTCONNECT_USER_ID or credentials.user_id"
-        )
+        where = f"user_id in [accounts.{account}.credentials]" if account else "credentials.user_id"
+        either = "" if account else "QUANTCONNECT_USER_ID or "
+        raise CredentialsError(f"{place.name}: there is a token but no user id; set {either}{where}")
     if not (user_id.isascii() and user_id.isdigit()) or len(user_id) > 18:
         raise CredentialsError(
             f"{place.name}: the user id is not a number; it stands on quantconnect.com/settings"

@@ -1,7 +1,11 @@
-"""Settings from their four places: flag, environment, TOML file, default. All mistakes at once."""
+"""Settings from their four places: flag, environment, TOML file, default. All mistakes at once.
+
+A file may have tables for several accounts; each of them comes out as settings of its own.
+"""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,17 +16,20 @@ from typing import Any, Final
 
 import msgspec
 
-from harvester.config.check import find_contradictions
+from harvester.config.check import find_clashes, find_contradictions, is_own
 from harvester.config.lines import KeyPath, find_lines
 from harvester.config.settings import Duration, Settings
-from harvester.config.units import parse_duration
+from harvester.config.units import parse_duration, parse_rate
 from harvester.errors import ConfigError
 
 PREFIX: Final = "HARVESTER_"
 FILE_NAME: Final = "harvester.toml"
 _MAX_FILE_BYTES: Final = 1_000_000
-_SECRET_TABLE: Final = "credentials"
-"""Its values are never shown: people put tokens where none belong."""
+_SECRET_TABLES: Final = ("credentials", "notify")
+"""Their values are never shown: people put tokens where none belong, and addresses are secrets."""
+_ACCOUNTS: Final = "accounts"
+_ACCOUNT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_RATE: Final = "pace.rate_per_min"
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,10 @@ class Loaded:
     """By `table.key`: `flag --rate`, an environment variable, `FILE line N` or `default`."""
     path: Path | None
     """The TOML file that was read, if there was one."""
+    account: str = ""
+    """Whose they are; empty: of the only one."""
+    accounts: dict[str, Loaded] = field(default_factory=dict)
+    """The same for each table below `[accounts]`, by its name."""
 
 
 @dataclass
@@ -44,6 +55,17 @@ class _Draft:
     """By `table.key`."""
     origins: dict[str, str] = field(default_factory=dict)
     mistakes: list[str] = field(default_factory=list)
+    accounts: dict[str, _Draft] = field(default_factory=dict)
+    place: str = ""
+    """Where the table of an account begins."""
+
+    def beneath(self, *others: _Draft) -> _Draft:
+        """This one and others that go before it, the last one first."""
+        merged = _Draft(dict(self.values), dict(self.origins))
+        for other in others:
+            merged.values |= other.values
+            merged.origins |= other.origins
+        return merged
 
     def put(self, name: str, value: Any, origin: str) -> None:
         self.values[name] = value
@@ -73,17 +95,52 @@ def load_settings(
     Raises:
         ConfigError: one line for each mistake, with its place and the nearest known key.
     """
-    draft = _Draft()
+    file, above = _Draft(), _Draft()
     found = path or next((place / FILE_NAME for place in places if (place / FILE_NAME).is_file()), None)
     if found is not None:
-        _take_file(found, draft)
-    _take_environment(environ, draft)
+        _take_file(found, file)
+    _take_environment(environ, above)
     for name, value in overrides.items():
-        draft.put(name, value, f"flag {(flags or {}).get(name, '')}".strip())
+        above.put(name, value, f"flag {(flags or {}).get(name, '')}".strip())
+    mistakes = file.mistakes + above.mistakes
+    loaded = _loaded(file.beneath(above), found, mistakes)
+    shared = _Draft({name: value for name, value in file.values.items() if not is_own(name)}, file.origins)
+    for account, own in file.accounts.items():
+        mistakes += own.mistakes
+        loaded.accounts[account] = _loaded(shared.beneath(own, above), found, mistakes, account)
+    clashes = find_clashes({account: own.values for account, own in file.accounts.items()})
+    mistakes += [f"{file.accounts[account].place}: {text}" for account, text in clashes]
+    if mistakes:
+        raise ConfigError(*dict.fromkeys(mistakes))
+    return loaded
+
+
+def _loaded(draft: _Draft, path: Path | None, mistakes: list[str], account: str = "") -> Loaded:
     settings = _settle(draft)
-    if draft.mistakes:
-        raise ConfigError(*draft.mistakes)
-    return Loaded(settings, {name: draft.origins.get(name, "default") for name, _ in all_keys()}, found)
+    mistakes += draft.mistakes
+    origins = {name: draft.origins.get(name, "default") for name, _ in all_keys()}
+    return Loaded(settings, origins, path, account)
+
+
+def pick_account(loaded: Loaded, account: str | None, *, anyway: bool = False) -> Loaded:
+    """The settings of one account, or of the only one.
+
+    Args:
+        loaded: Of all accounts.
+        account: Its name; None: none was asked for.
+        anyway: Whether the settings that all have in common will do, since the Archive is named elsewhere.
+
+    Raises:
+        ConfigError: there is no such account, or there are several.
+    """
+    names = ", ".join(loaded.accounts) or "none"
+    if account is not None:
+        if account not in loaded.accounts:
+            raise ConfigError(f"--account {account}: the configuration has no such account; it has {names}")
+        return loaded.accounts[account]
+    if loaded.accounts and not anyway:
+        raise ConfigError(f"the configuration has several accounts; add --account with one of {names}")
+    return loaded
 
 
 def all_keys() -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
@@ -95,17 +152,50 @@ def all_keys() -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
 
 def _take_file(path: Path, draft: _Draft) -> None:
     content, lines = _parse_file(path)
+    accounts = content.pop(_ACCOUNTS, {})
+    where = _Where(path, lines)
+    _take_tables(content, where, draft)
+    if not isinstance(accounts, dict) or not all(isinstance(tables, dict) for tables in accounts.values()):
+        draft.mistakes.append(f"{where(_ACCOUNTS)}: write a table [accounts.NAME] for each account")
+        return
+    for account, tables in accounts.items():
+        below = _Where(path, lines, (_ACCOUNTS, account))
+        if not _ACCOUNT_NAME.fullmatch(account):
+            draft.mistakes.append(f"{below()}: {account!r:.80} is no name; use letters, digits, - and _")
+            continue
+        draft.accounts[account] = _Draft(place=below())
+        _take_tables(tables, below, draft.accounts[account])
+
+
+@dataclass(frozen=True)
+class _Where:
+    """The place of a table or key, for messages."""
+
+    path: Path
+    lines: Mapping[KeyPath, int]
+    above: KeyPath = ()
+
+    def __call__(self, *names: str) -> str:
+        """Of the key, or of the nearest table around it that has a line."""
+        keys = (*self.above, *names)
+        around = (self.lines.get(keys[:length]) for length in range(len(keys), 0, -1))
+        return f"{self.path} line {next(filter(None, around), 1)}"
+
+
+def _take_tables(content: Mapping[str, Any], where: _Where, draft: _Draft) -> None:
     tables = [table.name for table in msgspec.structs.fields(Settings)]
+    title = "".join(f"{name}." for name in where.above)
     for table, keys in content.items():
-        place = f"{path} line {lines.get((table,), 1)}"
         if table not in tables:
-            draft.mistakes.append(f"{place}: unknown table [{table}]{_table_hint(table, tables)}")
+            hint = _table_hint(table, tables, title)
+            draft.mistakes.append(f"{where(table)}: unknown table [{title}{table}]{hint}")
         elif not isinstance(keys, dict):
-            draft.mistakes.append(f"{place}: {table} is a table; write [{table}] on a line of its own")
+            draft.mistakes.append(
+                f"{where(table)}: {table} is a table; write [{title}{table}] on a line of its own"
+            )
         else:
             for key, value in keys.items():
-                line = lines.get((table, key)) or lines.get((table,), 1)
-                _take_known(table, key, value, f"{path} line {line}", draft)
+                _take_known(table, key, value, where(table, key), draft)
 
 
 def _parse_file(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
@@ -136,7 +226,7 @@ def _take_known(table: str, key: str, value: Any, place: str, draft: _Draft) -> 
         return
     elsewhere = next((other for other in names if other.endswith(f".{key}")), None)
     known = [other.partition(".")[2] for other in names if other.startswith(f"{table}.")]
-    if table == _SECRET_TABLE and "token" in key:
+    if table == "credentials" and "token" in key:
         hint = "; a token never stands in a configuration, name its file in credentials.token_file"
     elif elsewhere:
         hint = f"; it belongs into [{elsewhere.partition('.')[0]}]"
@@ -160,10 +250,10 @@ def _take_environment(environ: Mapping[str, str], draft: _Draft) -> None:
         draft.put(name, value, f"environment {variable}")
 
 
-def _table_hint(table: str, tables: list[str]) -> str:
-    """Where to put a key that stands before the first table."""
+def _table_hint(table: str, tables: list[str], title: str) -> str:
+    """Where to put a key that stands outside of its table."""
     owner = next((name.partition(".")[0] for name, _ in all_keys() if name.endswith(f".{table}")), None)
-    return f"; {table} is a key of [{owner}]" if owner else _nearest(table, tables)
+    return f"; {table} is a key of [{title}{owner}]" if owner else _nearest(table, [*tables, _ACCOUNTS])
 
 
 def _nearest(word: str, known: list[str]) -> str:
@@ -193,9 +283,11 @@ def _settle_key(name: str, info: msgspec.structs.FieldInfo, draft: _Draft, keys:
     value = draft.values[name]
     strict = not draft.origins[name].startswith(("environment", "flag"))
     try:
+        if name == _RATE and isinstance(value, str):
+            value = parse_rate(value)
         keys[info.name] = msgspec.convert(_as_text(value, info), info.type, strict=strict, dec_hook=_decode)
     except (msgspec.ValidationError, ValueError, OverflowError) as exc:
-        shown = "" if name.startswith(f"{_SECRET_TABLE}.") else f"= {value!r:.80}: "
+        shown = "" if name.startswith(_SECRET_TABLES) else f"= {value!r:.80}: "
         draft.wrong(name, shown + _plain(str(exc)))
 
 

@@ -41,7 +41,7 @@ def parse_rate(text: str) -> float:
     match = _RATE.fullmatch(_squeezed(text))
     rate_per_min = float(match[1]) * _PER_MIN[(match[2] or "m")[0]] if match else 0.0
     if not 0 < rate_per_min < math.inf:
-        raise ValueError(f"{text!r} is no rate; write 30/min, 2/s or 1800/h")
+        raise ValueError("no rate; write 30/min, 2/s or 1800/h")
     return rate_per_min
 
 

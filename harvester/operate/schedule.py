@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -13,22 +14,41 @@ class Plan:
 
     program: Path
     """The `harvester` command."""
-    archive: Path
+    archives: tuple[Path, ...]
+    """What it may write."""
     config: Path | None
     hour: int = 3
     minute: int = 0
-    token_file: Path | None = None
-    """Where systemd takes the token from; None: from the configuration."""
+    tokens: Mapping[str, Path] = field(default_factory=dict)
+    """Files that systemd reads the tokens from, by account; the only one has no name."""
     user_id: int | None = None
+    """Of the only account; several have theirs in the configuration."""
+    account: str = ""
+    """The one of several that is run; empty: all."""
+
+    def unsafe(self) -> list[str]:
+        """Paths that no unit and no crontab can hold: a line break in one would be a line of its own."""
+        paths = [self.program, *self.archives, *self.tokens.values(), *([self.config] if self.config else [])]
+        return [repr(str(path)) for path in paths if any(not char.isprintable() for char in str(path))]
+
+    def words(self) -> list[str]:
+        """The command that is started."""
+        config = ["--config", str(self.config)] if self.config else []
+        if self.account:
+            which = ["--account", self.account]
+        elif len(self.archives) == 1:
+            which = ["--archive", str(self.archives[0])]
+        else:
+            which = ["--all-accounts"]
+        return [str(self.program), *config, "-q", "run", *which]
 
 
 def render_service(plan: Plan) -> str:
     """The unit that runs once and ends; what it may write is the archive and nothing else."""
-    words = [str(plan.program), *(["--config", str(plan.config)] if plan.config else []), "-q", "run"]
-    words += ["--archive", str(plan.archive)]
-    credentials = []
-    if plan.token_file is not None:
-        credentials.append(f"LoadCredential=quantconnect_api_token:{_percent(plan.token_file)}")
+    credentials = [
+        f"LoadCredential=quantconnect_api_token{account and '_'}{account}:{_percent(path)}"
+        for account, path in plan.tokens.items()
+    ]
     if plan.user_id is not None:
         credentials.append(f"Environment=QUANTCONNECT_USER_ID={plan.user_id}")
     lines = [
@@ -40,14 +60,14 @@ def render_service(plan: Plan) -> str:
         "",
         "[Service]",
         "Type=oneshot",
-        f"ExecStart={' '.join(_word(word) for word in words)}",
+        f"ExecStart={' '.join(_word(word) for word in plan.words())}",
         *credentials,
         "# 4: some reports are still being generated; 10: the time for the run was up. Both go on tomorrow.",
         "SuccessExitStatus=4 10",
         "TimeoutStartSec=infinity",
         "TimeoutStopSec=60",
         "KillSignal=SIGTERM",
-        f"ReadWritePaths={_path(plan.archive)}",
+        f"ReadWritePaths={' '.join(_path(path) for path in plan.archives)}",
         "NoNewPrivileges=yes",
         "PrivateTmp=yes",
         "PrivateDevices=yes",
@@ -86,8 +106,7 @@ def render_timer(plan: Plan) -> str:
 
 def render_cron(plan: Plan) -> str:
     """The crontab line; cron takes `%` for the end of the line, so it is escaped."""
-    words = [str(plan.program), *(["--config", str(plan.config)] if plan.config else []), "-q", "run"]
-    command = shlex.join([*words, "--archive", str(plan.archive)]).replace("%", r"\%")
+    command = shlex.join(plan.words()).replace("%", r"\%")
     return f"{plan.minute} {plan.hour} * * * {command}\n"
 
 
@@ -105,6 +124,8 @@ def _percent(path: Path) -> str:
 
 
 def _path(path: Path) -> str:
-    """A path of a setting that takes several: quoted when it holds blanks."""
-    text = _percent(path).replace("\\", "\\\\")
-    return f'"{text}"' if any(char.isspace() for char in text) else text
+    """A path of a setting that takes several: quoted when it holds blanks or quotes."""
+    text = _percent(path)
+    if not any(char.isspace() or char in "\"'\\" for char in text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

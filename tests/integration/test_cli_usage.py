@@ -171,6 +171,8 @@ def test_interruption_while_waiting_for_the_lock_ends_with_130(tmp_path: Path) -
         waiter.send_signal(signal.SIGINT)
         _, err = waiter.communicate(timeout=TIMEOUT_S)
     assert waiter.returncode == 130
+    assert f"in use by process {os.getpid()} on ".encode() in err
+    assert b"waiting up to 5m for it to end" in err
     assert b"Traceback" not in err
 
 

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from builders import TOKEN, USER_ID, make_backtests, make_scenario
 from commands import Done, harvester_beside
+from listener import Listener, listening
 from prometheus_client.parser import text_string_to_metric_families
 
 from harvester.simulator import Identity, Simulator
-
-
-class Listener:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-        self.url = ""
-        self.status = 200
-
-    async def hear(self, request: web.Request) -> web.Response:
-        self.told.append((request.path, await request.text()))
-        return web.Response(status=self.status)
-
-
-@asynccontextmanager
-async def listening() -> AsyncIterator[Listener]:
-    listener = Listener()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", listener.hear)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    listener.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield listener
-    await runner.cleanup()
 
 
 async def run(cwd: Path, listener: Listener, token: str = TOKEN, **environ: str) -> Done:
@@ -71,7 +43,9 @@ async def test_a_run_that_fails_is_told_with_its_code_and_without_secrets(tmp_pa
         done = await run(tmp_path, listener, token="wrong0token0canary")
     assert done.code == 12
     assert [path for path, _ in listener.told][1] == "/ping/secret-uuid/12"
-    assert json.loads(listener.told[-1][1])["exit"] == "auth"
+    summary = json.loads(listener.told[-1][1])
+    assert summary["exit"] == "auth"
+    assert "check the user id and the API token" in summary["errors"][0]
     assert "canary" not in str(listener.told) + done.out + done.err
 
 
@@ -102,3 +76,19 @@ async def test_a_metrics_file_that_cannot_be_written_is_said(tmp_path: Path) -> 
         done = await run(tmp_path, listener, HARVESTER_METRICS_TEXTFILE=str(tmp_path / "no" / "such.prom"))
     assert done.code == 0
     assert "was not written" in done.err
+
+
+async def test_the_demo_tells_nobody_and_knows_no_filter_of_the_user(tmp_path: Path) -> None:
+    async with listening() as listener:
+        environ = {
+            "HARVESTER_NOTIFY_HEALTHCHECKS_URL": f"{listener.url}/ping",
+            "HARVESTER_NOTIFY_WEBHOOK_URL": f"{listener.url}/hook",
+            "HARVESTER_METRICS_TEXTFILE": str(tmp_path / "mine.prom"),
+            "HARVESTER_FILTERS_PROJECTS": "nothing",
+        }
+        words = ("demo", "--projects", "1", "--backtests", "2", "--json")
+        done = await harvester_beside(*words, cwd=tmp_path, environ=environ)
+    assert done.code == 0
+    assert done.document()["snapshot"]["counts"]["saved"] >= 2
+    assert listener.told == []
+    assert not (tmp_path / "mine.prom").exists()

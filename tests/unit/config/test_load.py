@@ -99,7 +99,7 @@ dir = "x"
         "harvester.toml line 4: unknown key pace.tries; it belongs into [api]",
         "harvester.toml line 6: unknown table [achive]; did you mean archive?",
         "environment: unknown HARVESTER_API_TRIE; did you mean HARVESTER_API_TRIES?",
-        "harvester.toml line 3: pace.rate_per_min = 'fast': expected a number, got a text",
+        "harvester.toml line 3: pace.rate_per_min = 'fast': no rate; write 30/min, 2/s or 1800/h",
         "flag --workers: pace.workers = 0: expected a whole number >= 1",
         "environment HARVESTER_REPORTS_DEADLINE: reports.deadline = 'soon': no span of time; "
         "write 90s, 10m, 1h30m or 2d",

@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harvester.operate.schedule import Plan, render_cron, render_service, render_timer
 
-PLAIN = Plan(Path("/usr/bin/true"), Path("/srv/archive"), Path("/etc/harvester.toml"))
+PLAIN = Plan(Path("/usr/bin/true"), (Path("/srv/archive"),), Path("/etc/harvester.toml"))
 ODD = Plan(
     program=Path("/usr/bin/true"),
-    archive=Path("/srv/my archive/100 %"),
+    archives=(Path("/srv/my archive/100 %"),),
     config=Path('/etc/a "quoted" $HOME.toml'),
     hour=23,
     minute=7,
-    token_file=Path("/etc/to ken"),
+    tokens={"": Path("/etc/to ken")},
     user_id=123456,
 )
+
+SEVERAL = Plan(
+    program=Path("/usr/bin/true"),
+    archives=(Path('/srv/it\'s "main"'), Path("/srv/back\\slash"), Path("/srv/fünd")),
+    config=Path("/etc/harvester.toml"),
+    tokens={"main": Path("/etc/main.token"), "fund": Path("/etc/fund.token")},
+)
+
+
+def test_several_accounts_are_run_together_and_each_has_its_token() -> None:
+    lines = render_service(SEVERAL).splitlines()
+    assert "ExecStart=/usr/bin/true --config /etc/harvester.toml -q run --all-accounts" in lines
+    assert "LoadCredential=quantconnect_api_token_main:/etc/main.token" in lines
+    assert "LoadCredential=quantconnect_api_token_fund:/etc/fund.token" in lines
+    assert r"""ReadWritePaths="/srv/it's \"main\"" "/srv/back\\slash" /srv/fünd""" in lines
+
+
+def test_one_of_several_accounts_can_be_run_alone() -> None:
+    assert replace(SEVERAL, account="main").words()[-3:] == ["run", "--account", "main"]
+
+
+@pytest.mark.parametrize("path", ["/srv/a\nExecStartPre=/bin/x", "/srv/\x1b[2J", "/srv/\u2028"])
+def test_a_path_that_would_be_more_than_a_path_is_named(path: str) -> None:
+    assert replace(PLAIN, archives=(Path(path),)).unsafe() == [repr(path)]
+    assert not PLAIN.unsafe()
 
 
 def test_the_service_may_write_to_the_archive_and_nothing_else() -> None:
@@ -51,7 +77,7 @@ def test_cron_gets_one_line_with_its_own_escapes() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-@pytest.mark.parametrize("plan", [PLAIN, ODD], ids=["plain", "odd"])
+@pytest.mark.parametrize("plan", [PLAIN, ODD, SEVERAL], ids=["plain", "odd", "several"])
 def test_systemd_accepts_the_units(tmp_path: Path, plan: Plan) -> None:
     (tmp_path / "harvester.service").write_text(render_service(plan))
     (tmp_path / "harvester.timer").write_text(render_timer(plan))
