@@ -19,8 +19,9 @@ from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
 from harvester.cli.console import ExitCode, Session, emit_json, worst
-from harvester.cli.outside import announce_end, announce_start
+from harvester.cli.outside import RunEnd
 from harvester.cli.summary import summary_lines
+from harvester.config.check import is_address
 from harvester.errors import ConfigError
 from harvester.harvest.run import RunResult
 from harvester.model import SnapshotRecord
@@ -64,13 +65,12 @@ def check_all_accounts(loaded: Loaded, *, alone: Mapping[str, bool]) -> None:
         raise ConfigError(f"{_FLAG} does not go with {' or '.join(wrong)}; name one account by --account")
 
 
-def perform_all(session: Session, loaded: Loaded) -> ExitCode:
-    """Run every account, say what came of each, and give the worst exit code.
+def perform_all(session: Session, loaded: Loaded) -> RunEnd:
+    """Run every account and say what came of each; the worst exit code stands for all.
 
     The arguments of this process go to every other one. Each has its own lock, pace, journal and Snapshot;
-    one that fails holds up nobody. Who is told of runs by the settings that all share is told once, of all.
+    one that fails holds up nobody. Whom the settings that all share name is told once, of all, by the caller.
     """
-    announce_start(session, loaded.settings)
     runs = anyio.run(_side_by_side, session, loaded)
     code = worst(run.code for run in runs)
     document = {
@@ -78,15 +78,14 @@ def perform_all(session: Session, loaded: Loaded) -> ExitCode:
         "exit": code.label,
         "accounts": {run.name: run.summary() for run in runs},
     }
+    lines = [line for run in runs for line in (f"Account {run.name}: {run.code.label}", *_lines(run))]
     if session.json:
         emit_json(document)
     else:
-        for run in runs:
-            session.say(f"Account {run.name}: {run.code.label}", *_lines(run))
+        session.say(*lines)
     say = session.log.info if code is ExitCode.OK else session.log.warning
     say("ended", exit_code=code.value, exit=code.label, **{run.name: run.code.label for run in runs})
-    announce_end(session, loaded.settings, code, document)
-    return code
+    return RunEnd(code, document, lines)
 
 
 async def _side_by_side(session: Session, loaded: Loaded) -> list[_AccountRun]:
@@ -118,7 +117,8 @@ def _environment(session: Session, loaded: Loaded, own: Loaded) -> dict[str, str
     """Of an account's process: who is told by the shared settings is told by us."""
     environ = dict(session.environ)
     for key in msgspec.structs.fields(loaded.settings.notify):
-        if own.origins[f"notify.{key.name}"] == loaded.origins[f"notify.{key.name}"]:
+        name = f"notify.{key.name}"
+        if is_address(name) and own.origins[name] == loaded.origins[name]:
             environ[f"HARVESTER_NOTIFY_{key.name.upper()}"] = ""
     return environ
 

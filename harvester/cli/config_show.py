@@ -81,9 +81,11 @@ def _show(session: Session, rows: list[_Row]) -> None:
 
 def _unrevealing(name: str, value: object) -> object:
     """A command by its program alone, since people write secrets into its arguments; addresses not at all."""
+    from harvester.config.check import is_address
+
     if name == "credentials.token_command" and value:
         return f"{str(value).split()[0]} {MASK}"
-    return MASK if name.startswith("notify.") and value else value
+    return MASK if is_address(name) and value else value
 
 
 def _toml(value: object) -> str:

@@ -63,7 +63,7 @@ def demo(
     scenario = sample_scenario(
         seed=seed, projects=projects, backtests=backtests, generate_share=0.5, generation_s=3.0
     )
-    leave(perform_as(job, lambda archive: _simulated(job, scenario, archive)))
+    leave(perform_as(job, lambda archive: _simulated(job, scenario, archive)).code)
 
 
 async def _simulated(job: Job, scenario: Scenario, archive: Archive) -> Ended:

@@ -21,7 +21,7 @@ def doctor(
     account: options.Account = None,
     json: options.Json = False,
 ) -> None:
-    """Check configuration, credentials, clock, API, disk, links, permissions, lock and last run.
+    """Check configuration, credentials, clock, API, disk, links, permissions, lock, last run and timer.
 
     Each line is ok, a warning or an error, with what to do about it. Two requests are sent; nothing is
     changed. With --quiet only what is not ok is shown.
@@ -52,6 +52,7 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
 
     from harvester.cli.checks import check_archive, check_configuration, check_credentials, failure
     from harvester.cli.checks_api import check_api
+    from harvester.cli.checks_timer import check_messages, check_timer
     from harvester.config.credentials import Credentials
     from harvester.errors import ConfigError
 
@@ -71,6 +72,8 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
         yield from anyio.run(check_api, loaded.settings, credentials)
     root = Path(loaded.settings.archive.dir).absolute()
     yield from check_archive(root, credentials, now=datetime.now(UTC))
+    yield check_timer(session.environ)
+    yield from check_messages(loaded.settings.notify)
 
 
 def _line(check: Check) -> str:

@@ -26,8 +26,11 @@ def export(
     exclude_project: options.ExcludeProjects = None,
     name: options.Names = None,
     tag: options.Tags = None,
+    organization: options.Organizations = None,
     created_after: options.CreatedAfter = None,
     created_before: options.CreatedBefore = None,
+    optimizations: options.Optimizations = None,
+    recycle_bin: options.RecycleBin = None,
     archive: options.Archive = None,
     account: options.Account = None,
     json: options.Json = False,
@@ -50,15 +53,7 @@ def export(
     from harvester.config.select import Selection
 
     session: Session = context.obj
-    given: dict[str, Any] = {
-        "projects": project,
-        "exclude_projects": exclude_project,
-        "names": name,
-        "tags": tag,
-        "created_after": created_after,
-        "created_before": created_before,
-    }
-    given = {key: value for key, value in given.items() if value}
+    given = options.filters(context)
     settings = session.load(
         account, archive__dir=str(archive) if archive else None, **_overrides(given)
     ).settings

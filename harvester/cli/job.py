@@ -13,7 +13,6 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -25,8 +24,8 @@ from harvester.archive import Archive, Snapshot
 from harvester.archive.layout import ARCHIVE_FILE
 from harvester.archive.lock import find_holder
 from harvester.audit.catalog import update_catalog
-from harvester.cli.console import ExitCode, Session, code_of_ending, code_of_error, emit_json, error_texts
-from harvester.cli.outside import announce_end, announce_start, write_metrics
+from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json
+from harvester.cli.outside import RunEnd
 from harvester.cli.redact import clean_value
 from harvester.cli.reporter import Reporter
 from harvester.cli.summary import index_of, preview_json, preview_lines, summary_json, summary_lines
@@ -80,26 +79,19 @@ class Job:
         )
 
 
-def perform(job: Job) -> ExitCode:
+def perform(job: Job) -> RunEnd:
     """Make one Snapshot and say what came of it."""
     return perform_as(job, lambda archive: run_once(job, archive))
 
 
-def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> ExitCode:
+def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> RunEnd:
     """The same with something around the run: `once` is called in the event loop, the Archive locked."""
-    announce_start(job.session, job.settings)
-    try:
-        ended, took_s = _locked(job, once)
-    except BaseException as exc:
-        code = code_of_error(exc)
-        failure = {"exit_code": code.value, "exit": code.label, "errors": clean_value(error_texts(exc))}
-        announce_end(job.session, job.settings, code, failure)
-        raise
-    code = tell(job, ended, took_s=took_s)
-    announce_end(job.session, job.settings, code, _summary(ended, took_s))
-    if ended.result.record is not None:
-        write_metrics(job.session, job.settings, ended.result.record)
-    return code
+    ended, took_s = _locked(job, once)
+    result = ended.result
+    document = clean_value(summary_json(result, code=ended.code.value, name=ended.code.label, took_s=took_s))
+    end = RunEnd(ended.code, document, summary_lines(result, took_s=took_s), result.record)
+    _tell(job, result, end, took_s)
+    return end
 
 
 def _locked(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> tuple[Ended, float]:
@@ -115,10 +107,6 @@ def _locked(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> tuple[Ende
         if ended.result.record is not None:
             _index(job, archive)
     return ended, time.monotonic() - started
-
-
-def _summary(ended: Ended, took_s: float) -> dict[str, Any]:
-    return summary_json(ended.result, code=ended.code.value, name=ended.code.label, took_s=took_s)
 
 
 def _index(job: Job, archive: Archive) -> None:
@@ -181,20 +169,18 @@ def _learned(archive: Archive) -> Learned:
     return newest.record().learned if newest else Learned()
 
 
-def tell(job: Job, ended: Ended, *, took_s: float) -> ExitCode:
+def _tell(job: Job, result: RunResult, end: RunEnd, took_s: float) -> None:
     """Say on stdout what came of a run, and on stderr how it ended."""
-    code, result = ended.code, ended.result
     for note in result.notes:
         job.session.log.warning(note)
     if job.json:
-        emit_json(_summary(ended, took_s))
+        emit_json(end.document)
     else:
-        job.session.say(*summary_lines(result, took_s=took_s))
+        job.session.say(*end.lines)
     if job.open_index and result.record is not None:
         _open(job, index_of(result.path))
-    say = job.session.log.info if code is ExitCode.OK else job.session.log.warning
-    say("ended", exit_code=code.value, exit=code.label, seconds=round(took_s, 1))
-    return code
+    say = job.session.log.info if end.code is ExitCode.OK else job.session.log.warning
+    say("ended", exit_code=end.code.value, exit=end.code.label, seconds=round(took_s, 1))
 
 
 @asynccontextmanager

@@ -33,8 +33,11 @@ def list_backtests(
     exclude_project: options.ExcludeProjects = None,
     name: options.Names = None,
     tag: options.Tags = None,
+    organization: options.Organizations = None,
     created_after: options.CreatedAfter = None,
     created_before: options.CreatedBefore = None,
+    optimizations: options.Optimizations = None,
+    recycle_bin: options.RecycleBin = None,
     outcome: Annotated[
         list[str] | None,
         typer.Option(metavar="OUTCOME", help="Only these outcomes, or gone; may be repeated."),
@@ -69,13 +72,7 @@ def list_backtests(
     loaded = session.load(
         account,
         archive__dir=str(archive) if archive else None,
-        filters__projects=project or None,
-        filters__exclude_projects=exclude_project or None,
-        filters__names=name or None,
-        filters__tags=tag or None,
-        filters__created_after=created_after,
-        filters__created_before=created_before,
-        filters__recycle_bin=True,
+        **options.overriding({"recycle_bin": True} | options.filters(context)),
     )
     snapshot = Archive.read(Path(loaded.settings.archive.dir)).snapshot(date)
     selection = Selection(loaded.settings.filters)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,13 +17,41 @@ FLAGS: Final = {
     "filters.exclude_projects": "--exclude-project",
     "filters.names": "--name",
     "filters.tags": "--tag",
+    "filters.organizations": "--organization",
     "filters.created_after": "--created-after",
     "filters.created_before": "--created-before",
+    "filters.optimizations": "--optimizations",
+    "filters.recycle_bin": "--recycle-bin",
     "run.max_duration": "--max-duration",
     "pace.workers": "--workers",
     "pace.rate_per_min": "--rate",
 }
 """The option that sets a setting, for messages."""
+
+_FILTERS: Final = {
+    "project": "projects",
+    "exclude_project": "exclude_projects",
+    "name": "names",
+    "tag": "tags",
+    "organization": "organizations",
+    "created_after": "created_after",
+    "created_before": "created_before",
+    "optimizations": "optimizations",
+    "recycle_bin": "recycle_bin",
+}
+"""The setting below `filters` that each parameter of a command stands for."""
+
+
+def filters(context: typer.Context) -> dict[str, Any]:
+    """What the filters among a command's options say, by setting; those that were not given are left out."""
+    given = {key: context.params.get(parameter) for parameter, key in _FILTERS.items()}
+    return {key: value for key, value in given.items() if value not in (None, [], (), "")}
+
+
+def overriding(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as `Session.load` takes it."""
+    return {f"filters__{key}": value for key, value in filters.items()}
+
 
 Archive = Annotated[
     Path | None, typer.Option("--archive", metavar="DIR", help="The archive; default: archive.dir.")
@@ -57,6 +86,18 @@ CreatedAfter = Annotated[
 ]
 CreatedBefore = Annotated[
     str | None, typer.Option("--created-before", metavar="DATE", help="Only backtests created earlier.")
+]
+Organizations = Annotated[
+    list[str] | None,
+    typer.Option("--organization", metavar="ID", help="Only projects of this organization; may be repeated."),
+]
+Optimizations = Annotated[
+    bool | None,
+    typer.Option("--optimizations/--no-optimizations", help="Backtests that an optimization has run."),
+]
+RecycleBin = Annotated[
+    bool | None,
+    typer.Option("--recycle-bin/--no-recycle-bin", help="Projects that were deleted but not yet purged."),
 ]
 Open = Annotated[bool, typer.Option("--open", help="Open the Snapshot's index in a browser.")]
 Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Requests in flight at once.")]

@@ -26,8 +26,11 @@ def run(
     exclude_project: options.ExcludeProjects = None,
     name: options.Names = None,
     tag: options.Tags = None,
+    organization: options.Organizations = None,
     created_after: options.CreatedAfter = None,
     created_before: options.CreatedBefore = None,
+    optimizations: options.Optimizations = None,
+    recycle_bin: options.RecycleBin = None,
     max_duration: Annotated[
         str | None, typer.Option(metavar="2h", help="Commit after this long, whatever is left.")
     ] = None,
@@ -59,28 +62,29 @@ def run(
     """
     from harvester.cli.accounts import check_all_accounts, perform_all
     from harvester.cli.job import Job, perform, preview_only
+    from harvester.cli.outside import tell_others
     from harvester.config.load import pick_account
 
     session: Session = context.obj
     loaded = session.load_all(
         archive__dir=str(archive) if archive else None,
         archive__lock_wait=lock_wait,
-        filters__projects=project or None,
-        filters__exclude_projects=exclude_project or None,
-        filters__names=name or None,
-        filters__tags=tag or None,
-        filters__created_after=created_after,
-        filters__created_before=created_before,
         run__max_duration=max_duration,
         pace__workers=workers,
         pace__rate_per_min=rate,
+        **options.overriding(options.filters(context)),
     )
     if all_accounts:
         alone = {"--account": account, "--archive": archive, "--dry-run": dry_run, "--open": open_index}
         check_all_accounts(loaded, alone={option: bool(given) for option, given in alone.items()})
-        leave(perform_all(session, loaded))
-    loaded = pick_account(loaded, account)
-    session.account = loaded.account
-    found = session.credentials(loaded)
-    job = Job(session, loaded.settings, found.user_id, found.token.reveal(), refresh, json, open_index)
-    leave(preview_only(job) if dry_run else perform(job))
+        leave(tell_others(session, loaded.settings, lambda: perform_all(session, loaded)))
+    picked = pick_account(loaded, account)
+    session.account = picked.account
+
+    def make_job() -> Job:
+        found = session.credentials(picked)
+        return Job(session, picked.settings, found.user_id, found.token.reveal(), refresh, json, open_index)
+
+    if dry_run:
+        leave(preview_only(make_job()))
+    leave(tell_others(session, picked.settings, lambda: perform(make_job())))

@@ -35,6 +35,11 @@ def is_own(name: str) -> bool:
     return name in {"archive.dir", "metrics.textfile"} or name.startswith("credentials.")
 
 
+def is_address(name: str) -> bool:
+    """Whether a `table.key` holds addresses of those who are told of runs, which are as good as secrets."""
+    return name.startswith("notify.") and name.endswith(("_url", "_urls"))
+
+
 def find_clashes(accounts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """What accounts lack or cannot have in common, as the account's name and what is wrong.
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from harvester.config.check import find_clashes, find_contradictions, is_own
+from harvester.config.check import find_clashes, find_contradictions, is_address, is_own
 from harvester.config.lines import KeyPath, find_lines
 from harvester.config.settings import Duration, Settings
 from harvester.config.units import parse_duration, parse_rate
@@ -25,8 +25,6 @@ from harvester.errors import ConfigError
 PREFIX: Final = "HARVESTER_"
 FILE_NAME: Final = "harvester.toml"
 _MAX_FILE_BYTES: Final = 1_000_000
-_SECRET_TABLES: Final = ("credentials", "notify")
-"""Their values are never shown: people put tokens where none belong, and addresses are secrets."""
 _ACCOUNTS: Final = "accounts"
 _ACCOUNT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _RATE: Final = "pace.rate_per_min"
@@ -287,7 +285,9 @@ def _settle_key(name: str, info: msgspec.structs.FieldInfo, draft: _Draft, keys:
             value = parse_rate(value)
         keys[info.name] = msgspec.convert(_as_text(value, info), info.type, strict=strict, dec_hook=_decode)
     except (msgspec.ValidationError, ValueError, OverflowError) as exc:
-        shown = "" if name.startswith(_SECRET_TABLES) else f"= {value!r:.80}: "
+        # People put tokens where none belong, and addresses are secrets.
+        secret = name.startswith("credentials.") or is_address(name)
+        shown = "" if secret else f"= {value!r:.80}: "
         draft.wrong(name, shown + _plain(str(exc)))
 
 

@@ -5,7 +5,7 @@ The tables and keys are those of the TOML file; `config.example.toml` shows the 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -130,6 +130,10 @@ class NotifySettings(Table, frozen=True):
     """Is sent `/start` before a run and `/EXITCODE` after it, as Healthchecks and its like take it."""
     webhook_url: str = ""
     """Is sent the JSON summary of each run."""
+    apprise_urls: tuple[str, ...] = ()
+    """Mail, chats and everything else that apprise knows; needs the extra `apprise`."""
+    apprise_when: Literal["trouble", "always"] = "trouble"
+    """Whether they hear only of runs that somebody has to look at, or of all."""
 
 
 class MetricsSettings(Table, frozen=True):

@@ -1,10 +1,13 @@
-"""Pings and a webhook around a run. Whatever goes wrong here is a text for the log and spoils no run."""
+"""Pings, a webhook and messages around a run. Trouble with them is a text for the log and spoils no run."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import aiohttp
+import anyio.to_thread
 
 _TIMEOUT_S: Final = 10.0
 
@@ -21,6 +24,29 @@ async def ping(url: str, what: str) -> str:
 async def post_summary(url: str, summary: dict[str, Any]) -> str:
     """Send the JSON summary of a run to a webhook; returns what went wrong."""
     return await _send("the webhook", url, summary)
+
+
+async def send_message(urls: Sequence[str], title: str, body: str) -> str:
+    """Send a text by whatever apprise knows: mail, chats, pagers; returns what went wrong.
+
+    Addresses are called by their place in the settings, since they hold passwords.
+    """
+    return await anyio.to_thread.run_sync(lambda: "; ".join(_deliver(urls, title, body)))
+
+
+def _deliver(urls: Sequence[str], title: str, body: str) -> Iterator[str]:
+    try:
+        from apprise import Apprise
+    except ImportError:
+        yield "apprise is not installed, so no message was sent; run: pip install 'harvester[apprise]'"
+        return
+    logging.getLogger("apprise").disabled = True  # its lines hold parts of addresses
+    for place, url in enumerate(urls, start=1):
+        receiver = Apprise()
+        if not receiver.add(url):
+            yield f"notify.apprise_urls: address {place} is none that apprise knows"
+        elif not receiver.notify(title=title, body=body):
+            yield f"notify.apprise_urls: the message to address {place} was not taken"
 
 
 async def _send(name: str, url: str, body: dict[str, Any] | None) -> str:

@@ -13,6 +13,8 @@ from harvester.config.credentials import Credentials
 from harvester.config.secret import Secret
 from harvester.simulator import Fault, FaultKind, Scenario, Simulator
 
+ALWAYS = {"HARVESTER_NOTIFY_APPRISE_WHEN": "always", "HARVESTER_PACE_RATE_PER_MIN": "60000"}
+
 
 def environment(url: str, token: str = TOKEN) -> dict[str, str]:
     return {"HARVESTER_API_BASE_URL": url, "QC_USER_ID": str(USER_ID), "QC_API_TOKEN": token}
@@ -41,6 +43,7 @@ async def test_everything_in_place_ends_with_0(tmp_path: Path) -> None:
             "links",
             "archive",
             "disk",
+            "timer",
         ),
         "ok",
     )
@@ -110,3 +113,19 @@ def test_credentials_that_others_can_read_are_a_warning_with_the_command(tmp_pat
     done = harvester("-q", "doctor", cwd=tmp_path, environ=environ)
     assert f"run: chmod 600 {lean}" in done.out
     assert "CANARY" not in done.out + done.err
+
+
+async def test_messages_that_nothing_can_send_are_a_warning(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['apprise'] = None\n")
+    environ = {"HARVESTER_NOTIFY_APPRISE_URLS": "json://x/CANARY", "PYTHONPATH": str(hidden)}
+    async with Simulator(make_scenario(make_backtests(1))) as simulator:
+        environ |= environment(simulator.base_url)
+        told = await harvester_beside("doctor", "--json", cwd=tmp_path, environ=environ)
+        ran = await harvester_beside("run", cwd=tmp_path, environ=environ | ALWAYS)
+    assert (told.code, statuses(told)["messages"]) == (0, "warning")
+    assert ran.code == 0
+    for done in (told, ran):
+        assert "pip install 'harvester[apprise]'" in done.out + done.err
+        assert "CANARY" not in done.out + done.err

@@ -78,6 +78,71 @@ async def test_a_metrics_file_that_cannot_be_written_is_said(tmp_path: Path) -> 
     assert "was not written" in done.err
 
 
+@pytest.mark.parametrize(
+    ("token", "when", "told"),
+    [
+        (TOKEN, "trouble", []),
+        (TOKEN, "always", ["harvester: the run ended with 0 (ok)"]),
+        ("wrong0token0canary", "trouble", ["harvester: the run ended with 12 (auth)"]),
+    ],
+)
+async def test_messages_are_sent_when_somebody_has_to_look_or_always(
+    tmp_path: Path, token: str, when: str, told: list[str]
+) -> None:
+    async with listening() as listener:
+        chat = listener.url.replace("http://", "json://") + "/chat-secret"
+        environ = {"HARVESTER_NOTIFY_APPRISE_URLS": chat, "HARVESTER_NOTIFY_APPRISE_WHEN": when}
+        done = await run(tmp_path, listener, token=token, **environ)
+    messages = [json.loads(body) for path, body in listener.told if path == "/chat-secret"]
+    assert [message["title"] for message in messages] == told
+    if when == "always":
+        assert "listed      2 = 2 saved" in messages[0]["message"]
+    elif told:
+        assert "check the user id and the API token" in messages[0]["message"]
+    assert "canary" not in str(listener.told)
+    assert "chat-secret" not in done.out + done.err
+
+
+async def test_messages_that_cannot_be_sent_are_said_by_their_place_and_spoil_nothing(tmp_path: Path) -> None:
+    async with listening() as listener:
+        listener.status = 500
+        addresses = f"nonsense://secret,{listener.url.replace('http://', 'json://')}/secret"
+        environ = {"HARVESTER_NOTIFY_APPRISE_URLS": addresses, "HARVESTER_NOTIFY_APPRISE_WHEN": "always"}
+        done = await run(tmp_path, listener, **environ)
+    assert done.code == 0
+    assert "notify.apprise_urls: address 1 is none that apprise knows" in done.err
+    assert "notify.apprise_urls: the message to address 2 was not taken" in done.err
+    assert "secret" not in done.out + done.err
+
+
+async def test_a_run_that_finds_no_credentials_is_told_too(tmp_path: Path) -> None:
+    async with listening() as listener:
+        environ = {"HARVESTER_NOTIFY_HEALTHCHECKS_URL": f"{listener.url}/ping"}
+        done = await harvester_beside("run", cwd=tmp_path, environ=environ)
+    assert done.code == 2
+    assert [path for path, _ in listener.told] == ["/ping/start", "/ping/2"]
+
+
+async def test_metrics_of_a_run_that_fails_keep_the_last_success(tmp_path: Path) -> None:
+    textfile = tmp_path / "harvester.prom"
+    async with listening() as listener:
+        await run(tmp_path, listener, HARVESTER_METRICS_TEXTFILE=str(textfile))
+        well = samples(textfile)
+        await run(tmp_path, listener, token="wrong0token", HARVESTER_METRICS_TEXTFILE=str(textfile))
+    refused = samples(textfile)
+    success = "harvester_last_success_timestamp_seconds"
+    assert well["harvester_last_run_exit_code"] == 0
+    assert refused["harvester_last_run_exit_code"] == 12
+    assert refused[success] == well[success]
+    assert refused["harvester_last_run_timestamp_seconds"] >= well["harvester_last_run_timestamp_seconds"]
+    assert "harvester_last_run_complete" not in refused
+
+
+def samples(textfile: Path) -> dict[str, float]:
+    families = text_string_to_metric_families(textfile.read_text())
+    return {sample.name: sample.value for family in families for sample in family.samples}
+
+
 async def test_the_demo_tells_nobody_and_knows_no_filter_of_the_user(tmp_path: Path) -> None:
     async with listening() as listener:
         environ = {

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harvester.cli.checks import Status
+from harvester.cli.checks_timer import check_timer
+
+LOADED = "LoadState=loaded\nActiveState={}\nNextElapseUSecRealtime=Thu 2026-11-26 03:07:12 UTC\n"
+
+
+def programs(place: Path, **answers: str) -> dict[str, str]:
+    """An environment in which each program says only this, or fails where it has nothing to say."""
+    for name, answer in answers.items():
+        path = place / name
+        (place / f"{name}.txt").write_text(answer)
+        path.write_text(f"#!/bin/sh\n/bin/cat '{place}/{name}.txt'\nexit {0 if answer else 1}\n")
+        path.chmod(0o755)
+    return {"PATH": str(place)}
+
+
+def test_an_active_timer_is_told_with_its_next_time(tmp_path: Path) -> None:
+    found = check_timer(programs(tmp_path, systemctl=LOADED.format("active")))
+    assert (found.status, found.text) == (Status.OK, "harvester.timer, next Thu 2026-11-26 03:07:12 UTC")
+
+
+def test_a_timer_that_does_not_run_is_a_warning_with_the_command(tmp_path: Path) -> None:
+    found = check_timer(programs(tmp_path, systemctl=LOADED.format("inactive")))
+    assert found.status is Status.WARNING
+    assert found.remedy == "systemctl enable --now harvester.timer"
+
+
+def test_a_unit_that_systemd_cannot_load_is_a_warning(tmp_path: Path) -> None:
+    found = check_timer(programs(tmp_path, systemctl="LoadState=bad-setting\nActiveState=inactive\n"))
+    assert found.status is Status.WARNING
+    assert "bad-setting" in found.text
+
+
+def test_a_crontab_line_will_do(tmp_path: Path) -> None:
+    crontab = "# harvester used to be here\n0 3 * * * /usr/bin/harvester -q run\n"
+    found = check_timer(programs(tmp_path, systemctl="LoadState=not-found\n", crontab=crontab))
+    assert (found.status, found.text) == (Status.OK, "crontab: 0 3 * * * /usr/bin/harvester -q run")
+
+
+@pytest.mark.parametrize("answers", [{}, {"systemctl": "", "crontab": ""}, {"crontab": "# harvester\n"}])
+def test_who_has_no_schedule_is_told_how_to_get_one(tmp_path: Path, answers: dict[str, str]) -> None:
+    found = check_timer(programs(tmp_path, **answers))
+    assert (found.status, found.remedy) == (Status.OK, "")
+    assert "harvester schedule" in found.text
