@@ -223,6 +223,21 @@ async def test_no_secret_is_in_any_output_or_file(tmp_path: Path) -> None:
         assert not [secret for secret in secrets if secret in content]
 
 
+async def test_no_secret_is_in_the_arguments_and_no_core_file_is_written(tmp_path: Path) -> None:
+    async with run_under_way(
+        scenario(make_backtests(1, report=ReportKind.FOREVER)), tmp_path, requests=4
+    ) as process:
+        about = anyio.Path(f"/proc/{process.pid}")
+        arguments = await (about / "cmdline").read_bytes()
+        limits = await (about / "limits").read_text()
+        process.send_signal(signal.SIGINT)
+        await process.wait()
+    assert b"harvester" in arguments
+    assert b"CANARY" not in arguments
+    core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert core.split()[4] == "0"
+
+
 async def test_the_index_is_opened_when_that_is_asked_for(tmp_path: Path) -> None:
     done = await run(scenario(), tmp_path, "run", "--open", BROWSER="echo opened %s")
     assert done.code == 0
