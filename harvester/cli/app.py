@@ -67,20 +67,20 @@ app.add_typer(config, name="config")
 catalog = typer.Typer(help="The index over all Snapshots.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(catalog, name="catalog")
 
-app.command()(run)
-app.command()(demo)
-app.command()(simulate)
-app.command()(doctor)
-app.command()(snapshots)
-app.command("list")(list_backtests)
-app.command()(history)
-app.command()(diff)
-app.command()(verify)
-app.command()(export)
-app.command()(prune)
-app.command()(schedule)
-config.command("show")(config_show)
-catalog.command("rebuild")(catalog_rebuild)
+app.command(short_help="Make one Snapshot: read what is new, carry the rest.")(run)
+app.command(short_help="The main job against a simulated account.")(demo)
+app.command(short_help="Serve a simulated QuantConnect API on this machine.")(simulate)
+app.command(short_help="Check whether everything is in place for a run.")(doctor)
+app.command(short_help="List the Snapshots, oldest first.")(snapshots)
+app.command("list", short_help="List the backtests of a Snapshot.")(list_backtests)
+app.command(short_help="Follow one backtest through all Snapshots.")(history)
+app.command(short_help="Tell what lies between two Snapshots.")(diff)
+app.command(short_help="Check that the archive is what was committed.")(verify)
+app.command(short_help="Copy a Snapshot or a part of it for somebody else.")(export)
+app.command(short_help="Remove the Snapshots that no rule keeps.")(prune)
+app.command(short_help="Print a systemd timer or a crontab line.")(schedule)
+config.command("show", short_help="Show every setting and where it came from.")(config_show)
+catalog.command("rebuild", short_help="Make the index again from the Snapshots.")(catalog_rebuild)
 
 
 def _show_version(wanted: bool) -> None:
@@ -131,6 +131,6 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a name in the archive never ends a command
     session = Session()
     try:
-        app(args=spell_out(sys.argv[1:]), obj=session)
+        app(args=spell_out(sys.argv[1:]), prog_name="harvester", obj=session)
     except (Exception, KeyboardInterrupt) as exc:
         sys.exit(report_error(exc, session))

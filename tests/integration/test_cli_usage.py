@@ -27,6 +27,23 @@ def test_version_is_told(tmp_path: Path) -> None:
     assert (done.code, done.out, done.err) == (0, f"harvester {__version__}\n", "")
 
 
+def test_help_of_all_tells_the_three_uses_and_cuts_no_sentence_off(tmp_path: Path) -> None:
+    done = harvester("--help", cwd=tmp_path)
+    for use in ("harvester -q run ", "harvester run --dry-run, then run ", "harvester run --refresh=30 "):
+        assert f"\n    {use}" in done.out
+    assert "..." not in done.out.replace("[ARGS]...", "")
+
+
+def test_the_shell_completes_commands_and_options(tmp_path: Path) -> None:
+    def complete(words: str) -> list[str]:
+        environ = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        done = harvester(cwd=tmp_path, environ=environ | {"_HARVESTER_COMPLETE": "complete_bash"})
+        return done.out.split()
+
+    assert complete("harvester sn") == ["snapshots"]
+    assert complete("harvester run --max") == ["--max-duration"]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command_tells_its_exit_codes(tmp_path: Path, command: str) -> None:
     done = harvester(*command.split(), "--help", cwd=tmp_path)
