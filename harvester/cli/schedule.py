@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
+import shlex
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harvester.cli import options
 from harvester.cli.console import Session
+
+if TYPE_CHECKING:
+    from harvester.config.load import Loaded
+    from harvester.operate.schedule import Plan
 
 
 def schedule(
@@ -35,45 +43,94 @@ def schedule(
     """
     from harvester.config.load import pick_account
     from harvester.errors import ConfigError
-    from harvester.operate.schedule import Plan, render_cron, render_service, render_timer
+    from harvester.operate.schedule import render_cron, render_service, render_timer
 
     session: Session = context.obj
     loaded = session.load_all(archive__dir=str(archive) if archive else None)
-    picked = (
-        []
-        if loaded.accounts and account is None and archive is None
-        else [pick_account(loaded, account, anyway=archive is not None)]
-    )
-    everyone = picked or list(loaded.accounts.values())
-    moment = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", at)
-    if moment is None:
-        raise ConfigError(f"--at {at}: write a time such as 03:00")
-    user_id = everyone[0].settings.credentials.user_id if len(everyone) == 1 and not account else ""
-    plan = Plan(
-        program=_program(),
-        archives=tuple(Path(one.settings.archive.dir).absolute() for one in everyone),
-        config=loaded.path.absolute() if loaded.path else None,
-        hour=int(moment[1]),
-        minute=int(moment[2]),
-        tokens={
-            one.account: Path(one.settings.credentials.token_file).expanduser().absolute()
-            for one in everyone
-            if one.settings.credentials.token_file
-        },
-        user_id=int(user_id) if user_id.isdigit() else None,
-        account=account or "",
-    )
+    if loaded.accounts and account is None and archive is None:
+        everyone = list(loaded.accounts.values())
+    else:
+        everyone = [pick_account(loaded, account, anyway=archive is not None)]
+    plan = _plan(loaded, everyone, _moment(at), account or "")
     if plan.unsafe():
         raise ConfigError(
             f"{plan.unsafe()[0]}: neither systemd nor cron can take such a path; choose another"
         )
     text = render_cron(plan) if cron else f"{render_service(plan)}\n{render_timer(plan)}"
     session.show(*text.rstrip("\n").split("\n"))
+    missing = [] if cron else [path for path in (*plan.archives, *plan.others) if not path.is_dir()]
+    for warning in (*_lacking(everyone), *_of_the_environment(loaded), *_unmade(missing)):
+        session.log.warning(warning)
+
+
+def _moment(at: str) -> tuple[int, int]:
+    from harvester.errors import ConfigError
+
+    moment = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", at)
+    if moment is None:
+        raise ConfigError(f"--at {at}: write a time such as 03:00")
+    return int(moment[1]), int(moment[2])
+
+
+def _plan(loaded: Loaded, everyone: Sequence[Loaded], moment: tuple[int, int], account: str) -> Plan:
+    from harvester.operate.schedule import Plan
+
+    user_id = everyone[0].settings.credentials.user_id if len(everyone) == 1 and not account else ""
+    archives = tuple(_absolute(one.settings.archive.dir) for one in everyone)
+    textfiles = [one.settings.metrics.textfile for one in (loaded, *everyone)]
+    return Plan(
+        program=_program(),
+        archives=archives,
+        config=loaded.path.absolute() if loaded.path else None,
+        hour=moment[0],
+        minute=moment[1],
+        tokens={
+            one.account: _absolute(one.settings.credentials.token_file)
+            for one in everyone
+            if one.settings.credentials.token_file
+        },
+        user_id=int(user_id) if user_id.isdigit() else None,
+        account=account,
+        user=_owner(archives),
+        others=tuple(dict.fromkeys(_absolute(path).parent for path in textfiles if path)),
+    )
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
+
+
+def _owner(archives: Sequence[Path]) -> str:
+    """Who owns the archives, or else who asks; empty for root, who is systemd's default.
+
+    The unit has no capabilities, so that not even root could write into another user's directory.
+    """
+    owners = {path.stat().st_uid for path in archives if path.is_dir()}
+    user = owners.pop() if len(owners) == 1 else os.geteuid()
+    try:
+        return pwd.getpwuid(user).pw_name if user else ""
+    except KeyError:
+        return str(user)
+
+
+def _lacking(everyone: Sequence[Loaded]) -> Iterator[str]:
+    """What a job at night would miss, since it has no environment of its user's."""
     for one in everyone:
         if not (one.settings.credentials.user_id and one.settings.credentials.token_file):
             table = f"accounts.{one.account}.credentials" if one.account else "credentials"
-            text = f"a job at night has no environment of yours: set user_id and token_file in [{table}]"
-            session.log.warning(text)
+            yield f"a job at night has no environment of yours: set user_id and token_file in [{table}]"
+
+
+def _of_the_environment(loaded: Loaded) -> Iterator[str]:
+    for name, origin in loaded.origins.items():
+        if origin.startswith("environment"):
+            yield f"a job at night has no environment of yours: set {name} in the configuration ({origin})"
+
+
+def _unmade(directories: Sequence[Path]) -> Iterator[str]:
+    for path in directories:
+        command = f"mkdir -p {shlex.quote(str(path))}"
+        yield f"systemd starts nothing that may write to a missing directory; run: {command}"
 
 
 def _program() -> Path:

@@ -15,7 +15,7 @@ class Plan:
     program: Path
     """The `harvester` command."""
     archives: tuple[Path, ...]
-    """What it may write."""
+    """What it writes; each is there before systemd starts it."""
     config: Path | None
     hour: int = 3
     minute: int = 0
@@ -25,10 +25,15 @@ class Plan:
     """Of the only account; several have theirs in the configuration."""
     account: str = ""
     """The one of several that is run; empty: all."""
+    user: str = ""
+    """Whose archives they are; empty: root's."""
+    others: tuple[Path, ...] = ()
+    """Directories that it writes beside the archives: those of metrics files."""
 
     def unsafe(self) -> list[str]:
         """Paths that no unit and no crontab can hold: a line break in one would be a line of its own."""
-        paths = [self.program, *self.archives, *self.tokens.values(), *([self.config] if self.config else [])]
+        paths = [self.program, *self.archives, *self.others, *self.tokens.values()]
+        paths += [self.config] if self.config else []
         return [repr(str(path)) for path in paths if any(not char.isprintable() for char in str(path))]
 
     def words(self) -> list[str]:
@@ -60,6 +65,7 @@ def render_service(plan: Plan) -> str:
         "",
         "[Service]",
         "Type=oneshot",
+        *([f"User={plan.user}"] if plan.user else []),
         f"ExecStart={' '.join(_word(word) for word in plan.words())}",
         *credentials,
         "# 4: some reports are still being generated; 10: the time for the run was up. Both go on tomorrow.",
@@ -67,7 +73,7 @@ def render_service(plan: Plan) -> str:
         "TimeoutStartSec=infinity",
         "TimeoutStopSec=60",
         "KillSignal=SIGTERM",
-        f"ReadWritePaths={' '.join(_path(path) for path in plan.archives)}",
+        f"ReadWritePaths={' '.join(_path(path) for path in (*plan.archives, *plan.others))}",
         "NoNewPrivileges=yes",
         "PrivateTmp=yes",
         "PrivateDevices=yes",

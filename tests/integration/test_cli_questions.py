@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -98,6 +100,25 @@ def test_catalog_is_made_again(archive: Path) -> None:
     assert "2 Snapshots" in ask(archive, "catalog", "rebuild")
     document = harvester("catalog", "rebuild", "--archive", "a", "--json", cwd=archive.parent).document()
     assert document["snapshots"] == 2
+
+
+def test_schedule_says_what_would_be_missing_at_night(tmp_path: Path) -> None:
+    environ = {"HARVESTER_PACE_WORKERS": "3", "HARVESTER_METRICS_TEXTFILE": str(tmp_path / "node" / "h.prom")}
+    done = harvester("schedule", cwd=tmp_path, environ=environ)
+    assert done.code == 0
+    assert "set user_id and token_file in [credentials]" in done.err
+    assert "set pace.workers in the configuration (environment HARVESTER_PACE_WORKERS)" in done.err
+    assert f"mkdir -p {tmp_path / 'archive'}" in done.err
+    assert f"mkdir -p {tmp_path / 'node'}" in done.err
+    assert f"ReadWritePaths={tmp_path / 'archive'} {tmp_path / 'node'}" in done.out
+
+
+def test_schedule_runs_as_who_owns_the_archive(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "archive", 65534, -1)
+    owner = pwd.getpwuid((tmp_path / "archive").stat().st_uid).pw_name
+    assert f"User={owner}" in harvester("schedule", cwd=tmp_path).out.splitlines()
 
 
 def test_schedule_prints_units_and_a_crontab_line(archive: Path) -> None:

@@ -42,6 +42,14 @@ def test_one_of_several_accounts_can_be_run_alone() -> None:
     assert replace(SEVERAL, account="main").words()[-3:] == ["run", "--account", "main"]
 
 
+def test_it_runs_as_the_archives_owner_and_may_write_metrics() -> None:
+    plan = replace(PLAIN, user="alice", others=(Path("/var/lib/node exporter"),))
+    lines = render_service(plan).splitlines()
+    assert "User=alice" in lines
+    assert 'ReadWritePaths=/srv/archive "/var/lib/node exporter"' in lines
+    assert not any(line.startswith("User=") for line in render_service(PLAIN).splitlines())
+
+
 @pytest.mark.parametrize("path", ["/srv/a\nExecStartPre=/bin/x", "/srv/\x1b[2J", "/srv/\u2028"])
 def test_a_path_that_would_be_more_than_a_path_is_named(path: str) -> None:
     assert replace(PLAIN, archives=(Path(path),)).unsafe() == [repr(path)]
