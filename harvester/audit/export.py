@@ -119,12 +119,14 @@ def export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported
     twice.
 
     Raises:
-        ArchiveError: `order.to` is in use, or nothing fits the filters.
+        ArchiveError: `order.to` is in use or has no directory to go into, or nothing fits the filters.
         CorruptArchiveError: the Snapshot is damaged; names the file.
         DiskError: the export cannot be written.
     """
     if archive.root in order.to.absolute().resolve().parents:
         raise ArchiveError(f"{order.to} is within the Archive. Export to another place")
+    if not order.to.absolute().parent.is_dir():
+        raise ArchiveError(f"{order.to.parent} is no directory. Make it, or mount what belongs there")
     seal = _check_seal(archive, snapshot)
     if order.selected is not None and not any(_wanted(order, entry) for entry in snapshot.inventory()):
         raise ArchiveError(f"no report in Snapshot {snapshot.name} fits the filters; nothing was exported")

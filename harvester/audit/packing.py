@@ -142,8 +142,6 @@ def open_directory(path: Path, purpose: Purpose, disk: Disk) -> Iterator[Package
         DiskError: it cannot be written.
     """
     path = path.absolute()
-    if not path.parent.is_dir():
-        raise ArchiveError(f"{path} cannot be made: there is no directory {path.parent}")
     disk.make_dir(path)
     mark = path / _MARK
     if not os.path.lexists(mark):
