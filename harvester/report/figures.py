@@ -12,6 +12,8 @@ _TABLES: Final = '[id="key-characteristics"]'
 _MAX_TABLES: Final = 8
 _MAX_ROWS: Final = 100
 _MAX_TEXT: Final = 100
+_MAX_RAW: Final = 10 * _MAX_TEXT
+"""So much is looked at, white space included: the same long text may stand in many nested cells."""
 _SPACE: Final = re.compile(r"\s+")
 _NUMBER: Final = re.compile(r"([+-]?)\$?([\d,]+(?:\.\d+)?|\.\d+)\s*([%KMBT]?)", re.IGNORECASE)
 _SCALE: Final = {"": 1.0, "%": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
@@ -72,6 +74,10 @@ def _is_parameters(table: LexborNode) -> bool:
 
 
 def _text(node: LexborNode) -> str:
-    text = "".join(below.text(deep=False) for below in islice(node.traverse(include_text=True), 50)
-                   if below.is_text_node)  # fmt: skip
+    text = ""
+    for below in islice(node.traverse(include_text=True), 50):
+        if below.is_text_node:
+            text += below.text(deep=False)[:_MAX_RAW]
+        if len(text) >= _MAX_RAW:
+            break
     return _SPACE.sub(" ", text).strip()[:_MAX_TEXT]

@@ -31,6 +31,8 @@ class TitleFinder:
     """Heading cells since the last table began; the n-th belongs to the n-th image."""
     _used: int = 0
     _heading: str = ""
+    _captions: dict[int, str] = field(default_factory=dict)
+    """By figure: thousands of images may stand in one whose caption is the rest of the report."""
 
     def visit(self, node: LexborNode) -> None:
         """The next element of the document."""
@@ -53,13 +55,27 @@ class TitleFinder:
             return self._titles[place]
         attributes = image.attributes
         names = (
-            _caption(image),
+            self._caption(image),
             attributes.get("alt") or "",
             attributes.get("title") or "",
             attributes.get("id") or "",
             self._heading,
         )
         return next((_clean(name) for name in names if _clean(name)), "image")
+
+    def _caption(self, image: LexborNode) -> str:
+        """The caption of the figure that an image stands in; a few levels are enough."""
+        node = image.parent
+        for _ in range(4):
+            if node is None:
+                return ""
+            if node.tag == "figure":
+                if node.mem_id not in self._captions:
+                    captions = (below for below in _within(node) if below.tag == "figcaption")
+                    self._captions[node.mem_id] = next(map(_text, captions), "")
+                return self._captions[node.mem_id]
+            node = node.parent
+        return ""
 
 
 def report_title(tree: LexborHTMLParser) -> str:
@@ -85,19 +101,6 @@ def file_name(number: int, total: int, title: str, extension: str, taken: set[st
 
 def _has_image(cell: LexborNode) -> bool:
     return any(node.tag == "img" for node in _within(cell))
-
-
-def _caption(image: LexborNode) -> str:
-    """The caption of the figure that an image stands in; a few levels are enough."""
-    node = image.parent
-    for _ in range(4):
-        if node is None:
-            return ""
-        if node.tag == "figure":
-            caption = next((below for below in _within(node) if below.tag == "figcaption"), None)
-            return _text(caption) if caption else ""
-        node = node.parent
-    return ""
 
 
 def _text(node: LexborNode) -> str:

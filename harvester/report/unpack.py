@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from html import escape
 from itertools import islice
 from typing import Final
@@ -25,7 +24,8 @@ _MAX_ELEMENTS: Final = 100_000
 """The parser may make more elements than there are tags."""
 _MAX_IMAGES: Final = 2_000
 _MAX_WARNINGS: Final = 100
-_SPACE: Final = re.compile(r"\s+")
+_PIECE: Final = 2**20
+"""Characters of the text that are folded at once: its words one by one would take thirty times its size."""
 
 
 class UnpackedImage(msgspec.Struct, frozen=True):
@@ -78,11 +78,25 @@ def unpack(html: str) -> Unpacked:
         images=images,
         offline_html=offline,
         figures=figures,
-        text_sha256=hashlib.sha256(_SPACE.sub(" ", text).strip().encode("utf-8", "replace")).hexdigest(),
+        text_sha256=_text_sha256(text),
         warnings=found.listed_warnings(),
         images_found=found.count,
         title=title,
     )
+
+
+def _text_sha256(text: str) -> str:
+    """Digest of the text with every run of white space as one blank, and none at its ends."""
+    digest = hashlib.sha256()
+    begun = blank = False
+    for at in range(0, len(text), _PIECE):
+        piece = text[at : at + _PIECE]
+        words = piece.split()
+        if words and begun and (blank or piece[0].isspace()):
+            digest.update(b" ")
+        digest.update(" ".join(words).encode("utf-8", "replace"))
+        begun, blank = begun or bool(words), piece[-1].isspace()
+    return digest.hexdigest()
 
 
 def _elements(tree: LexborHTMLParser) -> list[LexborNode]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import re
 import struct
@@ -212,6 +213,29 @@ def test_deep_nesting_within_the_bounds_takes_no_squares(piece: str) -> None:
     started = time.process_time()
     unpack(piece * (24_000 // piece.count("<")) + f"<img src='{uri(png())}'>")
     assert time.process_time() - started < 10
+
+
+LONG = "aa " * 2_000_000
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        f"<figure><figcaption>{LONG}</figcaption>" + "<img src=x>" * 24_000,
+        "<table id=key-characteristics><tr><td>x<td>" * 12 + LONG,
+    ],
+    ids=["one caption of many images", "one figure in many nested cells"],
+)
+def test_a_long_text_is_not_read_again_and_again(html: str) -> None:
+    started = time.process_time()
+    unpack(html)
+    assert time.process_time() - started < 10
+
+
+def test_the_digest_of_the_text_does_not_depend_on_where_it_is_cut_for_folding() -> None:
+    words = ["a", "bc \t", "d\n\n", "  e"] * 150_000
+    folded = " ".join("".join(words).split())
+    assert unpack("".join(words)).text_sha256 == hashlib.sha256(folded.encode()).hexdigest()
 
 
 def test_a_report_that_is_not_taken_apart_says_so_in_its_page() -> None:
