@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from commands import commands
+from prometheus_client.parser import text_string_to_metric_families
 
 from harvester.cli.app import app, config
 from harvester.cli.console import ExitCode, worst
 from harvester.config.load import all_keys, load_settings
 from harvester.config.settings import Settings
+from harvester.model import Ending, Learned, SnapshotRecord
+from harvester.operate.metrics import RunFigures, render_metrics
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config.example.toml"
@@ -63,3 +69,40 @@ def test_readme_names_the_codes_of_signals_and_the_order_of_all() -> None:
 )
 def test_readme_names_the_places_of_credentials(variable: str) -> None:
     assert variable in README
+
+
+def options(command: Any) -> set[str]:
+    """Every long option of a command and of those below it."""
+    found = {word for option in command.params for word in (*option.opts, *option.secondary_opts)}
+    for below in getattr(command, "commands", {}).values():
+        found |= options(below)
+    return {word for word in found if word.startswith("--")}
+
+
+OF_ALL = {"--help", "--install-completion"}
+FOREIGN = {"--check", "--validate"}
+"""Of `sha256sum` and `bagit`."""
+
+
+def test_every_option_in_the_readme_exists() -> None:
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    known = options(typer.main.get_command(app)) | OF_ALL | FOREIGN
+    assert named - known == set()
+
+
+def test_readme_names_every_option_of_the_main_job() -> None:
+    program: Any = typer.main.get_command(app)
+    main_job = options(program.commands["run"])
+    missing = {word for word in main_job if word not in README}
+    assert missing == {"--optimizations", "--no-recycle-bin"}, "the other side of each is named"
+
+
+def test_readme_names_every_metric() -> None:
+    stamp = "2026-11-25T03:00:00Z"
+    record = SnapshotRecord(
+        "2026-11-25", "run", "account", "0", stamp, stamp, True, Ending.OK, 1, {"saved": 1},
+        learned=Learned(rate_per_min=20),
+    )  # fmt: skip
+    text = render_metrics(RunFigures(0, 1.0, 1.0, record, 1.0)).decode()
+    for family in text_string_to_metric_families(text):
+        assert f"`{family.name.removeprefix('harvester_')}`" in README
