@@ -20,6 +20,8 @@ from harvester.model import Backtest, BacktestState, Project
 
 _MAX_TEXTS: Final = 20
 _MAX_TEXT: Final = 500
+_MAX_DEPTH: Final = 50
+"""Levels of a row that are kept; real ones have three, and what reads JSON ends somewhere below a thousand."""
 _PRIVATE: Final = re.compile(
     r"collaborator|email|profile_?image|sharing_?token|token|secret|password|^bio$|public_?id|owner_?name|"
     r"encryption_?key|channel_?id|api_?key",
@@ -169,13 +171,19 @@ def parse_state(status: str, *, error: str = "") -> BacktestState:
     return BacktestState.UNKNOWN
 
 
-def redact(value: Any) -> Any:
-    """The same JSON value without what is personal or secret, at any depth."""
-    if isinstance(value, dict):
-        return {str(key): redact(item) for key, item in value.items() if not _PRIVATE.search(str(key))}
+def redact(value: Any, *, levels: int = _MAX_DEPTH) -> Any:
+    """The same JSON value without what is personal or secret, and without what lies deeper than `levels`."""
+    if not isinstance(value, dict | list):
+        return value
+    if not levels:
+        return None
     if isinstance(value, list):
-        return [redact(item) for item in value]
-    return value
+        return [redact(item, levels=levels - 1) for item in value]
+    return {
+        str(key): redact(item, levels=levels - 1)
+        for key, item in value.items()
+        if not _PRIVATE.search(str(key))
+    }
 
 
 def _rows(value: Any, *, field: str, endpoint: str) -> list[Any]:
@@ -190,7 +198,14 @@ def _rows(value: Any, *, field: str, endpoint: str) -> list[Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)[:_MAX_TEXT]
+    if isinstance(value, str):
+        return value
+    return str(value)[:_MAX_TEXT] if isinstance(value, int | float) else ""
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: never the whole of a list or object, which may be deep or large."""
+    return type(value).__name__ if isinstance(value, dict | list) else f"{value!r:.80}"
 
 
 def _id(value: Any, *, place: str, endpoint: str) -> int:
@@ -201,7 +216,7 @@ def _id(value: Any, *, place: str, endpoint: str) -> int:
         else value
     )
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
-        raise ProtocolError(f"{endpoint}: `{place}` is {value!r:.80}, not an id", endpoint=endpoint)
+        raise ProtocolError(f"{endpoint}: `{place}` is {_shown(value)}, not an id", endpoint=endpoint)
     return number
 
 
@@ -225,8 +240,9 @@ def _backtest(row: Any, project_id: int, *, place: str, endpoint: str) -> Backte
     backtest_id = row.get("backtestId")
     if not isinstance(backtest_id, str) or not backtest_id.strip():
         raise ProtocolError(
-            f"{endpoint}: `{place}.backtestId` is {backtest_id!r:.80}, not an id", endpoint=endpoint
+            f"{endpoint}: `{place}.backtestId` is {_shown(backtest_id)}, not an id", endpoint=endpoint
         )
+    row = redact(row)
     status = _text(row.get("status"))
     statistics = _statistics(row)
     tags = row.get("tags")
@@ -241,7 +257,7 @@ def _backtest(row: Any, project_id: int, *, place: str, endpoint: str) -> Backte
         tags=tuple(_text(tag) for tag in tags) if isinstance(tags, list) else (),
         statistics=statistics,
         change_key=_change_key(status, row, statistics),
-        row=redact(row),
+        row=row,
     )
 
 

@@ -19,7 +19,7 @@ from harvester.api.wire import (
     redact,
 )
 from harvester.errors import ProtocolError, TransportError
-from harvester.model import BacktestState, Project
+from harvester.model import Backtest, BacktestState, Project
 
 PROJECT: dict[str, Any] = {
     "projectId": 23456789,
@@ -334,3 +334,18 @@ def test_the_opening_of_a_gateways_page_is_shown() -> None:
 def test_a_listing_can_be_spooled_and_comes_back_the_same() -> None:
     rows = backtests(BACKTEST, {"backtestId": "b", "snapshotId": 10**30, "created": None})
     assert msgspec.json.decode(msgspec.json.encode(rows), type=list[type(rows[0])]) == rows
+
+
+@pytest.mark.parametrize("nested", [b"[" * 600 + b"]" * 600, b'{"a":' * 600 + b"1" + b"}" * 600])
+@pytest.mark.parametrize("key", [b"parameterSet", b"completed", b"name"])
+def test_a_row_that_nests_without_end_is_kept_but_for_its_depths(nested: bytes, key: bytes) -> None:
+    body = b'{"success":true,"backtests":[{"backtestId":"b1","%s":%s}]}' % (key, nested)
+    found = parse_backtests(parse_answer(body, endpoint="x"), 1, endpoint="x")
+    stored = msgspec.json.encode(found)
+    assert msgspec.json.decode(stored, type=list[Backtest]) == found
+
+
+def test_an_id_that_nests_without_end_is_named_by_its_kind() -> None:
+    body = b'{"success":true,"projects":[{"projectId":%s}]}' % (b"[" * 600 + b"]" * 600)
+    with pytest.raises(ProtocolError, match=r"projects\[0\].projectId` is list, not an id"):
+        parse_projects(parse_answer(body, endpoint="x"), endpoint="x")
