@@ -21,7 +21,7 @@ from harvester.model import Backtest, BacktestState, Project
 _MAX_TEXTS: Final = 20
 _MAX_TEXT: Final = 500
 _MAX_DEPTH: Final = 50
-"""Levels of a row that are kept; real ones have three, and what reads JSON ends somewhere below a thousand."""
+"""Levels of a row that are kept; real ones have three, and what reads JSON gives up below a thousand."""
 _PRIVATE: Final = re.compile(
     r"collaborator|email|profile_?image|sharing_?token|token|secret|password|^bio$|public_?id|owner_?name|"
     r"encryption_?key|channel_?id|api_?key",
