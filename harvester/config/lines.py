@@ -8,6 +8,8 @@ from typing import Final
 
 KeyPath = tuple[str, ...]
 
+_DEEPEST: Final = 8
+"""Keys of a path that are told apart; `accounts.NAME.TABLE.KEY` has four."""
 _KEY: Final = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _DOTTED: Final = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
 _PART: Final = re.compile(_KEY)
@@ -43,7 +45,7 @@ def find_lines(text: str) -> dict[KeyPath, int]:
         names = tuple(_plain(part) for part in _PART.findall(match["table"] or match["key"]))
         path = names if match["table"] else table + names
         table = path if match["table"] else table
-        for length in range(1, len(path) + 1):
+        for length in range(1, min(len(path), _DEEPEST) + 1):
             found.setdefault(path[:length], line)
     return found
 

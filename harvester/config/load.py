@@ -24,7 +24,10 @@ from harvester.errors import ConfigError
 
 PREFIX: Final = "HARVESTER_"
 FILE_NAME: Final = "harvester.toml"
-_MAX_FILE_BYTES: Final = 1_000_000
+_MAX_FILE_BYTES: Final = 100_000
+"""Ten times what `config.example.toml` has; a parser's squares take seconds within it."""
+_DEEPEST: Final = 20
+_LARGEST: Final = 10**100
 _ACCOUNTS: Final = "accounts"
 _ACCOUNT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _RATE: Final = "pace.rate_per_min"
@@ -211,9 +214,25 @@ def _parse_file(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
         line = raw.count(b"\n", 0, exc.start) + 1
         raise ConfigError(f"{path} line {line}: not UTF-8 text") from exc
     try:
-        return tomllib.loads(text), find_lines(text)
+        content = tomllib.loads(text)
+        _check_sane(content)
+        return content, find_lines(text)
     except (ValueError, RecursionError) as exc:
         raise ConfigError(f"{path} is not valid TOML: {exc}") from exc
+
+
+def _check_sane(content: dict[str, Any]) -> None:
+    """Refuse what could not even be shown in a message; TOML itself allows it."""
+    waiting: list[tuple[Any, int]] = [(content, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, dict | list):
+            if depth > _DEEPEST:
+                raise ValueError(f"it nests deeper than {_DEEPEST} levels")
+            inner = value.values() if isinstance(value, dict) else value
+            waiting += [(item, depth + 1) for item in inner]
+        elif isinstance(value, int) and abs(value) > _LARGEST:
+            raise ValueError("it has a number of more than a hundred digits")
 
 
 def _take_known(table: str, key: str, value: Any, place: str, draft: _Draft) -> None:

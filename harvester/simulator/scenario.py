@@ -248,7 +248,7 @@ def load_scenario(path: Path) -> Scenario:
         return decode(content, type=Scenario)
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (ValueError, RecursionError) as exc:  # also of numbers that Python does not read
         raise ConfigError(f"{path}: {exc}") from exc
 
 

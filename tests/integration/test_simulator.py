@@ -322,3 +322,11 @@ def test_a_wrong_scenario_file_is_named_with_its_mistake(
 def test_a_directory_without_reports_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no \*.html file"):
         Simulator(make_scenario(), reports_dir=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "user_id = " + "9" * 5000])
+def test_a_scenario_that_python_cannot_read_is_refused_too(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "scenario.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"scenario\.toml"):
+        load_scenario(path)

@@ -182,5 +182,24 @@ def test_file_that_is_no_text_names_the_line(tmp_path: Path) -> None:
 
 
 def test_huge_file_is_not_read(tmp_path: Path) -> None:
-    (found,) = mistakes(tmp_path, "#" * 1_000_001)
-    assert "larger than 1000000 bytes" in found
+    (found,) = mistakes(tmp_path, "#" * 100_001)
+    assert "larger than 100000 bytes" in found
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("0x" + "f" * 5000, "a number of more than a hundred digits"),
+        (f"[{'9' * 101}]", "a number of more than a hundred digits"),
+        ("9" * 5000, "is not valid TOML"),
+        (f"{{{'a.' * 2000}a = 1}}", "nests deeper than 20 levels"),
+        ("[" * 40 + "]" * 40, "nests deeper than 20 levels"),
+        ("[" * 5000, "is not valid TOML"),
+    ],
+)
+@pytest.mark.parametrize("key", ["api.tries", "filters.projects", "accounts.a.archive.dir", "nonsense.x"])
+def test_a_value_that_cannot_even_be_shown_is_no_valid_toml(
+    tmp_path: Path, key: str, value: str, words: str
+) -> None:
+    (found,) = mistakes(tmp_path, f"{key} = {value}")
+    assert words in found
