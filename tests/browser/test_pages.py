@@ -29,7 +29,7 @@ def test_hostile_names_show_as_text_and_run_nothing(opened: Opened, snapshot: Pa
     assert page.eval_on_selector_all("tbody tr", _NAMES) == list(reversed(HOSTILE))
     for row in page.locator("tbody tr").all():
         row.locator("button.open").click()
-        assert page.inner_text("dialog h2") == row.locator(".name bdi").first.inner_text()
+        assert page.inner_text("dialog h2") == row.locator(".name bdi").first.text_content()
         page.keyboard.press("Escape")
     assert page.evaluate("window.ran") is None
     assert opened.quiet
@@ -101,7 +101,8 @@ def test_figures_without_a_column_sort_from_the_list(project: Opened) -> None:
         page.keyboard.press("Escape")
     assert alphas[0] >= alphas[1]
     page.select_option("#sort", "")
-    assert page.inner_text("tbody tr:first-child .name a") == "Brand new"
+    # A row out of sight is not laid out, so that it has no inner text.
+    assert page.text_content("tbody tr:first-child .name a") == "Brand new"
 
 
 def test_names_sort_as_people_count(project: Opened) -> None:
@@ -205,7 +206,7 @@ def test_thumbnails_show_cumulative_returns_and_load_when_seen(project: Opened) 
 def test_a_report_that_failed_says_why(opened: Opened, snapshot: Path) -> None:
     page = opened.go(snapshot / "site" / "103.html")
     row = page.locator("tbody tr", has=page.locator(".badge.bad"))
-    assert "the server says no with HTTP 500" in row.locator(".state").inner_text()
+    assert "the server says no with HTTP 500" in (row.locator(".state").text_content() or "")
     assert row.locator("a").count() == 0
 
 
