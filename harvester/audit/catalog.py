@@ -7,7 +7,9 @@ the same content.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,13 +19,15 @@ from typing import Final
 
 from harvester.archive import Archive, Snapshot
 from harvester.archive.layout import CATALOG
-from harvester.errors import DiskError
+from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import InventoryEntry
 from harvester.report import parse_figure
 
 _VERSION: Final = 1
 """In `PRAGMA user_version`; another one is built anew."""
 _BATCH: Final = 500
+_BESIDE: Final = ("-journal", "-wal", "-shm")
+"""What SQLite may keep beside a database, and reads again when it is opened."""
 _IMAGE_COLUMNS: Final = ("name", "title", "media_type", "sha256", "size_bytes", "width", "height")
 
 
@@ -57,7 +61,7 @@ def update_catalog(archive: Archive) -> None:
             if known == wanted[: len(known)]:
                 _add(base, snapshots[len(known) :], first=len(known))
                 return
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, OverflowError):
         pass  # damaged, or by another version: it is derived, so it is made again
     rebuild_catalog(archive)
 
@@ -72,11 +76,17 @@ def rebuild_catalog(archive: Archive) -> None:
     path = archive.root / CATALOG
     part = path.with_name(f".{CATALOG}.part")
     try:
-        part.unlink(missing_ok=True)
+        for place in (part, *_beside(part)):
+            place.unlink(missing_ok=True)
         with _opened(part) as base:
             _add(base, archive.snapshots(), first=0)
         part.replace(path)
-        path.with_name(f"{CATALOG}-journal").unlink(missing_ok=True)
+        for place in _beside(path):
+            place.unlink(missing_ok=True)
+    except (sqlite3.IntegrityError, OverflowError) as exc:
+        raise CorruptArchiveError(
+            f"the Inventories have what no run writes ({exc}); run `harvester verify`"
+        ) from exc
     except (sqlite3.Error, OSError) as exc:
         raise DiskError(f"{path} cannot be written: {exc}", path=str(path)) from exc
 
@@ -99,7 +109,13 @@ def history(archive: Archive, backtest_id: str) -> dict[tuple[int, str], list[Pa
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database, its tables made when it is new; one transaction, kept only when nothing fails."""
+    """The database, its tables made when it is new; one transaction, kept only when nothing fails.
+
+    SQLite would follow a link that somebody has planted, and wait for ever at the end of a pipe.
+    """
+    for place in (path, *_beside(path)):
+        if os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode):
+            raise sqlite3.DatabaseError(f"{place} is not a regular file")
     base = sqlite3.connect(path, isolation_level=None)
     try:
         version = base.execute("PRAGMA user_version").fetchone()[0]
@@ -114,6 +130,10 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         base.execute("COMMIT")
     finally:
         base.close()
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in _BESIDE]
 
 
 def _schema() -> list[str]:

@@ -1,0 +1,75 @@
+"""The catalog, where somebody has planted or edited what no run writes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from archives import Night, make_reports, open_archive
+
+from harvester.archive import Archive
+from harvester.audit.catalog import rebuild_catalog, update_catalog
+from harvester.errors import CorruptArchiveError
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    archive = open_archive(tmp_path / "archive")
+    Night(archive).run(make_reports(projects=1, each=2))
+    update_catalog(archive)
+    return archive
+
+
+def dump(archive: Archive) -> list[str]:
+    with sqlite3.connect(archive.root / "catalog.sqlite") as base:
+        return list(base.iterdump())
+
+
+@pytest.mark.parametrize("name", ["catalog.sqlite", "catalog.sqlite-journal", ".catalog.sqlite.part-journal"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe"])
+def test_what_is_planted_in_place_of_the_catalog_is_replaced(
+    archive: Archive, tmp_path: Path, name: str, kind: str
+) -> None:
+    built, outside = dump(archive), tmp_path / "outside"
+    (archive.root / name).unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(archive.root / name)
+    else:
+        (archive.root / name).symlink_to(outside)
+    if kind == "link":
+        outside.touch()  # to SQLite, an empty file is an empty database
+    for work in (update_catalog, rebuild_catalog):
+        work(archive)
+        assert dump(archive) == built
+    assert outside.exists() == (kind == "link")
+    assert kind != "link" or not outside.stat().st_size
+
+
+def edit_first_line(archive: Archive, pattern: bytes, text: bytes, *, twice: bool = False) -> None:
+    path = archive.root / "2026-11-22" / "inventory.jsonl"
+    first, *others = path.read_bytes().splitlines(keepends=True)
+    edited = re.sub(pattern, text, first, count=1)
+    assert edited != first
+    path.chmod(0o644)
+    path.write_bytes(b"".join([first, edited] if twice else [edited, *others]))
+
+
+@pytest.mark.parametrize("field", [b"project_id", b"files", b"payload_bytes"])
+@pytest.mark.parametrize("work", [update_catalog, rebuild_catalog])
+def test_a_number_that_no_run_writes_is_damage(
+    archive: Archive, field: bytes, work: Callable[[Archive], None]
+) -> None:
+    edit_first_line(archive, b'"%s":' % field, b'"%s":%s' % (field, b"9" * 30))
+    (archive.root / "catalog.sqlite").unlink()
+    with pytest.raises(CorruptArchiveError):
+        work(archive)
+
+
+def test_a_backtest_that_stands_twice_is_damage(archive: Archive) -> None:
+    edit_first_line(archive, rb'"created":"20', b'"created":"30', twice=True)
+    with pytest.raises(CorruptArchiveError, match="harvester verify"):
+        rebuild_catalog(archive)
