@@ -19,7 +19,7 @@ DIGEST_CHARS: Final = 64
 PATH_AT: Final = DIGEST_CHARS + 2
 """Where the path starts in a Manifest line; `sha256sum` wants two spaces before it."""
 
-_LINE: Final = re.compile(rb"([0-9a-f]{64})  ([^\r\n\\]+)\n")
+_LINE: Final = re.compile(rb"([0-9a-f]{64})  ([^\r\n\\\0]+)\n")
 _CHUNK_BYTES: Final = 2**20
 
 

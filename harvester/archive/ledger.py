@@ -115,9 +115,10 @@ def parse_ledger(content: bytes) -> Ledger:
         else:
             texts = [*_chain_faults(line, last, number), *_order_faults(line, committed)]
             faults += [LedgerFault(number, text) for text in texts]
-            lines.append(line)
-            if line.event == "commit":
-                committed[line.snapshot] = None
+            if is_snapshot_name(line.snapshot):  # nothing else becomes a path
+                lines.append(line)
+                if line.event == "commit":
+                    committed[line.snapshot] = None
         last = hashlib.sha256(raw + b"\n").hexdigest()
     return Ledger(tuple(lines), tuple(faults), last, len(content) - len(torn), bool(torn))
 

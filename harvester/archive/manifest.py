@@ -99,11 +99,23 @@ def _blocks(path: Path) -> Iterator[tuple[str, list[bytes]]]:
                 lines.append(line)
                 continue
             if lines:
-                yield prefix[:-1].decode(), lines
+                yield _directory(prefix, lines, path), lines
             prefix = _report_prefix(line, path)
             lines = [line]
     if lines:
-        yield prefix[:-1].decode(), lines
+        yield _directory(prefix, lines, path), lines
+
+
+def _directory(prefix: bytes, lines: list[bytes], path: Path) -> str:
+    """The directory of a block of lines, every one of them whole and fit to be a path."""
+    block = b"".join(lines)
+    try:
+        if b"\0" in block or block.count(b"\n") != len(lines):
+            raise ValueError
+        block.decode()
+    except ValueError as exc:
+        raise CorruptArchiveError(f"{path} holds lines of {prefix[:200]!r} that are damaged") from exc
+    return prefix[:-1].decode()
 
 
 def _report_prefix(line: bytes, path: Path) -> bytes:

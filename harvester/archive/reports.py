@@ -87,6 +87,8 @@ def keep_report(disk: Disk, mode: LinkMode, source: Path, target: Path, record: 
     if record.images:
         disk.make_dir(part / IMAGES)
         names = [image.name for image in record.images]
+        if not all(map(is_file_name, names)):
+            raise CorruptArchiveError(f"{source / REPORT_JSON} names an image that no report has")
         link(disk, mode, str(source / IMAGES), str(part / IMAGES), names)
         disk.sync_dir(part / IMAGES)
     _put(disk, part, target)

@@ -86,3 +86,8 @@ def test_a_tag_manifest_cannot_reach_outside(tmp_path: Path, name: str) -> None:
     (tmp_path / "tagmanifest-sha256.txt").write_bytes(manifest_line(name, DIGEST))
     with pytest.raises(CorruptArchiveError, match="outside"):
         check_tags(tmp_path)
+
+
+def test_a_path_with_a_null_byte_is_no_path() -> None:
+    with pytest.raises(CorruptArchiveError, match="a path"):
+        parse_manifest_line(b"0" * 64 + b"  data/p/b/x\0y\n", where="m:1")

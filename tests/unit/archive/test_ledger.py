@@ -118,3 +118,13 @@ def test_what_a_later_version_adds_to_a_line_is_no_fault(tmp_path: Path) -> None
         {**msgspec.to_builtins(Ledger().next_line("commit", NAMES[0], "", at="")), "new": 1}
     )
     assert not parse_ledger(line + b"\n").faults
+
+
+@pytest.mark.parametrize("name", ["../etc", "2026-11-22.x", "a.b", "\0"])
+def test_a_name_that_no_snapshot_has_is_a_fault_and_never_a_path(tmp_path: Path, name: str) -> None:
+    make_ledger(tmp_path)
+    for _ in range(2):
+        append_line(tmp_path, Disk(), load_ledger(tmp_path).next_line("commit", name, "", at=""))
+    ledger = load_ledger(tmp_path)
+    assert [fault.number for fault in ledger.faults if "no Snapshot name" in fault.text] == [6, 7]
+    assert name not in [*ledger.names, *ledger.committed]

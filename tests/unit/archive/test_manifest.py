@@ -64,3 +64,13 @@ def test_a_file_written_in_pieces_knows_its_digest(tmp_path: Path) -> None:
     assert file.finish() == sha256(b"x" * 3_000_000)
     assert (tmp_path / "f").read_bytes() == b"x" * 3_000_000
     file.close()
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"\0", b"x" * 9000])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_line_that_cannot_be_a_path_is_damage(tmp_path: Path, name: bytes, last: bool) -> None:
+    path = tmp_path / "manifest-sha256.txt"
+    line = b"0" * 64 + b"  data/p_1/b_1/" + name + b"\n"
+    path.write_bytes(b"".join([*block("data/p_1/b_1"), line, *([] if last else block("data/p_1/b_2"))]))
+    with pytest.raises(CorruptArchiveError, match=r"damaged|not of a report"):
+        ManifestCursor(path).take("data/p_1/b_1", set())

@@ -315,3 +315,12 @@ def test_an_error_of_a_linking_thread_stops_the_run(archive: Archive) -> None:
     archive.disk = Disk()
     Night(archive, "2026-11-22").run(REPORTS)
     check_archive(archive.root)
+
+
+def test_a_kept_report_whose_record_names_files_elsewhere_is_refused(partial: PartialSnapshot) -> None:
+    assert partial.previous is not None
+    entry = next(partial.previous.inventory())
+    record = REPORTS[0].record("run")
+    image = msgspec.structs.replace(record.images[0], name="../../../../../outside")
+    with pytest.raises(CorruptArchiveError, match="names an image that no report has"):
+        partial.keep_report(msgspec.structs.replace(record, images=(image,)), entry)
