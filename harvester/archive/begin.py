@@ -29,7 +29,7 @@ def begin_partial(
         ArchiveError: a newer harvester has begun it.
         DiskError: it cannot be written.
     """
-    name = next_name(date, ledger.names)
+    name, passed = _free_name(root, date, ledger.names)
     path = root / partial_name(name)
     found, notes = _take_up(root, disk, state)
     if found is None:
@@ -42,7 +42,20 @@ def begin_partial(
             disk.sync_dir(root)
     committed = [*ledger.committed]
     previous = Snapshot(committed[-1], root / committed[-1]) if committed else None
-    return PartialSnapshot(name, path, state, Base(root, disk, previous, _probe(disk, path, previous), notes))
+    mode = _probe(disk, path, previous)
+    return PartialSnapshot(name, path, state, Base(root, disk, previous, mode, passed + notes))
+
+
+def _free_name(root: Path, date: str, taken: list[str]) -> tuple[str, tuple[str, ...]]:
+    """A name that nothing in the Archive has, and a note for each file or link that has one of them."""
+    notes: list[str] = []
+    name = next_name(date, taken)
+    while os.path.lexists(root / name):
+        notes.append(
+            f"{root / name} has a Snapshot's name and is none; it was left alone. See who put it there"
+        )
+        name = next_name(date, [*taken, name])
+    return name, tuple(notes)
 
 
 def _take_up(

@@ -187,3 +187,11 @@ def test_taking_up_may_itself_be_cut_off(archive: Archive, number: int) -> None:
         Night(open_archive(archive.root, DyingDisk(number)), "2026-11-22").run(REPORTS)
     Night(open_archive(archive.root), "2026-11-23").run(REPORTS)
     check_archive(archive.root)
+
+
+def test_a_name_that_a_link_has_is_passed_over_and_told(archive: Archive, tmp_path: Path) -> None:
+    (archive.root / "2026-11-22").symlink_to(tmp_path / "nowhere")
+    (archive.root / "2026-11-22.2").write_bytes(b"")
+    partial = begin(archive, "2026-11-22", "next")
+    assert partial.name == "2026-11-22.3"
+    assert ["2026-11-22 has" in partial.notes[0], "2026-11-22.2 has" in partial.notes[1]] == [True, True]
