@@ -39,6 +39,10 @@ _REMEDIES: Final = {
     errno.EIO: "the disk reports an input/output error. Check it (dmesg, smartctl) before you run again",
     errno.EMFILE: "too many files are open (ulimit -n). Raise the limit or use fewer workers",
     errno.ENFILE: "too many files are open on this machine",
+    errno.EEXIST: "something else has this name. See who put it there, remove it, then run again",
+    errno.EISDIR: "a directory has this name. See who put it there, remove it, then run again",
+    errno.ENOTDIR: "a file or link stands where a directory should. See who put it there, then run again",
+    errno.ELOOP: "a symbolic link has this name, and is not followed. See who put it there, then run again",
     errno.ENOENT: "it vanished while it was in use. See what else changes the Archive, then run again",
     errno.ENAMETOOLONG: "the path is too long for this file system. Move the Archive to a shorter path",
 }
@@ -148,9 +152,11 @@ class Disk:
         self.sync_dir(path.parent)
 
     def scratch(self, path: Path, content: bytes) -> None:
-        """Write a working file that need not outlive a power cut."""
+        """Write a working file that need not outlive a power cut; what had its name is replaced."""
         with _explained(path):
-            path.write_bytes(content)
+            path.unlink(missing_ok=True)
+            with path.open("xb") as file:
+                file.write(content)
 
     def create(self, path: Path) -> int:
         """Open a new file to be written piece by piece; `extend` and `finish` take what this gives."""

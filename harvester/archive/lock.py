@@ -15,7 +15,7 @@ import msgspec
 
 from harvester.archive.disk import Disk, explain
 from harvester.archive.layout import LOCK
-from harvester.archive.reading import load_record
+from harvester.archive.reading import load_record, open_regular
 from harvester.errors import ArchiveLockedError, CorruptArchiveError, DiskError
 
 
@@ -56,17 +56,22 @@ def hold_lock(root: Path, disk: Disk, *, command: str, wait_s: float) -> Iterato
 
 
 def find_holder(root: Path) -> str:
-    """Who holds the Archive at this moment, for people; empty when nobody does. Takes no lock that lasts."""
+    """Who holds the Archive at this moment, for people; empty when nobody does. Takes no lock that lasts.
+
+    Raises:
+        CorruptArchiveError: something else has the lock file's name, such as a link.
+        DiskError: the lock file cannot be read.
+    """
     path = root / LOCK
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return ""
-    except BlockingIOError:
-        return _holder(root / f"{LOCK}.owner")
-    except OSError as exc:
-        raise explain(exc, path) from exc
+    with open_regular(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(root / f"{LOCK}.owner")
+        except OSError as exc:
+            raise explain(exc, path) from exc
     return ""
 
 

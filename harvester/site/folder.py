@@ -18,7 +18,8 @@ class Folder:
         target = self._directory / name
         target.unlink(missing_ok=True)
         if self._before is None or not self._linked(self._before / name, target, content):
-            target.write_bytes(content)
+            with target.open("xb") as file:  # new, so that no link is followed that was planted meanwhile
+                file.write(content)
 
     @staticmethod
     def _linked(earlier: Path, target: Path, content: bytes) -> bool:

@@ -51,7 +51,10 @@ class _Pages:
         self._summary = Summary(record.name)
 
     def write(self) -> None:
-        (self._directory / SITE).mkdir(exist_ok=True)
+        site = self._directory / SITE
+        if site.is_symlink():
+            site.unlink()  # planted meanwhile; nothing is written through it
+        site.mkdir(exist_ok=True)
         entries = load_inventory(self._directory / INVENTORY)
         for _, project in groupby(entries, key=lambda entry: entry.project_id):
             self._write_project(list(project))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -164,3 +164,13 @@ def test_a_directory_that_became_a_link_is_not_linked_into(tmp_path: Path) -> No
     with pytest.raises(DiskError):
         Disk().link_files(LinkMode.HARDLINK, str(tmp_path), f"{tmp_path}/to", ["f"])
     assert not list((tmp_path / "outside").iterdir())
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, lambda path: path.symlink_to(path.with_name("outside"))])
+def test_a_working_file_replaces_what_was_planted_in_its_place(
+    tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    plant(tmp_path / "f")
+    Disk().scratch(tmp_path / "f", b"content")
+    assert not (tmp_path / "outside").exists()
+    assert (tmp_path / "f").read_bytes() == b"content"

@@ -3,13 +3,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from archives import open_archive
 
 from harvester.archive import Archive
-from harvester.errors import ArchiveLockedError
+from harvester.archive.lock import find_holder
+from harvester.errors import ArchiveLockedError, CorruptArchiveError
 
 HOLDER = """
 import sys
@@ -102,3 +104,12 @@ def test_an_owner_that_cannot_be_read_is_another_process(
 def test_a_snapshot_is_begun_under_the_lock_only(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="lock"):
         open_archive(tmp_path).begin(date="2026-11-22", run_id="r", started="")
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, lambda path: path.symlink_to("/etc/passwd")])
+def test_what_is_planted_as_the_lock_is_neither_followed_nor_waited_for(
+    tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    plant(tmp_path / ".harvester.lock")
+    with pytest.raises(CorruptArchiveError, match=r"harvester\.lock is (a symbolic link|not a regular file)"):
+        find_holder(tmp_path)

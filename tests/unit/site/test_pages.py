@@ -145,3 +145,21 @@ def test_a_damaged_inventory_is_named(archive: Archive, tmp_path: Path) -> None:
     inventory.write_bytes(inventory.read_bytes()[:-20])
     with pytest.raises(CorruptArchiveError, match=r"inventory\.jsonl:6 is cut off"):
         write_pages(copy)
+
+
+def test_no_page_is_written_through_a_link_that_was_planted_meanwhile(
+    archive: Archive, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "index.html").write_bytes(b"mine")
+
+    def plant_and_write(directory: Path) -> None:
+        (directory / "site").symlink_to(outside)
+        (directory / "index.html").symlink_to(outside / "index.html")
+        write_pages(directory)
+
+    snapshot = Night(archive).run(REPORTS, pages=plant_and_write)
+    assert not (snapshot.path / "site").is_symlink()
+    assert [path.name for path in outside.iterdir()] == ["index.html"]
+    assert (outside / "index.html").read_bytes() == b"mine"
