@@ -28,8 +28,10 @@ _DELAYING: Final = frozenset({"nonce", "integrity", "loading", "decoding"})
 """What only delays: a chart must be there when the page is printed."""
 _SCHEME_CHARS: Final = 10
 """As many characters of an address decide whether it may stay."""
-_CSS_ESCAPE: Final = re.compile(r"\\0{0,4}([4-7][0-9a-f])(?![0-9a-f])[ \t\r\n\f]?", re.IGNORECASE)
-"""A letter written by its number, as nobody does but to hide `url` from a reader."""
+_CSS_ESCAPE: Final = re.compile(
+    r"\\(?:0{0,4}([4-7][0-9a-f])(?![0-9a-f])[ \t\r\n\f]?|([g-z])|[^0-9a-f\r\n\f])", re.IGNORECASE
+)
+"""A letter written by its number or after a backslash, as nobody does but to hide `url` from a reader."""
 _CSS_REMOTE: Final = re.compile(
     r"@import[^;}]{0,2000}+;?|url\(\s*+(?!['\"]?\s{0,9}+data:)[^)]{0,2000}+\)?|image-set\(|(?<![\w-])src\(",
     re.IGNORECASE,
@@ -79,13 +81,13 @@ def _disarm(node: LexborNode, source: str | None) -> None:
     """Take from an element what could load or run something."""
     attributes = node.attributes
     if node.tag == "style":
-        _replace_text(node, _local_css(node.text(deep=True)))
+        _replace_text(node, local_css(node.text(deep=True)))
     for name, value in attributes.items():
         lowered = name.lower()
         if lowered.startswith("on") or lowered in _DELAYING:
             del node.attrs[name]
         elif lowered == "style" and value and ("(" in value or "\\" in value):
-            node.attrs[name] = _local_css(value)
+            node.attrs[name] = local_css(value)
         elif lowered in _URL_ATTRIBUTES and not _stays(node, lowered, value or ""):
             del node.attrs[name]
     if source is not None:
@@ -100,9 +102,15 @@ def _stays(node: LexborNode, name: str, value: str) -> bool:
     return name in {"href", "xlink:href"} and text.startswith("#")
 
 
-def _local_css(css: str) -> str:
+def local_css(css: str) -> str:
     """Rules without addresses. The policy is what keeps the page in; this keeps its console quiet."""
-    return _CSS_REMOTE.sub("none", _CSS_ESCAPE.sub(lambda match: chr(int(match[1], 16)), css))
+    return _CSS_REMOTE.sub("none", _CSS_ESCAPE.sub(_letter, css))
+
+
+def _letter(escape: re.Match[str]) -> str:
+    """What an escape stands for when that is a letter; anything else might mean more by itself."""
+    char = chr(int(escape[1], 16)) if escape[1] else escape[2]
+    return char if char and char.isalpha() else escape[0]
 
 
 def _replace_text(node: LexborNode, text: str) -> None:

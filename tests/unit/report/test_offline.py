@@ -31,6 +31,8 @@ def test_the_policy_is_the_first_thing_in_the_head() -> None:
         'background: url("http://evil.example/a)b.png")',
         "background: u\\72l(http://evil.example/x.png)",
         "background: \\000075\\72 l(//evil.example/x.png)",
+        "background: u\\rl(file://evil.example/share/x.png)",
+        "background: \\U\\RL(file://evil.example/share/x.png)",
         "background: url(file://evil.example/share/x.png)",
         "background: url(   //evil.example/x.png",
         "background: image-set('http://evil.example/x.png' 1x)",
@@ -50,6 +52,11 @@ def test_no_rule_names_an_address_to_load(rule: str) -> None:
 @pytest.mark.parametrize("rule", ["@import 'http://evil.example/x.css';", "@\\69mport url(//evil.example/x)"])
 def test_no_stylesheet_is_imported(rule: str) -> None:
     assert "@import" not in offline(f"<style>{rule}</style>")
+
+
+@pytest.mark.parametrize("rule", ["\\5c 75 rl(x)", "u\\\\rl(x)", "a\\7d b", "\\\\75 rl"])
+def test_an_escape_that_hides_nothing_is_not_made_to_mean_more(rule: str) -> None:
+    assert f"p {{ {rule} }}" in offline(f"<style>p {{ {rule} }}</style>")
 
 
 def test_what_a_stylesheet_embeds_stays() -> None:
