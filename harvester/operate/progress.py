@@ -47,6 +47,8 @@ class Tally:
         self._starts: deque[float] = deque()
         self._report_requests = 0
         self.held_until = 0.0
+        self._due: dict[tuple[int, str], float] = {}
+        """When each report that has to wait is asked for again."""
 
     def request(self, event: RequestEvent, now: float) -> None:
         """One request has ended."""
@@ -56,7 +58,7 @@ class Tally:
         if event.hold_s:
             self.held_until = now + event.hold_s
 
-    def event(self, event: Event) -> None:
+    def event(self, event: Event, now: float) -> None:
         """Something else has happened."""
         match event:
             case Started():
@@ -66,7 +68,7 @@ class Tally:
             case Planned():
                 self._begin("reports", event.requests)
             case Asked() | Settled():
-                self._report(event)
+                self._report(event, now)
             case Filling():
                 self._begin("filling", 0, done=event.done)
             case Stopping():
@@ -77,11 +79,15 @@ class Tally:
     def _begin(self, stage: str, total: int, *, done: int = 0) -> None:
         self.stage, self.total, self.done = stage, total, done
 
-    def _report(self, event: Asked | Settled) -> None:
+    def _report(self, event: Asked | Settled, now: float) -> None:
         self.generating = event.generating
-        if isinstance(event, Settled):
-            self.done += 1
-            self.outcomes[event.outcome] += 1
+        key = (event.project_id, event.backtest_id)
+        if isinstance(event, Asked):
+            self._due[key] = now + event.wait_s
+            return
+        self._due.pop(key, None)
+        self.done += 1
+        self.outcomes[event.outcome] += 1
 
     def used_per_min(self, now: float) -> int:
         """Requests of the last minute."""
@@ -89,12 +95,17 @@ class Tally:
             self._starts.popleft()
         return len(self._starts)
 
-    def left_s(self) -> float | None:
-        """Seconds that the reports still to come take at the allowed rate; None while nothing can be said."""
+    def left_s(self, now: float) -> float | None:
+        """Seconds that the reports still to come take; None while nothing can be said.
+
+        At the allowed rate, but no less than until the last of those that wait is asked for again.
+        """
         if self.stage != "reports" or not self.total:
             return None
         each = self._report_requests / self.done if self.done >= 5 else _REQUESTS_EACH
-        return max(0.0, (self.total - self.done) * each * 60 / self.rate_per_min)
+        asking_s = (self.total - self.done) * each * 60 / self.rate_per_min
+        waiting_s = max(self._due.values(), default=now) - now
+        return max(0.0, asking_s, waiting_s)
 
     def line(self, now: float) -> str:
         """All of it in one line."""
@@ -108,7 +119,7 @@ class Tally:
         parts.append(f"{self.used_per_min(now)}/{self.rate_per_min:g} requests a minute")
         if now < self.held_until:
             parts.append(f"held for {self.held_until - now:.0f} s more")
-        left_s = self.left_s()
+        left_s = self.left_s(now)
         if left_s is not None:
             parts.append(f"about {_span(left_s)} left")
         return ", ".join(parts)
@@ -127,7 +138,7 @@ class Lines:
 
     def notify(self, event: Event) -> None:
         """Count it, and say where the run stands when a minute has gone by."""
-        self._tally.event(event)
+        self._tally.event(event, self._clock())
         self._tick()
 
     def requested(self, event: RequestEvent) -> None:
@@ -175,7 +186,7 @@ class Bar:
 
     def notify(self, event: Event) -> None:
         """Count it and show it; the last stage tells from a thread of its own."""
-        self._tally.event(event)
+        self._tally.event(event, self._clock())
         self._show()
 
     def requested(self, event: RequestEvent) -> None:

@@ -29,18 +29,18 @@ def asked(generating: int) -> Asked:
 def test_a_tally_follows_the_stages_of_a_run() -> None:
     tally = Tally(30)
     for event in (Started("2026-11-24", "r", "", 3), Listed(1, 20, 2), Listed(2, 5, 2)):
-        tally.event(event)
+        tally.event(event, 0.0)
     assert tally.line(0) == "listing: 2 of 2, 0/30 requests a minute"
     for event in (Planned(25, 20, 5), asked(4), settled(Outcome.FAILED, 3), settled(generating=3)):
-        tally.event(event)
+        tally.event(event, 0.0)
     tally.request(request(hold_s=12), 100.0)
     assert tally.line(102.0) == (
         "reports: 2 of 20, 3 being generated, 1 failed, 1/30 requests a minute, held for 10 s more, "
         "about 1 min left"
     )
-    tally.event(Filling(1, 7))
+    tally.event(Filling(1, 7), 0.0)
     assert tally.line(200.0).startswith("filling: 7, ")
-    tally.event(Stopping("SIGTERM"))
+    tally.event(Stopping("SIGTERM"), 0.0)
     assert tally.stage == "stopping"
 
 
@@ -53,12 +53,21 @@ def test_only_the_requests_of_the_last_minute_count_as_used() -> None:
 
 def test_time_left_follows_the_requests_that_reports_have_taken() -> None:
     tally = Tally(60)
-    tally.event(Planned(100, 100, 0))
-    assert tally.left_s() == 200
+    tally.event(Planned(100, 100, 0), 0.0)
+    assert tally.left_s(0.0) == 200
     for _ in range(10):
         tally.request(request(), 0.0)
-        tally.event(settled())
-    assert tally.left_s() == 90
+        tally.event(settled(), 0.0)
+    assert tally.left_s(0.0) == 90
+
+
+def test_time_left_is_no_less_than_what_the_server_still_takes() -> None:
+    tally = Tally(1200)
+    tally.event(Planned(2, 2, 0), 0.0)
+    tally.event(asked(1), 5.0)
+    assert tally.left_s(7.0) == 8.0
+    tally.event(settled(), 16.0)
+    assert tally.left_s(16.0) == 0.1
 
 
 def test_without_a_terminal_a_line_is_said_once_a_minute() -> None:
