@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -13,11 +13,13 @@ class Listener:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
+        self.headers: list[Mapping[str, str]] = []
         self.url = ""
         self.status = 200
 
     async def hear(self, request: web.Request) -> web.Response:
         self.told.append((request.path, await request.text()))
+        self.headers.append(request.headers)
         return web.Response(status=self.status)
 
 

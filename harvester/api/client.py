@@ -23,6 +23,7 @@ from harvester.api.faults import (
     too_large,
 )
 from harvester.api.pace import RateLimiter
+from harvester.api.proxy import find_proxy
 from harvester.api.retry import Backoff, retrying
 from harvester.api.wire import Answer, Pending, parse_report
 from harvester.config.settings import ApiSettings
@@ -93,7 +94,10 @@ class _Start:
 
 
 class ApiClient:
-    """Speaks with the API for one Account; an async context manager."""
+    """Speaks with the API for one Account; an async context manager.
+
+    Entering it raises `ConfigError` when the environment names a proxy that cannot be used.
+    """
 
     def __init__(
         self,
@@ -123,7 +127,7 @@ class ApiClient:
             timeout=timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"harvester/{__version__}"},
-            trust_env=True,
+            proxy=find_proxy(self._settings.base_url),
         )
         return self
 

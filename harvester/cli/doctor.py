@@ -69,7 +69,10 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
     except ConfigError as exc:
         yield failure("credentials", exc)
     if credentials is not None:
-        yield from anyio.run(check_api, loaded.settings, credentials)
+        try:
+            yield from anyio.run(check_api, loaded.settings, credentials)
+        except ConfigError as exc:
+            yield failure("api", exc)
     root = Path(loaded.settings.archive.dir).absolute()
     yield from check_archive(root, credentials, now=datetime.now(UTC))
     yield check_timer(session.environ)

@@ -9,6 +9,9 @@ from typing import Any, Final
 import aiohttp
 import anyio.to_thread
 
+from harvester.api.proxy import find_proxy
+from harvester.errors import ConfigError
+
 _TIMEOUT_S: Final = 10.0
 
 
@@ -52,12 +55,13 @@ def _deliver(urls: Sequence[str], title: str, body: str) -> Iterator[str]:
 async def _send(name: str, url: str, body: dict[str, Any] | None) -> str:
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     try:
+        proxy = find_proxy(url)
         async with (
-            aiohttp.ClientSession(
-                timeout=timeout, trust_env=True, cookie_jar=aiohttp.DummyCookieJar()
-            ) as session,
-            session.post(url, json=body, allow_redirects=False) as response,
+            aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.post(url, json=body, proxy=proxy, allow_redirects=False) as response,
         ):
             return "" if response.status < 300 else f"{name} was answered with HTTP {response.status}"
+    except ConfigError as exc:
+        return f"{name} failed: {exc}"
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
         return f"{name} failed: {type(exc).__name__}"

@@ -16,6 +16,7 @@ import anyio.to_thread
 import pytest
 from builders import TOKEN, USER_ID, make_backtests, make_scenario
 from commands import Done, harvester_beside
+from listener import listening
 
 from harvester.simulator import Simulator
 
@@ -92,6 +93,29 @@ async def test_a_proxy_that_is_not_there_is_named_without_its_password(tmp_path:
     assert done.code == 1
     assert "the proxy could not be reached" in done.err
     assert PASSWORD not in done.out + done.err
+
+
+async def test_a_proxy_that_cannot_be_used_is_an_error_and_never_passed_by(tmp_path: Path) -> None:
+    proxy = {"ALL_PROXY": f"socks5://user:{PASSWORD}@127.0.0.1:9"}
+    async with Simulator(make_scenario(make_backtests(1))) as simulator:
+        done = await run(tmp_path, simulator.base_url, **proxy)
+        excepted = await run(tmp_path, simulator.base_url, NO_PROXY="localhost,127.0.0.1", **proxy)
+    assert done.code == 2
+    assert "a proxy of the kind socks5; only http:// proxies can be used" in done.err
+    assert excepted.code == 0
+    assert PASSWORD not in done.out + done.err + excepted.out + excepted.err
+
+
+async def test_passwords_of_netrc_are_none_of_our_business(tmp_path: Path) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login somebody password CANARY0of0netrc")
+    netrc.chmod(0o600)
+    async with Simulator(make_scenario(make_backtests(1))) as simulator, listening() as listener:
+        environ = {"HOME": str(tmp_path), "HARVESTER_NOTIFY_WEBHOOK_URL": listener.url}
+        done = await run(tmp_path, simulator.base_url, **environ)
+    assert done.code == 0, done.err
+    assert listener.told
+    assert "Authorization" not in listener.headers[-1]
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
