@@ -339,8 +339,10 @@ def _opened(directory: Path | str) -> Iterator[int]:
 @contextmanager
 def _pair(source: str, target: str, source_dir: int, target_dir: int) -> Iterator[tuple[int, int]]:
     """Open the one to read and the other, new, to write; what fails leaves nothing behind."""
-    old = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source_dir)
+    old = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source_dir)
     try:
+        if not stat.S_ISREG(os.fstat(old).st_mode):  # the end of a pipe would be waited for
+            raise OSError(errno.EINVAL, f"{source} is not a regular file")
         new = os.open(target, _NEW_FILE, READ_ONLY, dir_fd=target_dir)
         try:
             yield old, new

@@ -174,3 +174,14 @@ def test_a_working_file_replaces_what_was_planted_in_its_place(
     Disk().scratch(tmp_path / "f", b"content")
     assert not (tmp_path / "outside").exists()
     assert (tmp_path / "f").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("mode", [LinkMode.COPY, LinkMode.REFLINK])
+def test_a_pipe_in_the_place_of_a_file_is_not_copied_and_not_waited_for(
+    tmp_path: Path, mode: LinkMode
+) -> None:
+    os.mkfifo(tmp_path / "f")
+    (tmp_path / "to").mkdir()
+    with pytest.raises(DiskError, match="f is not a regular file"):
+        Disk().link_files(mode, str(tmp_path), f"{tmp_path}/to", ["f"])
+    assert not list((tmp_path / "to").iterdir())
