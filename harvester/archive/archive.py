@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -49,7 +50,7 @@ class Archive:
             DiskError: it cannot be made.
         """
         disk = disk or Disk()
-        root = root.absolute()
+        root = _place_of(root)
         if not (root / ARCHIVE_FILE).exists():
             _make(root, account, disk)
         record = _load(root)
@@ -67,7 +68,7 @@ class Archive:
         Raises:
             ArchiveError: there is none, or it is a newer harvester's.
         """
-        root = root.absolute()
+        root = _place_of(root)
         if not (root / ARCHIVE_FILE).exists():
             raise ArchiveError(
                 f"{root} is no Archive: it has no {ARCHIVE_FILE}. Check --archive or archive.dir"
@@ -162,6 +163,11 @@ class Archive:
     def _need_lock(self) -> None:
         if not self._locked:
             raise RuntimeError("the Archive is changed under its lock")
+
+
+def _place_of(root: Path) -> Path:
+    """Where the Archive is: whoever names it may do so by a link; below it no link is followed."""
+    return Path(os.path.realpath(root))
 
 
 def _make(root: Path, account: str, disk: Disk) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from archives import ACCOUNT, Night, make_reports, open_archive
+from faults import check_archive
 
 from harvester.archive import Archive
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
@@ -114,3 +115,15 @@ def test_a_run_begins_on_a_date(tmp_path: Path, date: str) -> None:
     archive = open_archive(tmp_path)
     with archive.lock(command="x", wait_s=0), pytest.raises(ValueError, match="not a date"):
         archive.begin(date=date, run_id="r", started="")
+
+
+def test_an_archive_may_be_named_by_a_link_to_its_directory(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    (tmp_path / "loop").symlink_to("loop")
+    archive = open_archive(tmp_path / "link")
+    Night(archive).run(make_reports(1, 1))
+    assert Archive.read(tmp_path / "link").root == archive.root == tmp_path / "disk"
+    check_archive(tmp_path / "disk")
+    with pytest.raises(ArchiveError, match="loop"):
+        open_archive(tmp_path / "loop")
