@@ -17,6 +17,12 @@ _DROPPED: Final = (
     "script, iframe, frame, object, embed, applet, base, link, portal, noscript, audio, video, source, "
     'track, meta[http-equiv], meta[property], meta[name="referrer"], template'
 )
+_RAW: Final = ", ".join(
+    f"{above} {raw}"
+    for above in ("svg", "math")
+    for raw in ("style", "xmp", "noembed", "noframes", "plaintext")
+)
+"""Is written as it stands, but read as markup by the next parser, which would find new elements in it."""
 _OWN_STYLES: Final = ("/report.css", "/pdf.css")
 """The report's own stylesheet, before 2020 not within the page."""
 _URL_ATTRIBUTES: Final = frozenset(
@@ -69,6 +75,9 @@ def make_offline(tree: LexborHTMLParser, elements: list[LexborNode], sources: di
         _disarm(node, sources.get(node.mem_id))
     for node in tree.css(_DROPPED):
         node.decompose()
+    for node in tree.css(_RAW):
+        if node.tag != "style" or re.search("[<&]", node.text(deep=True)):
+            node.decompose()
     for node in tree.css("img:not([src])"):
         if not node.attributes.get("alt"):
             node.decompose()  # the logo and the like: nothing is better than a broken image

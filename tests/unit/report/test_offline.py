@@ -82,6 +82,17 @@ def test_links_that_a_person_follows_stay_and_scripts_in_links_go() -> None:
     assert "alert" not in page
 
 
+@pytest.mark.parametrize("tag", ["style", "xmp", "noembed", "noframes", "plaintext"])
+@pytest.mark.parametrize("around", ["svg", "math", "svg><g", "math><mtext><table><mglyph"])
+def test_no_element_comes_into_being_when_the_page_is_read_again(around: str, tag: str) -> None:
+    page = LexborHTMLParser(offline(f"<{around}><{tag}>&lt;img src=x onerror=alert(1)&gt;</{tag}>"))
+    assert not page.css("img, [onerror]")
+
+
+def test_the_style_of_a_drawing_stays() -> None:
+    assert "<style>*{fill:red}</style>" in offline("<svg><defs><style>*{fill:red}</style></defs></svg>")
+
+
 def test_remote_images_leave_nothing_behind() -> None:
     assert "<img" not in offline("<div><img src='https://cdn.example.org/logo.png'></div>")
 
