@@ -48,10 +48,12 @@ def hold_lock(root: Path, disk: Disk, *, command: str, wait_s: float) -> Iterato
         raise explain(exc, root / LOCK) from exc
     try:
         disk.replace(owner, _render_owner(command))
-        yield
+        try:
+            yield
+        finally:
+            with suppress(DiskError):  # a stale note harms nobody: it is read only while the lock is held
+                disk.remove(owner)
     finally:
-        with suppress(DiskError):  # a stale note harms nobody: it is read only while the lock is held
-            disk.remove(owner)
         lock.release()
 
 

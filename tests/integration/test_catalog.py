@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import anyio.to_thread
@@ -18,7 +19,7 @@ _FIRST = f"{1:032x}"
 
 
 def dump(archive: Path) -> list[str]:
-    with sqlite3.connect(archive / "catalog.sqlite") as base:
+    with closing(sqlite3.connect(archive / "catalog.sqlite")) as base, base:
         return list(base.iterdump())
 
 
@@ -69,7 +70,7 @@ async def test_a_lost_catalog_is_made_again_for_a_question(archive: Path) -> Non
 
 async def test_a_night_without_news_adds_one_snapshot_and_lengthens_the_rest(tmp_path: Path) -> None:
     def numbers() -> tuple[int, ...]:
-        with sqlite3.connect(tmp_path / "catalog.sqlite") as base:
+        with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as base, base:
             tables = ("snapshots", "outcomes", "reports", "images")
             return tuple(base.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from archives import open_archive
+from faults import DyingDisk, Killed
 
 from harvester.archive import Archive
 from harvester.archive.lock import find_holder
@@ -113,3 +114,17 @@ def test_what_is_planted_as_the_lock_is_neither_followed_nor_waited_for(
     plant(tmp_path / ".harvester.lock")
     with pytest.raises(CorruptArchiveError, match=r"harvester\.lock is (a symbolic link|not a regular file)"):
         find_holder(tmp_path)
+
+
+def test_the_lock_is_let_go_of_whatever_happens_to_the_note_beside_it(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path)
+    archive.disk = DyingDisk(10**9)
+
+    def hold() -> None:
+        with archive.lock(command="test", wait_s=0):
+            archive.disk.dies_at = 0  # type: ignore[attr-defined]
+
+    with pytest.raises(Killed) as kept:
+        hold()
+    with Archive.read(tmp_path).lock(command="test", wait_s=0):
+        assert kept.value.__traceback__ is not None, "what held the lock is still alive"

@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def dump(archive: Archive) -> list[str]:
-    with sqlite3.connect(archive.root / "catalog.sqlite") as base:
+    with closing(sqlite3.connect(archive.root / "catalog.sqlite")) as base, base:
         return list(base.iterdump())
 
 
