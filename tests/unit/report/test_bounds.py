@@ -64,6 +64,8 @@ def test_markup_that_people_write_passes(html: str) -> None:
         "<a x='<b y=\"" * 12_000 + "b" * 10_000_000,
         "<i " * 24_000 + " " * 10_000_000,
         '<i a="' * 24_000 + "b" * 10_000_000,
+        "<a x=\"'" * 24_000 + "b" * 10_000_000,
+        '<img src="data:,' + "b" * 10_000_000,
     ],
 )
 def test_the_scan_itself_takes_no_squares(html: str) -> None:

@@ -215,6 +215,11 @@ def test_deep_nesting_within_the_bounds_takes_no_squares(piece: str) -> None:
     assert time.process_time() - started < 10
 
 
+def test_a_report_that_was_cut_off_within_an_image_gives_the_ones_before() -> None:
+    page = chart("Drawdown", png()) + '<p><img src="data:image/png;base64,' + "A" * 100_000
+    assert names(page) == ["01-drawdown.png"]
+
+
 LONG = "aa " * 2_000_000
 
 
