@@ -17,6 +17,7 @@ from harvester.archive.layout import (
     LATEST,
     LEDGER,
     PART,
+    PAYLOAD,
     RUN,
     TAGMANIFEST,
     is_snapshot_name,
@@ -149,6 +150,22 @@ def _check_newest(root: Path, ledger: Ledger) -> None:
         raise CorruptArchiveError(
             f"{path / TAGMANIFEST} is not the one that was committed. "
             f"See `harvester verify {line.snapshot}`, and restore what it names"
+        )
+    _check_directories(path / PAYLOAD)
+
+
+def _check_directories(payload: Path) -> None:
+    """What reports are linked from must lie within the Archive: no link leads to it from above."""
+    if not os.path.lexists(payload):
+        return  # then every file in it is missing, by its own name
+    odd = payload.is_symlink() or not payload.is_dir()
+    links = (
+        [] if odd else [item.path for item in os.scandir(payload) if not item.is_dir(follow_symlinks=False)]
+    )
+    if odd or links:
+        raise CorruptArchiveError(
+            f"{links[0] if links else payload} stands where a directory was committed, and is none. "
+            "See who put it there, and restore what `harvester verify` names"
         )
 
 

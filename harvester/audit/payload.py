@@ -106,6 +106,8 @@ def _lines(snapshot: Snapshot, found: Findings) -> Iterator[tuple[str, str]]:
 
 def _check_directories(snapshot: Snapshot, seen: dict[str, Directory], found: Findings) -> None:
     """Directories that the Manifest does not know; and missing ones whose files were not looked at."""
+    if (snapshot.path / PAYLOAD).is_symlink():
+        found.add(Kind.ODD, PAYLOAD, "is a symbolic link")
     known: dict[str, set[str]] = {}
     for path in seen:
         _, project, backtest = path.split("/")

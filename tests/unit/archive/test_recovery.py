@@ -119,6 +119,14 @@ def test_a_newest_snapshot_replaced_by_a_link_is_missing(archive: Archive, tmp_p
         Night(archive, "2026-11-23").run(REPORTS)
 
 
+@pytest.mark.parametrize("below", ["data", "data/project-1_101"])
+def test_a_newest_snapshot_is_not_read_through_a_link(archive: Archive, tmp_path: Path, below: str) -> None:
+    shutil.move(archive.root / DATES[2] / below, tmp_path / "elsewhere")
+    (archive.root / DATES[2] / below).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CorruptArchiveError, match=f"{below} stands where a directory was committed"):
+        Night(archive, "2026-11-23").run(REPORTS)
+
+
 def test_a_newest_snapshot_that_was_altered_is_not_built_on(archive: Archive) -> None:
     path = archive.root / DATES[2] / "tagmanifest-sha256.txt"
     path.chmod(0o644)

@@ -133,11 +133,12 @@ def test_a_device_in_the_place_of_a_file_does_not_hang(archive: Archive) -> None
     assert places(verify(archive)) == [(f"{NEWEST}/{DIR}/report.html", "odd")]
 
 
-def test_a_directory_swapped_for_a_link_is_found(archive: Archive, tmp_path: Path) -> None:
-    path = newest(archive, DIR)
+@pytest.mark.parametrize("name", [DIR, DIR.rsplit("/", 1)[0], "data"])
+def test_a_directory_swapped_for_a_link_is_found(archive: Archive, tmp_path: Path, name: str) -> None:
+    path = newest(archive, name)
     shutil.move(path, tmp_path / "moved")
     path.symlink_to(tmp_path / "moved")
-    assert (f"{NEWEST}/{DIR}", "odd") in places(verify(archive))
+    assert (f"{NEWEST}/{name}", "odd") in places(verify(archive))
 
 
 @pytest.mark.parametrize("name", [f"{DIR}/report.html", "bag-info.txt", TAGMANIFEST])
