@@ -6,8 +6,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LEAN   := .venv-lean/.ready
 AXE    := $(VENV)/axe/.ready
+FUZZ   := $(VENV)/.fuzz-ready
+FUZZ_S ?= 20
 
-.PHONY: help install demo lint check test bench soak clean
+.PHONY: help install demo lint check test bench soak fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +27,10 @@ $(LEAN):
 $(AXE): $(READY)
 	@mkdir -p $(VENV)/axe
 	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix $(VENV)/axe axe-core; fi
+	@touch $@
+
+$(FUZZ): $(READY)
+	$(BIN)/pip install --quiet --quiet --editable '.[fuzz]'
 	@touch $@
 
 install: $(READY) ## make .venv with everything the other targets need
@@ -52,6 +58,9 @@ bench: $(READY) ## print the measures, as ratios to a peer in the same run; BENC
 soak: $(READY) ## what takes minutes: kills at hundreds of moments
 	$(BIN)/pytest -n auto -m soak --ignore tests/browser
 
+fuzz: $(FUZZ) ## guided fuzzing of all that reads foreign bytes; FUZZ_S=seconds for each of its targets
+	@for target in tests/fuzz/fuzz_*.py; do $(BIN)/python $$target $(FUZZ_S) || exit 1; done
+
 clean: ## remove what the targets above have made
-	rm -rf $(VENV) .venv-lean .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
+	rm -rf $(VENV) .venv-lean .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
 	find harvester tests -name __pycache__ -type d -prune -exec rm -rf {} +

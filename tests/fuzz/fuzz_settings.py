@@ -1,0 +1,5 @@
+"""Guided fuzzing of settings and scenarios."""
+
+from drive import drive
+
+drive("settings")
