@@ -32,8 +32,10 @@ class Lifted:
 
     html: str
     mark: str = ""
-    rests: tuple[str, ...] = ()
-    """What was taken out, in order."""
+    whole: str = ""
+    """The page as it was."""
+    rests: tuple[slice, ...] = ()
+    """Where what was taken out stands in it, in order."""
     contents: tuple[bytes, ...] = ()
     """The decoded bytes of each payload."""
 
@@ -46,13 +48,13 @@ class Lifted:
         """The text as it would be if nothing had been taken out."""
         if not self.mark or self.mark not in text:
             return text
-        return re.sub(rf"{self.mark}(\d+)x", lambda match: self.rests[int(match[1])], text)
+        return re.sub(rf"{self.mark}(\d+)x", lambda match: self.whole[self.rests[int(match[1])]], text)
 
 
 def lift(html: str) -> Lifted:
     """Take out what is embedded as LEAN does it; everything else stays, and is read the slow way."""
     parts: list[str] = []
-    rests: list[str] = []
+    rests: list[slice] = []
     contents: list[bytes] = []
     done, at = 0, html.find(_OPENING)
     while at >= 0 and len(contents) < _MOST:
@@ -61,14 +63,13 @@ def lift(html: str) -> Lifted:
         if end < 0:
             break
         if at < start <= end - _SHORTEST:
-            payload = html[start:end]
             try:
-                contents.append(pybase64.b64decode(payload, validate=True))
+                contents.append(pybase64.b64decode(html[start:end], validate=True))
             except ValueError:
                 pass  # not as LEAN writes it
             else:
                 parts.append(html[done : start + _KEPT])
-                rests.append(payload[_KEPT:])
+                rests.append(slice(start + _KEPT, end))
                 done = end
         at = html.find(_OPENING, end)
     parts.append(html[done:])
@@ -76,4 +77,4 @@ def lift(html: str) -> Lifted:
     if not mark or not contents:
         return Lifted(html)
     marked = [f"{part}{mark}{number}x" for number, part in enumerate(parts[:-1])]
-    return Lifted("".join((*marked, parts[-1])), mark, tuple(rests), tuple(contents))
+    return Lifted("".join((*marked, parts[-1])), mark, html, tuple(rests), tuple(contents))
