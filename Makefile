@@ -55,8 +55,9 @@ test: $(READY) $(LEAN) $(AXE) ## run the tests with branch coverage (QuantConnec
 bench: $(READY) ## print the measures, as ratios to a peer in the same run; BENCH=full for all sizes
 	$(BIN)/pytest -m bench -s -p no:cacheprovider tests/benchmarks
 
-soak: $(READY) ## what takes minutes: kills at hundreds of moments
-	$(BIN)/pytest -n auto -m soak --ignore tests/browser
+soak: $(READY) ## kills at hundreds of moments (7 min), then a simulated year with the machine to itself (21 min)
+	$(BIN)/pytest -n auto -m soak --ignore tests/browser --ignore tests/soak
+	$(BIN)/pytest -m soak tests/soak
 
 fuzz: $(FUZZ) ## guided fuzzing of all that reads foreign bytes; FUZZ_S=seconds for each of its targets
 	@for target in tests/fuzz/fuzz_*.py; do $(BIN)/python $$target $(FUZZ_S) || exit 1; done
