@@ -55,7 +55,7 @@ test: $(READY) $(LEAN) $(AXE) ## run the tests with branch coverage (QuantConnec
 bench: $(READY) ## print the measures, as ratios to a peer in the same run; BENCH=full for all sizes
 	$(BIN)/pytest -m bench -s -p no:cacheprovider tests/benchmarks
 
-soak: $(READY) ## kills at hundreds of moments (7 min), then a simulated year with the machine to itself (21 min)
+soak: $(READY) ## kills at hundreds of moments (7 min), then a simulated year with the machine to itself (22 min)
 	$(BIN)/pytest -n auto -m soak --ignore tests/browser --ignore tests/soak
 	$(BIN)/pytest -m soak tests/soak
 
