@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +19,7 @@ def test_a_night_with_nothing_new_against_cp_al(tmp_path: Path, capsys: pytest.C
     ours, peer, peak_mb = [], [], 0.0
     for turn in range(3):
         os.sync()
-        peer.append(seconds_of(["cp", "-al", root / "2026-11-01", tmp_path / "copy"]))
-        shutil.rmtree(tmp_path / "copy")
+        peer.append(seconds_of(["cp", "-al", root / "2026-11-01", tmp_path / f"copy-{turn}"]))
         os.sync()
         night = apart(carry_all, root, f"2026-12-{turn + 1:02d}")
         ours.append(night["seconds"])
@@ -43,7 +41,6 @@ def test_plan_and_commit_are_linear_and_flat(tmp_path: Path, capsys: pytest.Capt
         reports = make_reports(projects=size // 500, each=500, images=0)
         make_archive(root, [replace(report, statistics=STATISTICS) for report in reports])
         nights.append(apart(plan_all, root, "2026-12-01"))
-        shutil.rmtree(root)
     small, large = nights
     with capsys.disabled():
         print(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from measure import FULL, apart, harvest, keep_parts, loop_lag, median, seconds_of
+from measure import FULL, apart, forget, harvest, keep_parts, loop_lag, median, seconds_of
 from static_api import make_body
 
 pytestmark = pytest.mark.bench
@@ -69,14 +68,14 @@ def test_reports_a_second_against_curl(tmp_path: Path, capsys: pytest.CaptureFix
     with _serving(count, 5) as base_url:
         for turn in range(TURNS):
             os.sync()
-            bodies = tmp_path / "bodies"
+            bodies = tmp_path / f"bodies-{turn}"
             plain.append(seconds_of(_curl(base_url, count, bodies)))
             unpacked.append(plain[-1] + seconds_of([sys.executable, "-c", _UNPACK, bodies]))
-            shutil.rmtree(bodies)
+            forget(bodies)
             os.sync()
             root = tmp_path / f"archive-{turn}"
             ours.append(apart(harvest, root, base_url, WORKERS)["seconds"])
-            shutil.rmtree(root)
+            forget(root)
     with capsys.disabled():
         print(
             f"\n{count:,} reports of {BODY_BYTES / 1e6:.1f} MB, no limit: {count / median(ours):.0f}/s; "
@@ -94,10 +93,13 @@ def test_cpu_seconds_per_gigabyte(tmp_path: Path, capsys: pytest.CaptureFixture[
     ours, peer = [], []
     with _serving(count, 5) as base_url:
         for turn in range(TURNS):
-            peer.append(apart(keep_parts, tmp_path / f"parts-{turn}", str(body), str(count))["cpu_s"])
-            shutil.rmtree(tmp_path / f"parts-{turn}")
-            ours.append(apart(harvest, tmp_path / f"archive-{turn}", base_url, WORKERS)["cpu_s"])
-            shutil.rmtree(tmp_path / f"archive-{turn}")
+            for figures, measure, words in (
+                (peer, keep_parts, [str(body), str(count)]),
+                (ours, harvest, [base_url, WORKERS]),
+            ):
+                root = tmp_path / f"{measure.__name__}-{turn}"
+                figures.append(apart(measure, root, *words)["cpu_s"])
+                forget(root)
     size_gb = count * BODY_BYTES / 1e9
     with capsys.disabled():
         print(
@@ -114,8 +116,9 @@ def test_peak_memory_does_not_grow_with_the_account(
     peaks = []
     for size in sizes:
         with _serving(size, 8) as base_url:
-            peaks.append(apart(harvest, tmp_path / "archive", base_url, WORKERS)["peak_mb"])
-            shutil.rmtree(tmp_path / "archive")
+            root = tmp_path / f"archive-{size}"
+            peaks.append(apart(harvest, root, base_url, WORKERS)["peak_mb"])
+            forget(root)
     with capsys.disabled():
         print(
             f"\npeak memory, {WORKERS} workers: {sizes[0]:,} reports {peaks[0]:.0f} MB, "
