@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ _VERSION: Final = 1
 _BATCH: Final = 500
 _BESIDE: Final = ("-journal", "-wal", "-shm")
 """What SQLite may keep beside a database, and reads again when it is opened."""
-_IMAGE_COLUMNS: Final = ("name", "title", "media_type", "sha256", "size_bytes", "width", "height")
+_image_columns: Final = attrgetter("name", "title", "media_type", "sha256", "size_bytes", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -270,8 +271,7 @@ def _add_report(base: sqlite3.Connection, snapshot: Snapshot, entry: InventoryEn
         figure = parse_figure(text)
         value, unit = (figure.value, figure.unit) if figure else (None, None)
         base.execute("INSERT INTO figures VALUES (?, ?, ?, ?, ?)", (report_id, label, text, value, unit))
-    for image in record.images:
-        base.execute(
-            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (report_id, *(getattr(image, name) for name in _IMAGE_COLUMNS)),
-        )
+    base.executemany(
+        "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(report_id, *_image_columns(image)) for image in record.images],
+    )

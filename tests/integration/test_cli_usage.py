@@ -34,6 +34,23 @@ def test_help_of_all_tells_the_three_uses_and_cuts_no_sentence_off(tmp_path: Pat
     assert "..." not in done.out.replace("[ARGS]...", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        (["--config", "run", "list", "--help"], "Usage: harvester list "),
+        (["-q", "config", "show", "--help"], "Usage: harvester config show "),
+        (["catalog", "rebuild", "--help"], "Usage: harvester catalog rebuild "),
+        (["--help", "run"], "Usage: harvester [OPTIONS] COMMAND"),
+    ],
+)
+def test_a_command_is_found_whatever_the_words_around_it(
+    tmp_path: Path, words: list[str], usage: str
+) -> None:
+    done = harvester(*words, cwd=tmp_path)
+    assert (done.code, done.out.startswith(usage)) == (0, True)
+    assert ("Print a systemd timer" in done.out) == (words[0] == "--help")
+
+
 def test_the_shell_completes_commands_and_options(tmp_path: Path) -> None:
     def complete(words: str) -> list[str]:
         environ = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
