@@ -35,19 +35,22 @@ def test_a_night_with_nothing_new_against_cp_al(tmp_path: Path, capsys: pytest.C
 @pytest.mark.bench
 def test_plan_and_commit_are_linear_and_flat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = (10_000, 100_000) if FULL else (1_000, 10_000)
-    nights = []
+    seconds, peaks_mb = [], []
     for size in sizes:
         root = tmp_path / str(size)
         reports = make_reports(projects=size // 500, each=500, images=0)
         make_archive(root, [replace(report, statistics=STATISTICS) for report in reports])
-        nights.append(apart(plan_all, root, "2026-12-01"))
-    small, large = nights
+        nights = []
+        for turn in range(3):
+            os.sync()  # a commit flushes everything, also what others have written
+            nights.append(apart(plan_all, root, f"2026-12-{turn + 1:02d}"))
+        seconds.append(median([night["seconds"] for night in nights]))
+        peaks_mb.append(max(night["peak_mb"] for night in nights))
     with capsys.disabled():
         print(
             f"\nnothing new, projects of 500, {sizes[0]:,} -> {sizes[1]:,} backtests: "
-            f"{small['seconds']:.2f} s -> {large['seconds']:.2f} s: "
-            f"{large['seconds'] / small['seconds']:.1f} x (goal 11), "
-            f"peak {small['peak_mb']:.0f} -> {large['peak_mb']:.0f} MB (goal 200)"
+            f"{seconds[0]:.2f} s -> {seconds[1]:.2f} s: {seconds[1] / seconds[0]:.1f} x (goal 11), "
+            f"peak {peaks_mb[0]:.0f} -> {peaks_mb[1]:.0f} MB (goal 200)"
         )
 
 
