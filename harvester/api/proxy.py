@@ -29,8 +29,9 @@ def find_proxy(url: str) -> str | None:
         return None
     kind, separator, _ = proxy.partition("://")
     if separator and kind.lower() != "http":
+        shown = kind if kind.isalnum() else "unknown"  # what stands there may be a password
         raise ConfigError(
-            f"the environment names a proxy of the kind {kind}; only http:// proxies can be used. "
+            f"the environment names a proxy of the kind {shown}; only http:// proxies can be used. "
             "Set another one in HTTPS_PROXY, or add the host to NO_PROXY"
         )
     return proxy if separator else f"http://{proxy}"

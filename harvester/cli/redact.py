@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 MASK: Final = "***"
 _SHORTEST: Final = 6
@@ -30,7 +30,8 @@ def hide_environment(environ: Mapping[str, str]) -> None:
         if name.endswith("_API_TOKEN"):
             hide(value.strip())
         elif name.lower().endswith("_proxy"):
-            hide(_password(value))
+            for password in _passwords(value):
+                hide(password)
 
 
 def masked(text: str) -> str:
@@ -58,8 +59,10 @@ def clean_value(value: Any) -> Any:
     return value
 
 
-def _password(url: str) -> str:
+def _passwords(proxy: str) -> tuple[str, ...]:
+    """As it is written and as it is meant; a proxy may be named without `http://`."""
     try:
-        return urlsplit(url).password or ""
+        password = urlsplit(proxy if "://" in proxy else f"http://{proxy}").password or ""
     except ValueError:
-        return ""
+        return ()
+    return password, unquote(password)

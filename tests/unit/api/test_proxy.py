@@ -39,3 +39,10 @@ def test_a_proxy_that_cannot_be_used_is_named_by_its_kind_alone(
     with pytest.raises(ConfigError, match=f"of the kind {kind};") as caught:
         find_proxy(API)
     assert "CANARY" not in str(caught.value)
+
+
+def test_a_password_is_not_taken_for_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "user:CANARY://rest@p:1080")
+    with pytest.raises(ConfigError, match="of the kind unknown;") as caught:
+        find_proxy(API)
+    assert "CANARY" not in str(caught.value)

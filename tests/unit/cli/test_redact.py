@@ -42,5 +42,11 @@ def test_password_of_a_proxy_is_masked(name: str) -> None:
     assert masked("http://user:CANARY-4@proxy.example.org:3128") == "http://user:***@proxy.example.org:3128"
 
 
+@pytest.mark.parametrize("proxy", ["user:CANARY%2D5@proxy.example.org:3128", "http://u:CANARY%2D5@p"])
+def test_password_of_a_proxy_is_masked_however_it_is_written(proxy: str) -> None:
+    hide_environment({"HTTPS_PROXY": proxy})
+    assert "CANARY" not in masked("as written CANARY%2D5, as meant CANARY-5")
+
+
 def test_control_characters_become_visible() -> None:
     assert clean("a\x00\x9b\r\nb") == "a\\x00\\x9b\\x0d\\x0ab"
