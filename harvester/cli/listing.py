@@ -26,7 +26,7 @@ _FIELDS = ("name", "project", "created", "outcome", "read_at", "saved_in", "payl
 
 def list_backtests(
     context: typer.Context,
-    date: Annotated[str, typer.Argument(metavar="[DATE]", help="A Snapshot, or latest.")] = "latest",
+    date: options.Snapshot = "latest",
     archive: options.Archive = None,
     account: options.Account = None,
     project: options.Projects = None,
@@ -38,10 +38,7 @@ def list_backtests(
     created_before: options.CreatedBefore = None,
     optimizations: options.Optimizations = None,
     recycle_bin: options.RecycleBin = None,
-    outcome: Annotated[
-        list[str] | None,
-        typer.Option(metavar="OUTCOME", help="Only these outcomes, or gone; may be repeated."),
-    ] = None,
+    outcome: options.Outcomes = None,
     sort: Annotated[str, typer.Option(metavar="[-]KEY", help="By a figure or a field; - is downwards.")] = "",
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on stdout.")] = False,
     json: options.Json = False,

@@ -104,3 +104,33 @@ Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Req
 Rate = Annotated[
     str | None, typer.Option("--rate", metavar="N/min", help="Requests a minute, never exceeded.")
 ]
+LockWait = Annotated[
+    str | None, typer.Option("--lock-wait", metavar="10m", help="Wait for another run to end.")
+]
+AllAccounts = Annotated[bool, typer.Option("--all-accounts", help="Every one of [accounts], side by side.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List and plan; ask for no report.")]
+Refresh = Annotated[
+    float | None,
+    typer.Option("--refresh", metavar="[=DAYS]", min=0, help="Read again what is older; bare: all."),
+]
+MaxDuration = Annotated[
+    str | None, typer.Option("--max-duration", metavar="2h", help="Commit after this long, whatever is left.")
+]
+Snapshot = Annotated[str, typer.Argument(metavar="[DATE]", help="A Snapshot, or latest.")]
+Outcomes = Annotated[
+    list[str] | None,
+    typer.Option("--outcome", metavar="OUTCOME", help="Only these outcomes, or gone; may be repeated."),
+]
+KeepWithin = Annotated[
+    str | None, typer.Option("--keep-within", metavar="30d", help="Keep everything that is not older.")
+]
+DropSuperseded = Annotated[
+    bool,
+    typer.Option("--drop-superseded", help="An earlier version of a report may go when a later one is kept."),
+]
+Forget = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--forget", metavar="DATE", help="Strike off a Snapshot that is missing for good; may be repeated."
+    ),
+]

@@ -26,27 +26,17 @@ def _count(period: str) -> Any:
 
 def prune(
     context: typer.Context,
-    keep_within: Annotated[
-        str | None, typer.Option(metavar="30d", help="Keep everything that is not older.")
-    ] = None,
+    keep_within: options.KeepWithin = None,
     keep_daily: int = _count("days"),
     keep_weekly: int = _count("weeks"),
     keep_monthly: int = _count("months"),
     keep_yearly: int = _count("years"),
-    drop_superseded: Annotated[
-        bool,
-        typer.Option(
-            "--drop-superseded", help="An earlier version of a report may go when a later one is kept."
-        ),
-    ] = False,
-    forget: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DATE", help="Strike off a Snapshot that is missing for good; may be repeated."),
-    ] = None,
+    drop_superseded: options.DropSuperseded = False,
+    forget: options.Forget = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise only say what would be done.")] = False,
     archive: options.Archive = None,
     account: options.Account = None,
-    lock_wait: Annotated[str | None, typer.Option(metavar="10m", help="Wait for a run to end.")] = None,
+    lock_wait: options.LockWait = None,
     json: options.Json = False,
 ) -> None:
     """Remove the Snapshots that no rule keeps; without --yes nothing is changed.

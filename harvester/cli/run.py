@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from harvester.cli import options
-from harvester.cli.console import Session, leave
+from harvester.cli.console import ExitCode, Session, leave
+
+if TYPE_CHECKING:
+    from harvester.config.load import Loaded
 
 
 def run(
     context: typer.Context,
     archive: options.Archive = None,
     account: options.Account = None,
-    all_accounts: Annotated[
-        bool, typer.Option("--all-accounts", help="Every one of [accounts], side by side.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List and plan; ask for no report.")] = False,
-    refresh: Annotated[
-        float | None,
-        typer.Option(metavar="[=DAYS]", min=0, help="Read again what was read longer ago; bare: all."),
-    ] = None,
+    all_accounts: options.AllAccounts = False,
+    dry_run: options.DryRun = False,
+    refresh: options.Refresh = None,
     project: options.Projects = None,
     exclude_project: options.ExcludeProjects = None,
     name: options.Names = None,
@@ -31,10 +29,8 @@ def run(
     created_before: options.CreatedBefore = None,
     optimizations: options.Optimizations = None,
     recycle_bin: options.RecycleBin = None,
-    max_duration: Annotated[
-        str | None, typer.Option(metavar="2h", help="Commit after this long, whatever is left.")
-    ] = None,
-    lock_wait: Annotated[str | None, typer.Option(metavar="10m", help="Wait for another run to end.")] = None,
+    max_duration: options.MaxDuration = None,
+    lock_wait: options.LockWait = None,
     workers: options.Workers = None,
     rate: options.Rate = None,
     open_index: options.Open = False,
@@ -60,11 +56,6 @@ def run(
       2 usage         12 credentials, or the clock is off  16 disk full or not writable
       18 throttled    20 the archive is damaged            130, 143 interrupted
     """
-    from harvester.cli.accounts import check_all_accounts, perform_all
-    from harvester.cli.job import Job, perform, preview_only
-    from harvester.cli.outside import tell_others
-    from harvester.config.load import pick_account
-
     session: Session = context.obj
     loaded = session.load_all(
         archive__dir=str(archive) if archive else None,
@@ -76,15 +67,33 @@ def run(
     )
     if all_accounts:
         alone = {"--account": account, "--archive": archive, "--dry-run": dry_run, "--open": open_index}
-        check_all_accounts(loaded, alone={option: bool(given) for option, given in alone.items()})
-        leave(tell_others(session, loaded.settings, lambda: perform_all(session, loaded)))
+        leave(_run_all(session, loaded, alone={option: bool(given) for option, given in alone.items()}))
+    asked = {"refresh_days": refresh, "json": json, "open_index": open_index}
+    leave(_run_one(session, loaded, account, asked, dry_run=dry_run))
+
+
+def _run_all(session: Session, loaded: Loaded, *, alone: dict[str, bool]) -> ExitCode:
+    from harvester.cli.accounts import check_all_accounts, perform_all
+    from harvester.cli.outside import tell_others
+
+    check_all_accounts(loaded, alone=alone)
+    return tell_others(session, loaded.settings, lambda: perform_all(session, loaded))
+
+
+def _run_one(
+    session: Session, loaded: Loaded, account: str | None, asked: dict[str, Any], *, dry_run: bool
+) -> ExitCode:
+    from harvester.cli.job import Job, perform, preview_only
+    from harvester.cli.outside import tell_others
+    from harvester.config.load import pick_account
+
     picked = pick_account(loaded, account)
     session.account = picked.account
 
     def make_job() -> Job:
         found = session.credentials(picked)
-        return Job(session, picked.settings, found.user_id, found.token.reveal(), refresh, json, open_index)
+        return Job(session, picked.settings, found.user_id, found.token.reveal(), **asked)
 
     if dry_run:
-        leave(preview_only(make_job()))
-    leave(tell_others(session, picked.settings, lambda: perform(make_job())))
+        return preview_only(make_job())
+    return tell_others(session, picked.settings, lambda: perform(make_job()))
