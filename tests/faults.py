@@ -98,7 +98,7 @@ class HalfWritingDisk(SteppingDisk):
         super().append(path, self._half(content))
         self._die()
 
-    def extend(self, fd: int, content: bytes, path: Path) -> None:
+    def extend(self, fd: int, content: bytes, path: Path | str) -> None:
         super().extend(fd, self._half(content), path)
         self._die()
 

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -125,10 +126,10 @@ class Disk:
         when it is there; by the time of the first flush most of the work is done, and the file system's
         journal is committed once and not once a file.
         """
-        opened: list[tuple[int, Path]] = []
+        opened: list[tuple[int, str]] = []
         try:
             for name, content in files:
-                path = directory / name
+                path = f"{directory}/{name}"
                 fd = self.create(path)
                 opened.append((fd, path))
                 self.extend(fd, content, path)
@@ -158,17 +159,17 @@ class Disk:
             with path.open("xb") as file:
                 file.write(content)
 
-    def create(self, path: Path) -> int:
+    def create(self, path: Path | str) -> int:
         """Open a new file to be written piece by piece; `extend` and `finish` take what this gives."""
         with _explained(path):
             return os.open(path, _NEW_FILE, READ_ONLY)
 
-    def extend(self, fd: int, content: bytes, path: Path) -> None:
+    def extend(self, fd: int, content: bytes, path: Path | str) -> None:
         """Write the next piece of a file that `create` has opened."""
         with _explained(path):
             _write_all(fd, content)
 
-    def finish(self, fd: int, path: Path) -> None:
+    def finish(self, fd: int, path: Path | str) -> None:
         """Flush a file that `create` has opened, and close it."""
         with _explained(path):
             try:
@@ -361,9 +362,14 @@ def _write_all(fd: int, content: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _syncfs(fd: int) -> None:
     try:
-        call = ctypes.CDLL(None, use_errno=True).syncfs
+        call = _libc().syncfs
     except AttributeError:
         os.sync()  # not Linux
         return
