@@ -24,6 +24,7 @@ STEPS = (
     "append",
     "cut",
     "seal",
+    "unseal",
     "rename",
     "point",
     "sync_dir",

@@ -125,6 +125,8 @@ def _sweep(disk: Disk, path: Path) -> None:
         plain = entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
         if entry.name not in {PAYLOAD, RUN, JOURNAL} or not plain:
             disk.remove_tree(Path(entry.path))
+        elif entry.name == JOURNAL:
+            disk.unseal(Path(entry.path))  # a commit that was cut off has sealed it; this run goes on in it
     disk.make_dir(path / PAYLOAD)
     disk.remove_tree(path / RUN / LISTING)
     disk.make_dir(path / RUN / LISTING)

@@ -49,6 +49,10 @@ _REMEDIES: Final = {
 }
 
 
+REFUSALS: Final = frozenset({*_REMEDIES} - {errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
+"""Errors that are the disk's or the user's rights, wherever they come up."""
+
+
 class LinkMode(StrEnum):
     """How a file of an earlier Snapshot comes into a new one."""
 
@@ -206,6 +210,15 @@ class Disk:
             try:
                 os.fchmod(fd, os.fstat(fd).st_mode & READ_ONLY)
                 os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def unseal(self, path: Path) -> None:
+        """Let the owner of a sealed file write it again."""
+        with _explained(path):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                os.fchmod(fd, os.fstat(fd).st_mode | stat.S_IWUSR)
             finally:
                 os.close(fd)
 

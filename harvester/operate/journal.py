@@ -15,6 +15,7 @@ import anyio.to_thread
 import msgspec
 
 from harvester.api.faults import RequestEvent
+from harvester.archive.disk import explain
 from harvester.harvest.events import Asked, Event, Listed, Planned, Settled, Started, Stopping
 
 _WRITTEN: Final = (Started, Listed, Planned, Asked, Settled, Stopping)
@@ -68,6 +69,9 @@ async def journal_at(path: Path, *, stamp: Callable[[], str]) -> AsyncIterator[J
 
     A run that was cut off leaves its journal behind, perhaps with half a line at the end; the next one ends
     that line and goes on in the same file.
+
+    Raises:
+        DiskError: the file cannot be written (in an ExceptionGroup once the run has begun).
     """
     await anyio.to_thread.run_sync(_end_torn_line, path)
     journal = Journal(stamp)
@@ -81,22 +85,32 @@ async def journal_at(path: Path, *, stamp: Callable[[], str]) -> AsyncIterator[J
 
 async def _stream(journal: Journal, path: Path) -> None:
     with anyio.CancelScope(shield=True):  # what a failing run has to tell is written too
-        async with aiofiles.open(path, "ab") as file:
-            over = False
-            while not over:
-                with anyio.move_on_after(_PAUSE_S):
-                    await journal.over.wait()
-                over = journal.over.is_set()
-                await file.write(journal.take())
-                await file.flush()
-            await anyio.to_thread.run_sync(os.fsync, file.fileno())
+        try:
+            await _write(journal, path)
+        except OSError as exc:
+            raise explain(exc, path) from exc
+
+
+async def _write(journal: Journal, path: Path) -> None:
+    async with aiofiles.open(path, "ab") as file:
+        over = False
+        while not over:
+            with anyio.move_on_after(_PAUSE_S):
+                await journal.over.wait()
+            over = journal.over.is_set()
+            await file.write(journal.take())
+            await file.flush()
+        await anyio.to_thread.run_sync(os.fsync, file.fileno())
 
 
 def _end_torn_line(path: Path) -> None:
     """A line that a power cut has torn becomes a line of its own, which says what it is by not being JSON."""
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    with path.open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
+    try:
+        if not path.exists() or path.stat().st_size == 0:
+            return
+        with path.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+    except OSError as exc:
+        raise explain(exc, path) from exc

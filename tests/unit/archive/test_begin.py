@@ -49,7 +49,7 @@ def test_a_run_that_was_cut_off_is_taken_up_under_the_new_date(archive: Archive)
     assert not (archive.root / ".2026-11-21.partial").exists()
 
 
-def test_it_is_taken_up_on_the_same_date_too(archive: Archive) -> None:
+def test_a_cut_off_run_is_taken_up_on_the_same_date_too(archive: Archive) -> None:
     assert len(begin(archive, "2026-11-21", "next").finished()) == 1
 
 
@@ -61,10 +61,18 @@ def test_what_was_half_written_is_swept(archive: Archive) -> None:
     (path / "inventory.jsonl").write_bytes(b"half")
     (path / ".run" / "listing" / "101.json").write_bytes(b"old")
     (path / "journal.jsonl").write_bytes(b"{}\n")
-    partial = begin(archive, "2026-11-21", "next")
+    begin(archive, "2026-11-21", "next")
     assert sorted(item.name for item in path.iterdir()) == [".run", "data", "journal.jsonl"]
-    assert partial.listed_projects() == []
+    assert not list((path / ".run" / "listing").iterdir())
     assert not half.exists()
+
+
+def test_a_journal_that_a_cut_off_commit_has_sealed_can_be_written_again(archive: Archive) -> None:
+    journal = archive.root / ".2026-11-21.partial" / "journal.jsonl"
+    journal.write_bytes(b"{}\n")
+    journal.chmod(0o444)
+    begin(archive, "2026-11-21", "next")
+    assert journal.stat().st_mode & 0o777 == 0o644
 
 
 def test_links_planted_in_a_partial_are_removed_not_followed(archive: Archive, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harvester.api.faults import RequestEvent
+from harvester.errors import DiskError
 from harvester.harvest.events import Committed, Filling, Settled, Started
 from harvester.model import Outcome
 from harvester.operate import journal as module
@@ -61,6 +62,20 @@ async def test_what_a_failing_run_has_told_is_written_too(tmp_path: Path) -> Non
     with pytest.raises(BaseExceptionGroup):
         await fail()
     assert len(lines(path)) == 1
+
+
+async def test_a_full_disk_is_told_as_one() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        async with journal_at(Path("/dev/full"), stamp=stamp) as journal:
+            journal.requested(request())
+    assert caught.group_contains(DiskError, match="/dev/full: the disk is full")
+
+
+async def test_a_journal_that_cannot_be_opened_is_told_before_the_run_begins(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(DiskError, match="a directory has this name"):
+        async with journal_at(tmp_path / "journal.jsonl", stamp=stamp):
+            raise AssertionError("it has begun")
 
 
 async def test_nothing_is_journalled_of_what_comes_after_the_asking(tmp_path: Path) -> None:
