@@ -229,6 +229,7 @@ class RateLimiter:
             self._in_a_row += 1
         self._bucket.rate_per_s = self._rate.per_s
         hold_s = self._hold_s(retry_after_s)
+        self._bucket.hold(now + hold_s)  # also when the run ends: nobody who waits for a turn gets one before
         asked_s = retry_after_s or 0.0
         if asked_s > self._max_hold_s or (asked_s and now + asked_s > self.ends_at):
             raise ThrottledError(
@@ -242,7 +243,6 @@ class RateLimiter:
                 "run again later with a lower pace.rate_per_min",
                 endpoint=endpoint,
             )
-        self._bucket.hold(now + hold_s)
         return hold_s
 
     def _hold_s(self, retry_after_s: float | None) -> float:

@@ -193,6 +193,16 @@ def test_a_pause_beyond_the_longest_hold_ends_the_run() -> None:
         run_virtually(ask)
 
 
+def test_a_pause_that_ends_the_run_holds_those_who_wait_for_their_turn() -> None:
+    async def ask() -> float:
+        limiter = make_limiter(max_hold_s=60.0)
+        with pytest.raises(ThrottledError):
+            limiter.throttled(await limiter.acquire(), retry_after_s=7200.0, endpoint="x")
+        return await limiter.acquire()
+
+    assert run_virtually(ask) == pytest.approx(7200.0)
+
+
 def test_a_pause_beyond_the_end_of_the_run_ends_it_at_once() -> None:
     async def ask(retry_after_s: float | None) -> float:
         limiter = make_limiter()
