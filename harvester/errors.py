@@ -12,12 +12,12 @@
       . NotFoundError            the server does not know the item
     + ProtocolError              the body has not the documented shape
   - ReportError                  the HTML cannot be taken apart within its bounds
-  x ArchiveError                 stops the run
+  - ArchiveError                 stops the run
     + ArchiveLockedError         another run holds the Archive
     + CorruptArchiveError        what is on disk contradicts itself
     + DiskError                  full, read-only or not writable
 
-Roots marked `x` and `HarvesterError` itself are never raised; a caller catches them to say "any of these".
+`HarvesterError` and `ApiError`, marked `x`, are never raised; a caller catches them to say "any of these".
 """
 
 from __future__ import annotations

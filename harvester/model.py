@@ -7,6 +7,7 @@ parsed; unknown fields are ignored, so that an older harvester reads a newer Arc
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Any, Final
 
@@ -17,6 +18,11 @@ FORMAT: Final = 1
 
 RECYCLE_BIN: Final = "Recycle Bin/"
 """A deleted project stays in the listing under a name with this prefix (seen in LEAN's live tests)."""
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as everything that is stored writes it: UTC, whole seconds, `2026-11-25T03:00:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def account_fingerprint(user_id: int) -> str:
@@ -83,11 +89,6 @@ class Project(msgspec.Struct, frozen=True, omit_defaults=True):
     modified: str = ""
     language: str = ""
     description: str = ""
-
-    @property
-    def recycled(self) -> bool:
-        """Whether the user has deleted it; its backtests may still be readable."""
-        return self.name.startswith(RECYCLE_BIN)
 
 
 class Backtest(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -233,7 +234,7 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a run found out about the server and the next run starts with."""
 
     rate_per_min: float | None = None
-    """The highest rate that was not answered with "slow down"; None: never throttled."""
+    """The server's hidden limit as the run has estimated it; None: it met none."""
     poll_after_s: tuple[float, ...] = ()
     """Seconds from the first request to the first poll, from there to the second, and so on."""
 

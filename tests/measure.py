@@ -99,10 +99,11 @@ def plan_all(root: Path, date: str) -> dict[str, float]:
     with archive.lock(command="bench", wait_s=0):
         partial = archive.begin(date=date, run_id=date, started=STARTED)
         assert partial.previous is not None
+        projects = set()
         for project_id, entries in partial.previous.projects():
             project = Project(project_id, entries[0].project)
             partial.save_listing(project, [_as_listed(entry) for entry in entries])
-        projects = set(partial.listed_projects())
+            projects.add(project_id)
         listing = Listing(projects, partial.load_listing, unread={}, orphans={})
 
         def plan() -> Iterator[tuple[int, list[Decision]]]:

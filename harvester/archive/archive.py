@@ -19,7 +19,7 @@ from harvester.archive.reading import load_record
 from harvester.archive.recovery import prune_snapshot, recover, snapshot_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
-from harvester.model import FORMAT
+from harvester.model import FORMAT, stamp
 
 
 class ArchiveRecord(msgspec.Struct, frozen=True):
@@ -185,8 +185,7 @@ def _make(root: Path, account: str, disk: Disk) -> None:
             f"{root} is not empty and no Archive (it holds {', '.join(strangers[:3])}). "
             "Choose an empty or new directory"
         )
-    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    record = ArchiveRecord(FORMAT, account, created)
+    record = ArchiveRecord(FORMAT, account, stamp(datetime.now(UTC)))
     disk.replace(root / ARCHIVE_FILE, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 

@@ -17,6 +17,7 @@ from harvester.archive.disk import Disk, explain
 from harvester.archive.layout import LOCK
 from harvester.archive.reading import load_record, open_regular
 from harvester.errors import ArchiveLockedError, CorruptArchiveError, DiskError
+from harvester.model import stamp
 
 
 class LockOwner(msgspec.Struct, frozen=True):
@@ -47,7 +48,8 @@ def hold_lock(root: Path, disk: Disk, *, command: str, wait_s: float) -> Iterato
     except OSError as exc:
         raise explain(exc, root / LOCK) from exc
     try:
-        disk.replace(owner, _render_owner(command))
+        with suppress(DiskError):  # for people only; on a full disk `prune` must be able to begin
+            disk.replace(owner, _render_owner(command))
         try:
             yield
         finally:
@@ -78,8 +80,8 @@ def find_holder(root: Path) -> str:
 
 
 def _render_owner(command: str) -> bytes:
-    started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return msgspec.json.encode(LockOwner(os.getpid(), socket.gethostname(), started, command)) + b"\n"
+    owner = LockOwner(os.getpid(), socket.gethostname(), stamp(datetime.now(UTC)), command)
+    return msgspec.json.encode(owner) + b"\n"
 
 
 def _describe(path: Path, wait_s: float) -> str:

@@ -19,7 +19,7 @@ from harvester.archive.layout import PAYLOAD, RUN, SNAPSHOT_FILE
 from harvester.archive.placement import Placement
 from harvester.archive.reading import load_bytes, parse_record
 from harvester.archive.snapshot import Snapshot
-from harvester.errors import CorruptArchiveError, DiskError
+from harvester.errors import CorruptArchiveError
 from harvester.model import Backtest, InventoryEntry, Project, ReportRecord, SnapshotRecord
 
 LISTING: Final = "listing"
@@ -78,10 +78,6 @@ class PartialSnapshot:
         listing = parse_record(load_bytes(path, _LISTING_BYTES), Listing, where=str(path))
         return listing.project, listing.backtests
 
-    def listed_projects(self) -> list[int]:
-        """The ids of the projects of which a listing is kept, in order."""
-        return sorted(int(path.stem) for path in (self.path / RUN / LISTING).glob("*.json"))
-
     def _listing_path(self, project_id: int) -> Path:
         return self.path / RUN / LISTING / f"{project_id}.json"
 
@@ -89,6 +85,9 @@ class PartialSnapshot:
         """The reports that an earlier, cut-off attempt of this run has written, by project and backtest id.
 
         Every digest is checked; what is damaged or half there is removed. It takes time: call it in a thread.
+
+        Raises:
+            DiskError: a file cannot be read, which proves nothing against it.
         """
         found: dict[tuple[int, str], ReportRecord] = {}
         paths = [path for project in _directories(self.path / PAYLOAD) for path in _directories(project)]
@@ -107,7 +106,7 @@ class PartialSnapshot:
     def _check(self, path: Path) -> ReportRecord | None:
         try:
             return reports.check_report(path, self.run_id)
-        except (CorruptArchiveError, DiskError):
+        except CorruptArchiveError:
             self._disk.remove_tree(path)  # it is read again
             return None
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from harvester.archive.bag import file_sha256
 from harvester.archive.inventory import load_inventory
-from harvester.archive.layout import IMAGES, INVENTORY, REPORT_JSON, SNAPSHOT_FILE, TAGMANIFEST, is_file_name
+from harvester.archive.layout import INVENTORY, REPORT_JSON, SNAPSHOT_FILE, TAGMANIFEST, is_file_name
 from harvester.archive.reading import load_record
 from harvester.errors import CorruptArchiveError
 from harvester.model import InventoryEntry, Previous, ReportRecord, SnapshotRecord
@@ -68,12 +69,6 @@ class Snapshot:
             )
         return self.path / entry.path / name
 
-    def image(self, entry: InventoryEntry, name: str) -> Path:
-        """Where an image of an archived entry is."""
-        return self.file(entry, f"{IMAGES}/{name}")
-
     def reference(self) -> Previous:
         """Name and digest, by which the next Snapshot names this one."""
-        from harvester.archive.bag import file_sha256
-
         return Previous(self.name, file_sha256(self.path / TAGMANIFEST)[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from values import make_backtest, make_entry, make_missing, make_project
+from values import make_backtest, make_entry, make_missing
 
 from harvester.model import Ending, InventoryEntry, Outcome, SnapshotRecord, account_fingerprint
 
@@ -18,14 +18,6 @@ def test_a_fingerprint_tells_accounts_apart_and_says_nothing_of_them() -> None:
 
 def test_an_archive_that_was_made_before_still_knows_its_account() -> None:
     assert account_fingerprint(123456) == "a6ec6a4713c9c309"
-
-
-@pytest.mark.parametrize(
-    ("name", "recycled"),
-    [("Recycle Bin/Old", True), ("Recycle Bin", False), ("My Recycle Bin/x", False), ("", False)],
-)
-def test_a_deleted_project_is_known_by_its_name(name: str, recycled: bool) -> None:
-    assert make_project(name=name).recycled is recycled
 
 
 def test_an_entry_is_archived_when_it_has_a_path() -> None:

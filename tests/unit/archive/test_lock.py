@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from archives import open_archive
-from faults import DyingDisk, Killed
+from faults import DyingDisk, FailingDisk, Killed
 
 from harvester.archive import Archive
 from harvester.archive.lock import find_holder
@@ -128,3 +129,11 @@ def test_the_lock_is_let_go_of_whatever_happens_to_the_note_beside_it(tmp_path: 
         hold()
     with Archive.read(tmp_path).lock(command="test", wait_s=0):
         assert kept.value.__traceback__ is not None, "what held the lock is still alive"
+
+
+def test_a_full_disk_does_not_keep_anybody_from_the_lock(tmp_path: Path) -> None:
+    open_archive(tmp_path)
+    with Archive.read(tmp_path, disk=FailingDisk(1, errno.ENOSPC, lasting=True)).lock(
+        command="prune", wait_s=0
+    ):
+        assert find_holder(tmp_path) == "another process"

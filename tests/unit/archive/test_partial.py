@@ -43,7 +43,6 @@ NEW = Report(project_id=103, backtest_id="d" * 32, html=b"<html>new</html>")
 def test_listings_are_kept_by_project(partial: PartialSnapshot) -> None:
     for report in (NEW, REPORTS[0]):
         Night.list_project(partial, [report])
-    assert partial.listed_projects() == [101, 103]
     project, backtests = partial.load_listing(103)
     assert project.name == NEW.project
     assert [backtest.backtest_id for backtest in backtests] == [NEW.backtest_id]
@@ -92,6 +91,20 @@ def test_a_finished_report_that_was_damaged_is_removed(partial: PartialSnapshot,
     path.write_bytes(b"damaged")
     assert partial.finished() == {}
     assert not (partial.path / "data" / "momentum_103" / f"logical-red-monkey_{'d' * 32}").exists()
+
+
+def test_a_finished_report_that_cannot_be_read_for_now_is_not_removed(
+    partial: PartialSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, run_id: str) -> None:
+        raise DiskError("too many files are open", path=str(path))
+
+    save(partial, NEW)
+    with monkeypatch.context() as patched:
+        patched.setattr("harvester.archive.reports.check_report", fail)
+        with pytest.raises(DiskError):
+            partial.finished()
+    assert list(partial.finished()) == [(103, "d" * 32)]
 
 
 @pytest.mark.parametrize("kind", ["missing", "extra", "link", "directory"])

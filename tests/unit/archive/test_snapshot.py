@@ -20,7 +20,7 @@ def test_a_snapshot_is_read_back(snapshot: Snapshot) -> None:
     assert [project_id for project_id, _ in snapshot.projects()] == [101, 102]
     for entry in snapshot.inventory():
         assert snapshot.report(entry).backtest.backtest_id == entry.backtest_id
-        assert snapshot.image(entry, "01-chart-1.png").is_file()
+        assert snapshot.file(entry, "images/01-chart-1.png").is_file()
 
 
 def test_a_renamed_directory_is_no_other_snapshot(snapshot: Snapshot) -> None:
