@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -78,11 +77,6 @@ class Filler:
             counts=count(self._outcomes),
             gone=self._gone,
         )
-
-
-def stamp(moment: datetime) -> str:
-    """A moment as everything that is stored writes it: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def previous_entries(previous: Snapshot | None) -> Iterable[tuple[int, list[InventoryEntry]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -12,8 +12,10 @@ import msgspec
 
 from harvester.api.client import ApiClient
 from harvester.api.discover import fetch_backtests, fetch_projects
-from harvester.errors import ApiError, AuthenticationError, ThrottledError
+from harvester.errors import ApiError, AuthenticationError, ThrottledError, TransportError
 from harvester.harvest.events import Listed, RunObserver
+from harvester.harvest.outage import Outage
+from harvester.harvest.plan import Listing
 from harvester.model import Backtest, Project, UnreadProject
 
 _ROUNDS: Final = 2
@@ -57,27 +59,44 @@ class Discovery:
     """Whether the list of projects was read to its end: without it nobody can say what is gone."""
     failed: set[int] = field(default_factory=set)
     """Those of the unread whose listing was asked for and failed."""
+    throttled: ThrottledError | None = None
+    """Why it ended early, when that was the server's "slow down"."""
+
+    def listing(
+        self, spool: Spool, orphans: Mapping[int, Sequence[tuple[Project, Backtest]]] | None = None
+    ) -> Listing:
+        """The same as the plan takes it."""
+        unread = {project_id: unread.error for project_id, unread in self.unread.items()}
+        return Listing(self.listed, spool.load_listing, unread, orphans or {})
 
 
 class Discoverer:
     """Lists an Account into a spool."""
 
     def __init__(
-        self, client: ApiClient, spool: Spool, observer: RunObserver, *, stopped: Callable[[], str]
+        self,
+        client: ApiClient,
+        spool: Spool,
+        observer: RunObserver,
+        outage: Outage,
+        *,
+        stopped: Callable[[], str] = lambda: "",
     ) -> None:
         self._client = client
         self._spool = spool
         self._observer = observer
+        self._outage = outage
         self._stopped = stopped
+        self._server_gone = False
         self.found = Discovery()
         """What was listed so far; a project is unread until it is listed."""
 
     async def discover(self, workers: int) -> Discovery:
-        """List everything; ends early, with less, when the run was told to stop.
+        """List everything; ends early on a stop, a lasting "slow down", or a server that stays away.
 
         Raises:
             ApiError: the projects cannot be listed.
-            AuthenticationError, ThrottledError: no further call has a point (in an ExceptionGroup).
+            AuthenticationError: no further call has a point (in an ExceptionGroup).
         """
         projects = await fetch_projects(self._client)
         self.found.projects = len(projects)
@@ -95,7 +114,7 @@ class Discoverer:
 
         async def work() -> None:
             for project in left:
-                if self._stopped():
+                if self._stopped() or self._server_gone or self.found.throttled:
                     return
                 await self._list(project)
 
@@ -107,18 +126,34 @@ class Discoverer:
         project_id = project.project_id
         try:
             backtests = await fetch_backtests(self._client, project_id)
-        except (AuthenticationError, ThrottledError):
+        except AuthenticationError:
             raise
+        except ThrottledError as exc:
+            self.found.throttled = exc
+            return
         except ApiError as exc:
             self.found.unread[project_id] = UnreadProject(project_id, project.name, str(exc))
             self.found.failed.add(project_id)
             self._tell(project_id, 0, str(exc))
+            await self._wait_for_the_server(exc)
             return
+        self._outage.good()
         await anyio.to_thread.run_sync(self._spool.save_listing, project, backtests)
         self.found.unread.pop(project_id, None)
         self.found.failed.discard(project_id)
         self.found.listed.add(project_id)
         self._tell(project_id, len(backtests), "")
+
+    async def _wait_for_the_server(self, exc: ApiError) -> None:
+        """Go on at once after the trouble of one project, after a pause while the server is away."""
+        if not isinstance(exc, TransportError):
+            self._outage.good()
+            return
+        pause_s = await self._outage.wait_s(self._client)
+        if pause_s is None:
+            self._server_gone = True
+        else:
+            await anyio.sleep(pause_s)
 
     def _tell(self, project_id: int, backtests: int, error: str) -> None:
         self._observer.notify(

@@ -1,12 +1,23 @@
-"""Tells a server that nobody can reach from a report that cannot be read: pure."""
+"""Tells a server that nobody can reach from an answer that cannot be had: pure, but for the one question."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
+
+import anyio
+
+from harvester.errors import ApiError, AuthenticationError, TransportError
 
 _SUSPICIOUS: Final = 3
-"""So many calls in a row without a complete answer may be everyone's trouble and not the report's."""
+"""So many calls in a row without a complete answer may be everyone's trouble and not the one item's."""
+
+
+class Authenticator(Protocol):
+    """Whom the question is put to."""
+
+    async def authenticate(self) -> None:
+        """Ask the least that can be asked."""
 
 
 @dataclass
@@ -30,6 +41,30 @@ class Outage:
         """Count one more call that broke; whether it is worth asking if the server is there at all."""
         self._broken += 1
         return self._broken >= _SUSPICIOUS
+
+    async def wait_s(self, server: Authenticator) -> float | None:
+        """After a call that broke: seconds that everybody waits, 0 when the server is there after all.
+
+        None when it was away for too long.
+
+        Raises:
+            AuthenticationError: it is there, and refuses the credentials.
+        """
+        if not self.suspected() or await self._answers(server):
+            return 0.0
+        return self.pause_s(anyio.current_time())
+
+    async def _answers(self, server: Authenticator) -> bool:
+        try:
+            await server.authenticate()
+        except TransportError:
+            return False
+        except AuthenticationError:
+            raise
+        except ApiError:
+            pass  # whatever it says: it is there
+        self.good()
+        return True
 
     def pause_s(self, now: float) -> float | None:
         """Seconds that everybody waits before the next try; None when it has lasted too long."""

@@ -165,6 +165,8 @@ def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[D
 
 def _left(entry: InventoryEntry, reason: str) -> Decision:
     outcome = Outcome.CARRIED if entry.archived else entry.outcome
+    if outcome is Outcome.UNAVAILABLE:
+        reason = entry.reason  # stands until it is tried again, which may be in days
     return Decision(_former(entry), None, entry, outcome=outcome, reason=reason, listed=False)
 
 
@@ -179,16 +181,19 @@ def _gone(project: Project, entry: InventoryEntry) -> Decision:
 def _decide(
     project: Project, backtest: Backtest, earlier: InventoryEntry | None, filtered: str, policy: Policy
 ) -> Decision:
-    unwanted = filtered or policy.selection.backtest_reason(backtest) or _no_report(backtest, policy)
+    filtered = filtered or policy.selection.backtest_reason(backtest)
+    archived = earlier is not None and earlier.archived
+    given_up = earlier is not None and earlier.outcome is Outcome.UNAVAILABLE
+    if earlier and given_up and filtered and not archived:
+        # The filter of one run must not make the next one ask again for all that the API refuses.
+        return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
+    unwanted = filtered or _no_report(backtest, policy)
     if unwanted:
-        archived = earlier is not None and earlier.archived
         outcome = Outcome.CARRIED if archived else Outcome.SKIPPED
         return Decision(project, backtest, earlier, outcome=outcome, reason=unwanted)
     if earlier is None:
         return Decision(project, backtest, None, request=True)
-    if earlier.outcome is Outcome.UNAVAILABLE and not _older(
-        earlier.tried_at, policy.retry_unavailable, policy
-    ):
+    if given_up and not _older(earlier.tried_at, policy.retry_unavailable, policy):
         return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
     changed = not earlier.archived or earlier.change_key != backtest.change_key
     refresh = policy.refresh_after is not None and _older(earlier.read_at, policy.refresh_after, policy)

@@ -25,7 +25,7 @@ from harvester.errors import (
     TransportError,
 )
 from harvester.harvest.events import Asked, RunObserver, Settled, Stopping
-from harvester.harvest.outage import Outage
+from harvester.harvest.outage import Authenticator, Outage
 from harvester.harvest.plan import Decision
 from harvester.harvest.queue import Job, JobQueue
 from harvester.harvest.settle import Archived, Missed, Result
@@ -35,16 +35,13 @@ GRACE_S: Final = 20.0
 """How long what is in flight may take after a stop."""
 
 
-class Reader(Protocol):
+class Reader(Authenticator, Protocol):
     """Where reports come from."""
 
     async def fetch_report(
         self, project_id: int, backtest_id: str, *, requested: Callable[[], None]
     ) -> str | Pending:
         """The report's HTML, or `Pending`; `requested` is called for every request that it takes."""
-
-    async def authenticate(self) -> None:
-        """Ask the least that can be asked."""
 
 
 class Feed(Protocol):
@@ -59,7 +56,7 @@ class Limits:
     """How long and how often one report is tried."""
 
     deadline_s: float
-    """From the first request until a report that is still being generated ends as `pending`.
+    """From the first request until a report ends as `pending`, or as `failed` when it was a call that failed.
 
     A server that is away for longer than this ends the run.
     """
@@ -158,6 +155,7 @@ class Pool:
 
     async def _ask(self, job: Job) -> None:
         reader, (project_id, backtest_id) = self._work.reader, job.decision.key
+        job.begun = anyio.current_time() if job.begun is None else job.begun
         try:
             answer = await reader.fetch_report(project_id, backtest_id, requested=job.requested)
             self._outage.good()
@@ -178,30 +176,18 @@ class Pool:
 
     async def _broke(self, job: Job, exc: TransportError) -> None:
         """A call without a complete answer: the report's trouble, or everyone's."""
-        if not self._outage.suspected() or await self._reachable():
-            self._failed(job, exc)
-            return
-        now = anyio.current_time()
-        pause_s = self._outage.pause_s(now)
+        pause_s = await self._outage.wait_s(self._work.reader)
         if pause_s is None:
             self._queue.again(job, math.inf)
             self.stop(f"the server was away for too long ({exc})", ending=Ending.PARTIAL)
-            return
-        self._queue.hold(now + pause_s)
-        self._queue.again(job, now + pause_s)
-        self._asked(job, "server away", pause_s)
-
-    async def _reachable(self) -> bool:
-        try:
-            await self._work.reader.authenticate()
-        except TransportError:
-            return False
-        except AuthenticationError:
-            raise
-        except ApiError:
-            pass  # whatever it says: it is there
-        self._outage.good()
-        return True
+        elif pause_s:
+            until = anyio.current_time() + pause_s
+            job.begun = None  # its own time begins when the server is back
+            self._queue.hold(until)
+            self._queue.again(job, until)
+            self._asked(job, "server away", pause_s)
+        else:
+            self._failed(job, exc)
 
     async def _keep(self, job: Job, html: str) -> None:
         if job.first_asked is not None:
@@ -221,13 +207,15 @@ class Pool:
     def _failed(self, job: Job, exc: ApiError) -> None:
         job.failed_calls += 1
         job.error, job.error_kind = str(exc), kind_of(exc)
+        now = anyio.current_time()
+        wait_s = self._limits.retry_after_s * 2.0 ** (job.failed_calls - 1)
+        late = job.begun is not None and now + wait_s > job.begun + self._limits.deadline_s
         if isinstance(exc, NotFoundError):
             self._settle(job, Missed(Outcome.UNAVAILABLE, job.error, job.error_kind, job.requests))
-        elif job.failed_calls >= self._limits.tries:
+        elif job.failed_calls >= self._limits.tries or late:
             self._settle(job, Missed(Outcome.FAILED, job.error, job.error_kind, job.requests))
         else:
-            wait_s = self._limits.retry_after_s * 2.0 ** (job.failed_calls - 1)
-            self._queue.again(job, anyio.current_time() + wait_s)
+            self._queue.again(job, now + wait_s)
             self._asked(job, job.error_kind, wait_s)
 
     def _settle(self, job: Job, result: Result, *, ready: bool = False) -> None:
@@ -236,12 +224,10 @@ class Pool:
 
     def _left_over(self, job: Job) -> None:
         """A job that the run did not get to, or not to its end."""
-        if job.error:
-            result = Missed(Outcome.FAILED, job.error, job.error_kind, job.requests)
-        else:
-            asked = "still being generated" if job.requests else "not asked for"
-            result = Missed(Outcome.PENDING, f"{asked} when the run ended: {self._stopped}", "", job.requests)
-        self._record(job, result)
+        asked = "still being generated" if job.requests else "not asked for"
+        met = f"{job.error}; not tried again before" if job.error else f"{asked} when"
+        reason = f"{met} the run ended: {self._stopped}"
+        self._record(job, Missed(Outcome.PENDING, reason, "", job.requests))
 
     def _record(self, job: Job, result: Result) -> None:
         decision = job.decision

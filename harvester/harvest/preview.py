@@ -14,6 +14,7 @@ from harvester.config.settings import Settings
 from harvester.harvest.events import RunObserver
 from harvester.harvest.fill import previous_entries
 from harvester.harvest.listing import Discoverer, MemorySpool
+from harvester.harvest.outage import Outage
 from harvester.harvest.plan import Listing, Policy, plan_account
 from harvester.model import Outcome, UnreadProject
 
@@ -59,20 +60,18 @@ async def preview(
 
     Raises:
         ApiError: the projects cannot be listed.
+        ThrottledError: the server keeps saying slow down.
     """
     await client.authenticate()
     spool = MemorySpool()
-    found = await Discoverer(client, spool, observer, stopped=str).discover(settings.pace.workers)
-    listing = Listing(
-        projects=found.listed,
-        load=spool.load_listing,
-        unread={project_id: unread.error for project_id, unread in found.unread.items()},
-        orphans={},
-    )
+    impatient = Outage(first_wait_s=0.0, longest_s=0.0)
+    found = await Discoverer(client, spool, observer, impatient).discover(settings.pace.workers)
+    if found.throttled:
+        raise found.throttled
     result = Preview(
         projects=found.projects, listing_requests=client.requests, unread=tuple(found.unread.values())
     )
-    await anyio.to_thread.run_sync(_count, result, listing, previous, policy)
+    await anyio.to_thread.run_sync(_count, result, found.listing(spool), previous, policy)
     return result
 
 

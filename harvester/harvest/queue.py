@@ -72,6 +72,8 @@ class Job:
     """Requests for it, those that were repeated within one call included."""
     failed_calls: int = 0
     polls: int = 0
+    begun: float | None = None
+    """When its first call began, on the pool's clock."""
     first_asked: float | None = None
     """When its first request was answered, on the queue's clock."""
     last_asked: float = 0.0

@@ -26,14 +26,15 @@ from harvester.archive.snapshot import Snapshot
 from harvester.config.settings import Settings
 from harvester.errors import TransportError
 from harvester.harvest.events import Committed, Planned, RunObserver, Started
-from harvester.harvest.fill import Filler, previous_entries, stamp
+from harvester.harvest.fill import Filler, previous_entries
 from harvester.harvest.keep import Keeper, archived
 from harvester.harvest.listing import Discoverer, Discovery
+from harvester.harvest.outage import Outage
 from harvester.harvest.plan import Decision, Listing, Policy, plan_account
 from harvester.harvest.pool import GRACE_S, Limits, Pool, Work
 from harvester.harvest.queue import Job, JobQueue, PollWaits
 from harvester.harvest.settle import Archived, Result
-from harvester.model import Ending, Learned, Project, SnapshotRecord
+from harvester.model import Ending, Learned, Project, SnapshotRecord, stamp
 
 T = TypeVar("T")
 
@@ -127,12 +128,7 @@ class Run:
         async with self._parts.journal(partial.path / JOURNAL):
             orphans = await self._take_up(partial)
             found = await self._discover(partial, ends_at)
-            listing = Listing(
-                projects=found.listed,
-                load=partial.load_listing,
-                unread={project_id: unread.error for project_id, unread in found.unread.items()},
-                orphans=orphans,
-            )
+            listing = found.listing(partial, orphans)
             waits = [] if self._interrupted else await self._ask(partial, listing, ends_at)
         if self._interrupted:
             return RunResult(partial.path, None, partial.notes)
@@ -150,7 +146,8 @@ class Run:
         orphans: dict[int, list[tuple[Project, Any]]] = {}
         for (project_id, backtest_id), record in finished.items():
             self._results[project_id, backtest_id] = archived(record)
-            orphans.setdefault(project_id, []).append((record.project, record.backtest))
+            backtest = msgspec.structs.replace(record.backtest, row={})  # nobody needs it, and it is large
+            orphans.setdefault(project_id, []).append((record.project, backtest))
         self._parts.observer.notify(
             Started(
                 snapshot=partial.name,
@@ -162,10 +159,13 @@ class Run:
         return orphans
 
     async def _discover(self, partial: PartialSnapshot, ends_at: float) -> Discovery:
-        parts = self._parts
-        discoverer = Discoverer(parts.client, partial, parts.observer, stopped=lambda: self._stopped)
+        parts, reports = self._parts, self._parts.settings.reports
+        outage = Outage(float(reports.retry_after), float(reports.deadline))
+        discoverer = Discoverer(parts.client, partial, parts.observer, outage, stopped=lambda: self._stopped)
         with self._until_stopped():
             await self._timed(lambda: discoverer.discover(parts.settings.pace.workers), ends_at)
+        if discoverer.found.throttled:
+            self._stop(str(discoverer.found.throttled), Ending.THROTTLED)
         if not (discoverer.found.known or self._interrupted):
             raise TransportError(
                 f"the projects could not be listed any more: {self._stopped}", endpoint="projects/read"

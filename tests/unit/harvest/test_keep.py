@@ -17,12 +17,20 @@ from values import make_backtest, make_decision, make_project
 from harvester.api.faults import RequestEvent
 from harvester.archive import Archive, Snapshot
 from harvester.harvest.events import Event, Filling
-from harvester.harvest.fill import Filler, previous_entries, stamp
+from harvester.harvest.fill import Filler, previous_entries
 from harvester.harvest.keep import Keeper
 from harvester.harvest.plan import Decision
 from harvester.harvest.queue import Job
 from harvester.harvest.settle import Missed, Result
-from harvester.model import Ending, InventoryEntry, Outcome, ReportRecord, SnapshotRecord, UnreadProject
+from harvester.model import (
+    Ending,
+    InventoryEntry,
+    Outcome,
+    ReportRecord,
+    SnapshotRecord,
+    UnreadProject,
+    stamp,
+)
 
 AT = "2026-11-22T03:10:00Z"
 

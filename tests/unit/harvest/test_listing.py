@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from answers import Payload, ScriptedClient
+from virtual import run_virtually
 
 from harvester.api.faults import RequestEvent
 from harvester.errors import AuthenticationError, HarvesterError, ThrottledError, TransportError
 from harvester.harvest.events import Event, Listed
-from harvester.harvest.listing import Discoverer, MemorySpool
+from harvester.harvest.listing import Discoverer, Discovery, MemorySpool
+from harvester.harvest.outage import Outage
 
 BROKEN = TransportError("x: HTTP 500", endpoint="x", status=500)
 
@@ -40,7 +43,9 @@ class Stage:
         self.spool = MemorySpool()
         self.told: list[Listed] = []
         self._stop_after = stop_after
-        self.discoverer = Discoverer(ScriptedClient(account), self.spool, self, stopped=self._stopped)
+        self.client = ScriptedClient(account)
+        outage = Outage(first_wait_s=120.0, longest_s=1800.0)
+        self.discoverer = Discoverer(self.client, self.spool, self, outage, stopped=self._stopped)
 
     def _stopped(self) -> str:
         return "enough" if len(self.told) >= self._stop_after else ""
@@ -91,22 +96,73 @@ async def test_a_stop_leaves_the_rest_unread_without_calling_it_failed() -> None
     assert found.unread[3].error == "the run ended before it was its turn"
 
 
-@pytest.mark.parametrize(
-    "error",
-    [AuthenticationError("refused", endpoint="x", status=401), ThrottledError("for hours", endpoint="x")],
-)
-async def test_what_makes_further_calls_senseless_ends_the_stage(error: HarvesterError) -> None:
-    account = Account(p2=[error])
+async def test_refused_credentials_end_the_stage() -> None:
+    account = Account(p2=[AuthenticationError("refused", endpoint="x", status=401)])
     stage = Stage(account)
     with pytest.raises(BaseExceptionGroup) as caught:
         await stage.discoverer.discover(workers=1)
-    assert caught.group_contains(type(error))
+    assert caught.group_contains(AuthenticationError)
     assert account.asked == [1, 2]
+
+
+async def test_a_lasting_slow_down_leaves_the_rest_unread_without_calling_it_failed() -> None:
+    account = Account(p2=[ThrottledError("for hours", endpoint="x")])
+    stage = Stage(account)
+    found = await stage.discoverer.discover(workers=1)
+    assert account.asked == [1, 2]
+    assert str(found.throttled) == "for hours"
+    assert (found.listed, set(found.unread), found.failed) == ({1}, {2, 3, 4}, set())
+
+
+class Gone(Account):
+    """Its server is away from the second project on, for everybody, until a moment."""
+
+    def __init__(self, back_at: float) -> None:
+        super().__init__()
+        self._back_at = back_at
+        self.asked_at: list[float] = []
+
+    def __call__(self, payload: Payload) -> Any:
+        if payload.get("projectId", 1) == 1 or anyio.current_time() >= self._back_at:
+            return super().__call__(payload)
+        self.asked_at.append(anyio.current_time())
+        return BROKEN
+
+    async def authenticate(self) -> None:
+        if anyio.current_time() < self._back_at:
+            raise BROKEN
+
+
+def discover_while_gone(back_at: float) -> tuple[Gone, Discovery, float]:
+    async def main() -> tuple[Gone, Discovery, float]:
+        account = Gone(back_at)
+        stage = Stage(account)
+        stage.client.authenticate = account.authenticate  # type: ignore[method-assign]
+        found = await stage.discoverer.discover(workers=1)
+        return account, found, anyio.current_time()
+
+    return run_virtually(main)
+
+
+def test_a_server_that_is_away_while_listing_is_waited_for() -> None:
+    account, found, ended_at = discover_while_gone(back_at=100.0)
+    assert found.listed == {1, 2, 3, 4}
+    assert len(account.asked_at) == 3
+    assert ended_at == pytest.approx(120.0, abs=1.0)
+
+
+def test_a_server_that_stays_away_while_listing_is_given_up_and_not_hammered() -> None:
+    account, found, ended_at = discover_while_gone(back_at=1e9)
+    assert (found.listed, set(found.unread), found.failed) == ({1}, {2, 3, 4}, {2, 3, 4})
+    assert len(account.asked_at) == 6
+    assert ended_at <= 1800.0
 
 
 async def test_projects_that_cannot_be_listed_are_not_known() -> None:
     stage = Stage(Account())
-    stage.discoverer = Discoverer(ScriptedClient(lambda _: BROKEN), stage.spool, stage, stopped=str)
+    stage.discoverer = Discoverer(
+        ScriptedClient(lambda _: BROKEN), stage.spool, stage, Outage(first_wait_s=1.0, longest_s=1.0)
+    )
     with pytest.raises(TransportError):
         await stage.discoverer.discover(workers=1)
     assert not stage.discoverer.found.known

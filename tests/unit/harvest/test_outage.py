@@ -35,7 +35,7 @@ def test_those_who_come_during_a_pause_wait_for_its_end() -> None:
     assert outage.pause_s(120.0) == 240.0
 
 
-def test_after_a_good_answer_it_begins_anew() -> None:
+def test_after_a_good_answer_an_outage_begins_anew() -> None:
     outage = make_outage()
     for now in (0.0, 120.0, 360.0):
         outage.pause_s(now)

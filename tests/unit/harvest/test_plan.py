@@ -124,6 +124,18 @@ def test_filters_skip_what_is_new_and_carry_what_is_archived() -> None:
         assert words in new.reason
 
 
+def test_a_filter_does_not_forget_what_the_api_refuses() -> None:
+    refused = make_missing(
+        outcome=Outcome.UNAVAILABLE, reason="refused for good", tried_at="2020-01-01T00:00:00Z"
+    )
+    filtered = decide(make_backtest(), refused, policy=make_policy(FilterSettings(names=("x*",))))
+    assert (filtered.request, filtered.outcome) == (False, Outcome.UNAVAILABLE)
+    assert filtered.reason == "refused for good"
+    archived = make_entry(outcome=Outcome.UNAVAILABLE)
+    carried = decide(make_backtest(), archived, policy=make_policy(FilterSettings(names=("x*",))))
+    assert carried.outcome is Outcome.CARRIED
+
+
 def test_the_recycle_bin_is_skipped_unless_wanted() -> None:
     assert decide(make_backtest(), name="Recycle Bin/Old").reason == "its project is in the recycle bin"
     wanted = make_policy(FilterSettings(recycle_bin=True))
@@ -157,6 +169,12 @@ def test_a_project_that_could_not_be_listed_stays_as_it_was() -> None:
     for decision in (archived, missing):
         assert (decision.listed, decision.gone, decision.request) == (False, False, False)
         assert decision.reason == "its project could not be listed: HTTP 500"
+
+
+def test_why_a_report_is_unavailable_outlives_a_project_that_could_not_be_listed() -> None:
+    entry = make_missing(outcome=Outcome.UNAVAILABLE, reason="refused for good")
+    (decision,) = plan_unread_project([entry], "HTTP 500")
+    assert (decision.outcome, decision.reason) == (Outcome.UNAVAILABLE, "refused for good")
 
 
 def test_decisions_stand_in_the_order_of_the_inventory() -> None:
