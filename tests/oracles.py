@@ -167,7 +167,7 @@ def check_names(data: bytes, _: Path) -> None:
     assert len(slug(name)) <= 60
     assert len(slug(name).encode()) <= 120
     assert safe_id(backtest_id).casefold() != safe_id(backtest_id + "X").casefold()
-    assert is_file_name(file_name(1, 1, name, "png", set()))
+    assert is_file_name(file_name(1, 1, name, "png"))
     assert not is_snapshot_name(name) or re.fullmatch(r"[\d.-]+", name)
     assert parse_partial_name(f".{name}.partial") in {None, name}
     figure = parse_figure(name)

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborNode
 
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _MAX_TITLE: Final = 200
 _MAX_SLUG: Final = 60
 _MAX_NODES: Final = 100
 _SPACE: Final = re.compile(r"\s+")
-_REPORT: Final = re.compile(r"^Strategy Report( Summary)?: ?")
 _NO_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -78,25 +77,11 @@ class TitleFinder:
         return ""
 
 
-def report_title(tree: LexborHTMLParser) -> str:
-    """What the report calls itself: NAME VERSION of its `Strategy Report: NAME VERSION`."""
-    for place in (".header-right", "title", "h1"):
-        node = tree.css_first(place)
-        if node is not None and (text := _text(node)):
-            return _REPORT.sub("", text)
-    return ""
-
-
-def file_name(number: int, total: int, title: str, extension: str, taken: set[str]) -> str:
-    """`02-cumulative-returns.png`: ordered, safe on any file system, different from those in `taken`."""
+def file_name(number: int, total: int, title: str, extension: str) -> str:
+    """`02-cumulative-returns.png`: ordered, safe on any file system, unique by its number."""
     prefix = f"{number:0{max(2, len(str(total)))}d}"
     slug = _NO_SLUG.sub("-", title.lower()).strip("-")[:_MAX_SLUG].rstrip("-") or "image"
-    name, again = f"{prefix}-{slug}.{extension}", 1
-    while name in taken:
-        again += 1
-        name = f"{prefix}-{slug}-{again}.{extension}"
-    taken.add(name)
-    return name
+    return f"{prefix}-{slug}.{extension}"
 
 
 def _has_image(cell: LexborNode) -> bool:

@@ -18,7 +18,7 @@ from harvester.report.figures import key_figures
 from harvester.report.lifting import Lifted, lift
 from harvester.report.offline import make_offline
 from harvester.report.sniff import Kind, sniff
-from harvester.report.titles import TitleFinder, file_name, report_title
+from harvester.report.titles import TitleFinder, file_name
 
 _MAX_ELEMENTS: Final = 100_000
 """The parser may make more elements than there are tags."""
@@ -50,8 +50,6 @@ class Unpacked(msgspec.Struct, frozen=True):
     """What could not be decoded, by its place and title."""
     images_found: int
     """Embedded images, those that could not be decoded included."""
-    title: str
-    """The report's own heading: should agree with the backtest's name."""
 
 
 def unpack(html: str) -> Unpacked:
@@ -70,7 +68,7 @@ def unpack(html: str) -> Unpacked:
         titles.visit(node)
         if node.tag == "img":
             found.add(node, titles.title(node))
-    figures, title = key_figures(tree), report_title(tree)
+    figures = key_figures(tree)
     paths, images = found.named()
     offline = lifted.restore(make_offline(tree, elements, paths))
     text = lifted.restore(tree.body.text(deep=True, separator=" ") if tree.body else "")
@@ -81,7 +79,6 @@ def unpack(html: str) -> Unpacked:
         text_sha256=_text_sha256(text),
         warnings=found.listed_warnings(),
         images_found=found.count,
-        title=title,
     )
 
 
@@ -118,7 +115,7 @@ def unpacked_without_images(html: str, warning: str) -> Unpacked:
         "<p>The report as served is in <code>report.html</code>.</p></body></html>"
     )
     digest = hashlib.sha256(html.encode("utf-8", "replace")).hexdigest()
-    return Unpacked((), page, {}, digest, (warning,), 0, "")
+    return Unpacked((), page, {}, digest, (warning,), 0)
 
 
 class _Images:
@@ -151,11 +148,10 @@ class _Images:
 
     def named(self) -> tuple[dict[int, str], tuple[UnpackedImage, ...]]:
         """The path of each image by its node, and the images under their names."""
-        taken: set[str] = set()
         paths: dict[int, str] = {}
         images = []
         for number, (node, title, kind, content) in enumerate(self._found, start=1):
-            name = file_name(number, len(self._found), title, kind.extension, taken)
+            name = file_name(number, len(self._found), title, kind.extension)
             paths[node] = f"images/{name}"
             record = Image(
                 name=name,

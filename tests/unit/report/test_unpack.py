@@ -249,19 +249,6 @@ def test_a_report_that_is_not_taken_apart_says_so_in_its_page() -> None:
     assert found.warnings == ("too <large>",)
 
 
-@pytest.mark.parametrize(
-    ("html", "title"),
-    [
-        ("<div class='header-right'>Strategy Report: Momentum v1.0</div>", "Momentum v1.0"),
-        ("<title>Report</title><h1>Other</h1>", "Report"),
-        ("<h1>My  own\n template</h1>", "My own template"),
-        ("<p>nothing</p>", ""),
-    ],
-)
-def test_the_title_is_what_the_report_calls_itself(html: str, title: str) -> None:
-    assert unpack(html).title == title
-
-
 def test_the_digest_of_the_text_tells_content_from_rendering() -> None:
     first = unpack("<p>Sharpe  0.8</p>" + chart("Drawdown", png()))
     redrawn = unpack("<p>Sharpe 0.8</p>" + chart("Drawdown", png(5)))
