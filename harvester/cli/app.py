@@ -42,11 +42,11 @@ Three ways to use it:
 Exit codes, the worst wins:
   0 ok        complete, also when nothing was new
   1 error     anything not named below
-  2 usage     arguments or configuration
-  3 partial   some reports failed; the Snapshot is committed and marked incomplete
+  2 usage     arguments or configuration, or no credentials were found
+  3 partial   some reports failed, or some project could not be listed; committed, marked incomplete
   4 pending   some reports are still being generated
-  10 time     --max-duration was reached
-  11 locked   another run holds the archive
+  10 time     --max-duration was reached; committed, marked incomplete
+  11 locked   another run, or a prune or repair, holds the archive
   12 auth     credentials refused, or the clock is off
   16 disk     full, read-only or not writable
   18 throttled  the server keeps saying slow down
@@ -94,7 +94,8 @@ def options(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The TOML file.")] = None,
     quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Say nothing unless something is wrong.")
+        bool,
+        typer.Option("-q", "--quiet", help="No progress, no summary: only trouble, and what was asked for."),
     ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more, and show tracebacks.")] = False,
     log_format: Annotated[str, typer.Option(metavar="text|json", help="How logs are written.")] = "text",

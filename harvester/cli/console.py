@@ -62,10 +62,12 @@ def code_of_ending(ending: Ending) -> ExitCode:
 
 def code_of_error(error: BaseException) -> ExitCode:
     """The code of a command that has failed; of a group the worst of its members."""
+    return worst(_code(leaf) for leaf in _leaves(error))
+
+
+def _code(error: BaseException) -> ExitCode:
     from harvester import errors
 
-    if isinstance(error, BaseExceptionGroup):
-        return worst(code_of_error(member) for member in error.exceptions)
     kinds: tuple[tuple[type[BaseException], ExitCode], ...] = (
         (errors.ConfigError, ExitCode.USAGE),
         (errors.AuthenticationError, ExitCode.AUTH),
@@ -208,16 +210,23 @@ def report_error(error: BaseException, session: Session) -> ExitCode:
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors of a group; what the system refuses is a DiskError, wherever it comes from."""
+    from harvester.archive.disk import REFUSALS, explain
+
     if isinstance(error, BaseExceptionGroup):
         return [leaf for member in error.exceptions for leaf in _leaves(member)]
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        return [explain(error, str(error.filename or "a file"))]
     return [error]
 
 
 def _texts(error: BaseException) -> tuple[str, ...]:
-    from harvester.errors import ConfigError, HarvesterError
+    from harvester.errors import ConfigError, CorruptArchiveError, HarvesterError
 
     if isinstance(error, ConfigError):
         return error.mistakes
+    if isinstance(error, CorruptArchiveError) and "harvester verify" not in str(error):
+        return (f"{error}. `harvester verify` names all that is damaged, --repair mends what can be mended",)
     if isinstance(error, HarvesterError):
         return (str(error),)
     if isinstance(error, KeyboardInterrupt):

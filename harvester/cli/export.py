@@ -55,7 +55,7 @@ def export(
     session: Session = context.obj
     given = options.filters(context)
     settings = session.load(
-        account, archive__dir=str(archive) if archive else None, **_overrides(given)
+        account, archive__dir=str(archive) if archive else None, **options.only(given)
     ).settings
     found = Archive.read(Path(settings.archive.dir))
     order = _order(to, zipped=zipped, filters=given)
@@ -67,11 +67,12 @@ def export(
 def _order(to: Path, *, zipped: bool, filters: dict[str, Any]) -> ExportOrder:
     from harvester import __version__
     from harvester.audit.export import ExportOrder
+    from harvester.model import stamp
     from harvester.site import write_pages
 
     return ExportOrder(
         to=to.with_name(f"{to.name}.zip") if zipped and to.suffix != ".zip" else to,
-        at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        at=stamp(datetime.now(UTC)),
         version=__version__,
         zipped=zipped,
         filters=filters,
@@ -93,14 +94,6 @@ def _write(session: Session, archive: Archive, snapshot: Snapshot, order: Export
             show(done, total)
 
         return write(archive, snapshot, replace(order, on_progress=on_progress))
-
-
-def _overrides(given: dict[str, Any]) -> dict[str, Any]:
-    """Filters as arguments alone: those of the configuration say what is read, not what is handed over."""
-    from harvester.config.settings import FilterSettings
-
-    wide = FilterSettings(recycle_bin=True)
-    return {f"filters__{key}": given.get(key, getattr(wide, key)) for key in wide.__struct_fields__}
 
 
 def _tell(session: Session, exported: Exported, *, json: bool) -> None:

@@ -69,7 +69,7 @@ def list_backtests(
     loaded = session.load(
         account,
         archive__dir=str(archive) if archive else None,
-        **options.overriding({"recycle_bin": True} | options.filters(context)),
+        **options.only(options.filters(context)),
     )
     snapshot = Archive.read(Path(loaded.settings.archive.dir)).snapshot(date)
     selection = Selection(loaded.settings.filters)
@@ -108,13 +108,14 @@ def _sorted(entries: list[InventoryEntry], sort: str) -> list[InventoryEntry]:
     down, key = sort.startswith("-"), sort.removeprefix("-")
     field = _ALIASES.get(key, key)
     if field in _FIELDS:
-        return sorted(entries, key=lambda entry: getattr(entry, field), reverse=down)
-    having = [entry for entry in entries if field in entry.statistics]
-    if not having and entries:
-        known = sorted({*_ALIASES, *_FIELDS, *(name for entry in entries for name in entry.statistics)})
-        raise ConfigError(f"--sort {sort}: no backtest has that; known are {', '.join(known)}")
-    rest = [entry for entry in entries if field not in entry.statistics]
-    return sorted(having, key=lambda entry: entry.statistics[field], reverse=down) + rest
+        found = [(entry, getattr(entry, field)) for entry in entries]
+    else:
+        found = [(entry, entry.statistics.get(field, "")) for entry in entries]
+        if entries and all(value == "" for _, value in found):
+            known = sorted({*_ALIASES, *_FIELDS, *(name for entry in entries for name in entry.statistics)})
+            raise ConfigError(f"--sort {sort}: no backtest has that; known are {', '.join(known)}")
+    having = sorted((pair for pair in found if pair[1] != ""), key=lambda pair: pair[1], reverse=down)
+    return [entry for entry, _ in having] + [entry for entry, value in found if value == ""]
 
 
 def _document(entry: InventoryEntry) -> dict[str, Any]:
@@ -128,13 +129,15 @@ def _emit_csv(entries: list[InventoryEntry]) -> None:
     import csv
     import sys
 
+    from harvester.cli.redact import clean
+
     figures = sorted({name for entry in entries for name in entry.statistics})
     head = ["project_id", "project", "backtest_id", "name", "created", "state", "read_at", "saved_in", "path"]
     writer = csv.writer(sys.stdout)
     writer.writerow([*head, *figures])
     for entry in entries:
         document = _document(entry)
-        cells = [_inert(str(document.get(column, ""))) for column in head]
+        cells = [_inert(clean(str(document.get(column, "")))) for column in head]
         writer.writerow([*cells, *(entry.statistics.get(name, "") for name in figures)])
 
 

@@ -53,6 +53,14 @@ def overriding(filters: Mapping[str, Any]) -> dict[str, Any]:
     return {f"filters__{key}": value for key, value in filters.items()}
 
 
+def only(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without what the configuration filters: that says what a run reads, not what there is."""
+    from harvester.config.settings import FilterSettings
+
+    wide = FilterSettings(recycle_bin=True)
+    return overriding({key: filters.get(key, getattr(wide, key)) for key in wide.__struct_fields__})
+
+
 Archive = Annotated[
     Path | None, typer.Option("--archive", metavar="DIR", help="The archive; default: archive.dir.")
 ]
@@ -78,9 +86,13 @@ ExcludeProjects = Annotated[
     typer.Option("--exclude-project", metavar="ID|GLOB", help="Not these projects; may be repeated."),
 ]
 Names = Annotated[
-    list[str] | None, typer.Option("--name", metavar="GLOB", help="Only backtests of this name.")
+    list[str] | None,
+    typer.Option("--name", metavar="GLOB", help="Only backtests whose name fits; may be repeated."),
 ]
-Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Only backtests with this tag.")]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Only backtests with this tag; repeated: any of them will do."),
+]
 CreatedAfter = Annotated[
     str | None, typer.Option("--created-after", metavar="DATE", help="Only backtests created then or later.")
 ]
@@ -93,11 +105,11 @@ Organizations = Annotated[
 ]
 Optimizations = Annotated[
     bool | None,
-    typer.Option("--optimizations/--no-optimizations", help="Backtests that an optimization has run."),
+    typer.Option("--optimizations/--no-optimizations", help="With or without backtests of an optimization."),
 ]
 RecycleBin = Annotated[
     bool | None,
-    typer.Option("--recycle-bin/--no-recycle-bin", help="Projects that were deleted but not yet purged."),
+    typer.Option("--recycle-bin/--no-recycle-bin", help="With or without projects in the recycle bin."),
 ]
 Open = Annotated[bool, typer.Option("--open", help="Open the Snapshot's index in a browser.")]
 Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Requests in flight at once.")]
@@ -111,12 +123,14 @@ AllAccounts = Annotated[bool, typer.Option("--all-accounts", help="Every one of 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List and plan; ask for no report.")]
 Refresh = Annotated[
     float | None,
-    typer.Option("--refresh", metavar="[=DAYS]", min=0, help="Read again what is older; bare: all."),
+    typer.Option(
+        "--refresh", metavar="[=DAYS]", min=0, help="Read again what was read DAYS ago or longer; bare: all."
+    ),
 ]
 MaxDuration = Annotated[
     str | None, typer.Option("--max-duration", metavar="2h", help="Commit after this long, whatever is left.")
 ]
-Snapshot = Annotated[str, typer.Argument(metavar="[DATE]", help="A Snapshot, or latest.")]
+Snapshot = Annotated[str, typer.Argument(metavar="DATE", help="A Snapshot, or latest.")]
 Outcomes = Annotated[
     list[str] | None,
     typer.Option("--outcome", metavar="OUTCOME", help="Only these outcomes, or gone; may be repeated."),

@@ -44,14 +44,14 @@ def run(
     Examples:
       harvester run                                   the nightly job
       harvester run --dry-run                         what would be requested, and how long it takes
-      harvester run --project 'Momentum*' --tag live  a part of the account; the rest is carried
+      harvester run --project 'Momentum*' --tag live  a part; of the rest, what is archived is carried
       harvester run --refresh=30                      read again what is older than 30 days
       harvester run --max-duration 2h                 commit after two hours, whatever is left
       harvester run --all-accounts                    one Snapshot for each of [accounts]
 
     \b
     Exit codes:
-      0 ok            3 partial: some reports failed       4 pending: some are still being generated
+      0 ok            3 some reports or listings failed    4 pending: some are still being generated
       1 error         10 time: --max-duration reached      11 another run holds the archive
       2 usage         12 credentials, or the clock is off  16 disk full or not writable
       18 throttled    20 the archive is damaged            130, 143 interrupted

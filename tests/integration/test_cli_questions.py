@@ -61,6 +61,21 @@ def test_list_takes_the_filters_of_run(archive: Path, words: tuple[str, ...], nu
         assert len(done.document()["backtests"]) == number
 
 
+def test_list_shows_all_there_is_whatever_a_run_reads(archive: Path) -> None:
+    settings = archive.with_name("filtered.toml")
+    settings.write_text('[filters]\nnames = ["nothing"]\nrecycle_bin = false\n')
+    lines = harvester(
+        "--config", settings.name, "list", "--archive", "a", cwd=archive.parent
+    ).out.splitlines()
+    assert lines[-1] == "8 backtests"
+
+
+@pytest.mark.parametrize("key", ["read_at", "-read_at", "sharpe", "-sharpe"])
+def test_list_puts_last_what_has_no_such_figure_whichever_way_it_goes(archive: Path, key: str) -> None:
+    states = [line.split()[1] for line in ask(archive, "list", "--sort", key).splitlines()[1:-1]]
+    assert states == ["carried"] * 4 + ["skipped"] * 4
+
+
 def test_list_gives_a_spreadsheet_all_figures(archive: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(ask(archive, "list", "--csv", "--sort", "name"))))
     assert len(rows) == 8

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -59,11 +60,32 @@ def test_every_ending_of_a_run_has_its_code(ending: Ending) -> None:
         (errors.ArchiveError("x"), 1),
         (KeyboardInterrupt(), 130),
         (ValueError("x"), 1),
+        (PermissionError(errno.EACCES, "no", "/archive"), 16),
+        (OSError(errno.EIO, "broken"), 16),
+        (FileNotFoundError(errno.ENOENT, "no such file", "tool"), 1),
         (ExceptionGroup("", [ValueError("x"), ExceptionGroup("", [errors.DiskError("x", path="/")])]), 16),
     ],
 )
 def test_every_error_has_its_code(error: BaseException, code: int) -> None:
     assert code_of_error(error) == code
+
+
+def test_what_the_system_refuses_is_told_with_its_place_and_remedy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report_error(PermissionError(errno.EACCES, "no", "/archive"), Session(environ={}))
+    said = capsys.readouterr().err
+    assert "/archive: this user may not write here" in said
+    assert "unexpected" not in said
+
+
+def test_damage_is_told_with_the_command_that_names_all_of_it_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report_error(errors.CorruptArchiveError("x is damaged"), Session(environ={}))
+    assert "x is damaged. `harvester verify` names" in capsys.readouterr().err
+    report_error(errors.CorruptArchiveError("x. Run `harvester verify --repair`"), Session(environ={}))
+    assert capsys.readouterr().err.count("harvester verify") == 1
 
 
 def test_interruption_is_told_in_a_word(capsys: pytest.CaptureFixture[str]) -> None:
