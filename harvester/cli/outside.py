@@ -73,7 +73,7 @@ def _announce_end(session: Session, settings: Settings, end: RunEnd, took_s: flo
     if settings.metrics.textfile:
         success_at = _last_success(Path(settings.archive.dir))
         figures = RunFigures(end.code.value, time.time(), took_s, end.record, success_at, session.account)
-        _write_metrics(session, Path(settings.metrics.textfile).expanduser(), figures)
+        _write_metrics(session, Path(settings.metrics.textfile), figures)
 
 
 def _write_metrics(session: Session, path: Path, figures: RunFigures) -> None:

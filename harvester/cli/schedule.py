@@ -97,7 +97,7 @@ def _plan(loaded: Loaded, everyone: Sequence[Loaded], moment: tuple[int, int], a
 
 
 def _absolute(path: str) -> Path:
-    return Path(path).expanduser().absolute()
+    return Path(path).absolute()
 
 
 def _owner(archives: Sequence[Path]) -> str:

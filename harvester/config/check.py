@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from harvester.config.paths import PATHS
 from harvester.config.settings import ApiSettings, Duration, FilterSettings, Settings
 from harvester.config.units import parse_moment
 
@@ -21,6 +22,7 @@ def find_contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     """The settings that cannot be used, as `table.key` and what is wrong with it."""
     yield from _dates(settings.filters)
     yield from _spans(settings)
+    yield from _homes(settings)
     if not _is_timezone(settings.archive.timezone):
         yield "archive.timezone", f"= {settings.archive.timezone!r}: no time zone; write one as Europe/Berlin"
     trouble = _url_trouble(settings.api)
@@ -84,6 +86,14 @@ def _spans(settings: Settings) -> Iterator[tuple[str, str]]:
             name = f"{table.name}.{key.name}"
             if key.type is Duration and name not in _MAY_BE_ZERO and not getattr(values, key.name):
                 yield name, "must be longer than nothing"
+
+
+def _homes(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Paths whose `~` is still there; they are not shown, since one of them may be a token by mistake."""
+    for name in PATHS:
+        table, _, key = name.partition(".")
+        if getattr(getattr(settings, table), key).startswith("~"):
+            yield name, "begins with ~, but that home is not known; write an absolute path, or ./~ for a name"
 
 
 def _is_timezone(name: str) -> bool:

@@ -71,7 +71,7 @@ def find_credentials(
     looked: list[Place] = []
     run_command = run_command or run_token_command
     if account:
-        places = _own_places(settings, environ.get("CREDENTIALS_DIRECTORY", ""), home, run_command, account)
+        places = _own_places(settings, environ.get("CREDENTIALS_DIRECTORY", ""), run_command, account)
     else:
         places = _places(settings, environ, home, run_command)
     for place in places:
@@ -85,7 +85,6 @@ def find_credentials(
 def _own_places(
     settings: CredentialSettings,
     directory: str,
-    home: Path | None,
     run_command: Callable[[str], str],
     account: str,
 ) -> Iterator[Place]:
@@ -93,7 +92,7 @@ def _own_places(
     name = f"accounts.{account}.credentials.token_command"
     yield Place(name, token=run_command(settings.token_command)) if settings.token_command else Place(name)
     yield _systemd(directory, f"_{account}")
-    yield _token_file(settings.token_file, home, f"accounts.{account}.")
+    yield _token_file(settings.token_file, f"accounts.{account}.")
 
 
 def _nothing_own(looked: list[Place], account: str) -> str:
@@ -119,7 +118,7 @@ def _places(
     name = "credentials.token_command"
     yield Place(name, token=run_command(settings.token_command)) if settings.token_command else Place(name)
     yield _systemd(environ.get("CREDENTIALS_DIRECTORY", ""))
-    yield _token_file(settings.token_file, home)
+    yield _token_file(settings.token_file)
     yield _lean(home)
 
 
@@ -146,11 +145,11 @@ def _systemd(directory: str, suffix: str = "") -> Place:
     return Place(name, _load_text(user) if user.exists() else "", _load_text(token) if token.exists() else "")
 
 
-def _token_file(path: str, home: Path | None, table: str = "") -> Place:
+def _token_file(path: str, table: str = "") -> Place:
     name = f"{table}credentials.token_file"
     if not path:
         return Place(name)
-    file = home / path[2:] if home and path.startswith("~/") else Path(path)
+    file = Path(path)
     return Place(f"{name} ({file})", token=_load_text(file), files=(file,))
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from harvester.config.check import find_clashes, find_contradictions, is_address, is_own
 from harvester.config.lines import KeyPath, find_lines
+from harvester.config.paths import PATHS, with_home
 from harvester.config.settings import Duration, Settings
 from harvester.config.units import parse_duration, parse_rate
 from harvester.errors import ConfigError
@@ -69,7 +70,7 @@ class _Draft:
         return merged
 
     def put(self, name: str, value: Any, origin: str) -> None:
-        self.values[name] = value
+        self.values[name] = with_home(value) if name in PATHS else value
         self.origins[name] = origin
 
     def wrong(self, name: str, text: str) -> None:

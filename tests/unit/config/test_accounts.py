@@ -88,6 +88,10 @@ def test_without_accounts_there_are_none(tmp_path: Path) -> None:
             "line 2: accounts.b and accounts.a have the same archive.dir",
         ),
         (
+            f"accounts.a.archive.dir = '~root/x'\naccounts.b.archive.dir = '{Path('~root').expanduser()}/x'\n",
+            "line 2: accounts.b and accounts.a have the same archive.dir",
+        ),
+        (
             "[accounts.a]\narchive.dir='a'\ncredentials.user_id = 7\n[accounts.b]\narchive.dir='b'\n"
             "credentials.user_id = '7'\n",
             "line 4: accounts.b and accounts.a have the same credentials.user_id",

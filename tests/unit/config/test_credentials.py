@@ -72,8 +72,8 @@ def test_both_come_from_systemd(home: Path, tmp_path: Path) -> None:
 
 
 def test_token_comes_from_a_file_of_the_settings(home: Path) -> None:
-    private(home / "token", TOKEN)
-    assert found(find(home, user_id="7", token_file="~/token")) == (7, TOKEN)
+    path = private(home / "token", TOKEN)
+    assert found(find(home, user_id="7", token_file=str(path))) == (7, TOKEN)
 
 
 def test_both_come_from_the_official_client(home: Path) -> None:

@@ -83,6 +83,36 @@ def test_every_type_is_read_from_file_and_environment(tmp_path: Path) -> None:
     assert settings.credentials.user_id == "123456"
 
 
+PATHS = ["archive.dir", "credentials.token_file", "metrics.textfile"]
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("source", ["file", "environment", "flag"])
+def test_a_home_is_meant_wherever_a_path_is_written(
+    tmp_path: Path, clean_environment: Path, name: str, source: str
+) -> None:
+    text = f"{name} = '~/a b/c'" if source == "file" else ""
+    variable = f"HARVESTER_{name.replace('.', '_').upper()}"
+    environ = {variable: "~/a b/c"} if source == "environment" else {}
+    given = {name.replace(".", "__"): "~/a b/c"} if source == "flag" else {}
+    settings = load(tmp_path, text, environ, **given).settings
+    table, _, key = name.partition(".")
+    assert getattr(getattr(settings, table), key) == f"{clean_environment}/a b/c"
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x", r"~\u0000/x", "~no\\nuser"])
+@pytest.mark.parametrize("name", PATHS)
+def test_a_home_that_is_not_known_is_a_mistake_and_no_directory(tmp_path: Path, name: str, path: str) -> None:
+    assert any(
+        f"line 1: {name} begins with ~, but that home is not known; write an absolute path" in line
+        for line in mistakes(tmp_path, f'{name} = "{path}"')
+    )
+
+
+def test_a_directory_whose_name_begins_with_a_tilde_can_be_named(tmp_path: Path) -> None:
+    assert load(tmp_path, "archive.dir = './~old'").settings.archive.dir == "./~old"
+
+
 def test_all_mistakes_are_told_at_once_each_with_its_place(tmp_path: Path) -> None:
     text = """\
 [pace]
