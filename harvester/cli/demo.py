@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,9 +24,7 @@ _DIRECTORY = Path("demo-archive")
 
 def demo(
     context: typer.Context,
-    archive: Annotated[Path, typer.Option(metavar="DIR", help="Where the Snapshot goes.")] = Path(
-        "demo-archive"
-    ),
+    archive: Annotated[Path, typer.Option(metavar="DIR", help="Where the Snapshot goes.")] = _DIRECTORY,
     projects: Annotated[int, typer.Option(min=1, max=50, help="Projects of the account.")] = 4,
     backtests: Annotated[int, typer.Option(min=1, max=2000, help="Backtests of the account.")] = 24,
     seed: Annotated[int, typer.Option(help="Another number draws another account.")] = 1,
@@ -74,6 +73,18 @@ async def _simulated(job: Job, scenario: Scenario, archive: Archive) -> Ended:
     from harvester.simulator import Simulator
 
     async with Simulator(scenario) as simulator:
+        _reach_directly(simulator.base_url)
         api = msgspec.structs.replace(job.settings.api, base_url=simulator.base_url)
         settings = msgspec.structs.replace(job.settings, api=api)
         return await run_once(replace(job, settings=settings), archive)
+
+
+def _reach_directly(url: str) -> None:
+    """Except a host from the proxies that this process's environment names: none reaches our own localhost."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    host = urlsplit(url).hostname or ""
+    if not proxy_bypass(host):
+        excepted = getproxies_environment().get("no", "")
+        os.environ["no_proxy"] = f"{excepted},{host}" if excepted else host

@@ -106,6 +106,23 @@ async def test_a_proxy_that_cannot_be_used_is_an_error_and_never_passed_by(tmp_p
     assert PASSWORD not in done.out + done.err + excepted.out + excepted.err
 
 
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        {"HTTP_PROXY": "http://127.0.0.1:9"},
+        {"ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": "example.org"},
+        {"http_proxy": "http://127.0.0.1:9", "no_proxy": "*"},
+    ],
+)
+async def test_the_demo_needs_no_proxy_whatever_the_environment_names(
+    tmp_path: Path, proxies: dict[str, str]
+) -> None:
+    done = await harvester_beside(
+        "demo", "--projects", "1", "--backtests", "1", cwd=tmp_path, environ=proxies
+    )
+    assert done.code == 0, done.err
+
+
 async def test_passwords_of_netrc_are_none_of_our_business(tmp_path: Path) -> None:
     netrc = tmp_path / ".netrc"
     netrc.write_text("default login somebody password CANARY0of0netrc")
