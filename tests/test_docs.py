@@ -94,7 +94,7 @@ def test_readme_names_every_option_of_the_main_job() -> None:
     program: Any = typer.main.get_command(app)
     main_job = options(program.commands["run"])
     missing = {word for word in main_job if word not in README}
-    assert missing == {"--optimizations", "--no-recycle-bin"}, "the other side of each is named"
+    assert missing == {"--optimizations"}, "its other side is named"
 
 
 def test_readme_names_every_metric() -> None:
