@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -12,8 +13,8 @@ from harvester.config.settings import NotifySettings
 
 _TIMER: Final = "harvester.timer"
 _TIMEOUT_S: Final = 5.0
-_LONGEST: Final = 200
-"""Characters of a crontab line that are shown."""
+_CRONTAB_LINE: Final = re.compile(r"\s*(@[a-z]+|(?:[\w*/,~-]+\s+){4}[\w*/,~-]+)\s.*harvester", re.ASCII)
+"""When a line starts something of ours; settings of cron's (`NAME=value`) have no such fields."""
 
 
 def check_timer(environ: Mapping[str, str]) -> Check:
@@ -22,10 +23,9 @@ def check_timer(environ: Mapping[str, str]) -> Check:
         found = _timer(["systemctl", *whose], environ)
         if found is not None:
             return found
-    lines = _asked(["crontab", "-l"], environ).splitlines()
-    line = next((line for line in lines if "harvester" in line and not line.lstrip().startswith("#")), "")
-    if line:
-        return ok("timer", f"crontab: {line.strip()[:_LONGEST]}")
+    for line in map(_CRONTAB_LINE.match, _asked(["crontab", "-l"], environ).splitlines()):
+        if line:  # the command is not shown: people write tokens and addresses of monitors into it
+            return ok("timer", f"crontab: {' '.join(line[1].split())}")
     return ok("timer", "no run is scheduled; `harvester schedule` prints what starts one every night")
 
 

@@ -80,12 +80,29 @@ def _show(session: Session, rows: list[_Row]) -> None:
 
 
 def _unrevealing(name: str, value: object) -> object:
-    """A command by its program alone, since people write secrets into its arguments; addresses not at all."""
+    """A value without what may be a secret: people put tokens where none belong."""
     from harvester.config.check import is_address
+    from harvester.config.credentials import is_user_id
+    from harvester.config.paths import may_be_token
 
-    if name == "credentials.token_command" and value:
-        return f"{str(value).split()[0]} {MASK}"
-    return MASK if is_address(name) and value else value
+    text = str(value)
+    if not value:
+        return value
+    if name == "credentials.token_command":
+        return _program_of(text)
+    if name == "credentials.user_id":
+        return value if is_user_id(text.strip()) else MASK
+    if name == "credentials.token_file":
+        return MASK if may_be_token(text) else value
+    return MASK if is_address(name) else value
+
+
+def _program_of(command: str) -> str:
+    """A command by its program alone, since people write secrets into its arguments."""
+    from shutil import which
+
+    program = command.partition(" ")[0]
+    return f"{program} {MASK}" if which(program) else MASK
 
 
 def _toml(value: object) -> str:

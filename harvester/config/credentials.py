@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from harvester.config.paths import may_be_token
 from harvester.config.secret import Secret
 from harvester.config.settings import CredentialSettings
 from harvester.config.token_command import run_token_command
@@ -149,6 +150,10 @@ def _token_file(path: str, table: str = "") -> Place:
     name = f"{table}credentials.token_file"
     if not path:
         return Place(name)
+    if may_be_token(path):
+        raise CredentialsError(
+            f"{name} leads to no file; it takes the path of one, and never the token itself"
+        )
     file = Path(path)
     return Place(f"{name} ({file})", token=_load_text(file), files=(file,))
 
@@ -198,13 +203,18 @@ def _checked(place: Place, user_id: str, account: str = "") -> Credentials:
         where = f"user_id in [accounts.{account}.credentials]" if account else "credentials.user_id"
         either = "" if account else "QUANTCONNECT_USER_ID or "
         raise CredentialsError(f"{place.name}: there is a token but no user id; set {either}{where}")
-    if not (user_id.isascii() and user_id.isdigit()) or len(user_id) > 18:
+    if not is_user_id(user_id):
         raise CredentialsError(
             f"{place.name}: the user id is not a number; it stands on quantconnect.com/settings"
         )
     if not all("!" <= char <= "~" for char in place.token):
         raise CredentialsError(f"{place.name}: the token holds characters that no token has; copy it again")
     return Credentials(int(user_id), Secret(place.token), place.name, tuple(_exposed(place.files)))
+
+
+def is_user_id(text: str) -> bool:
+    """Whether a text may be a user id; anything else is not shown, since it may be the token."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def _exposed(files: tuple[Path, ...]) -> Iterator[str]:

@@ -40,7 +40,26 @@ def test_a_unit_that_systemd_cannot_load_is_a_warning(tmp_path: Path) -> None:
 def test_a_crontab_line_will_do(tmp_path: Path) -> None:
     crontab = "# harvester used to be here\n0 3 * * * /usr/bin/harvester -q run\n"
     found = check_timer(programs(tmp_path, systemctl="LoadState=not-found\n", crontab=crontab))
-    assert (found.status, found.text) == (Status.OK, "crontab: 0 3 * * * /usr/bin/harvester -q run")
+    assert (found.status, found.text) == (Status.OK, "crontab: 0 3 * * *")
+
+
+@pytest.mark.parametrize(
+    ("line", "when"),
+    [
+        ("0 3 * * * QUANTCONNECT_API_TOKEN=CANARY harvester run", "0 3 * * *"),
+        ("*/30\t3 1-7,9 jan MON harvester run && curl https://hc-ping.com/CANARY", "*/30 3 1-7,9 jan MON"),
+        ("@daily TOKEN=CANARY /opt/harvester run", "@daily"),
+        ("QUANTCONNECT_API_TOKEN=CANARY\n  7 4 * * * harvester run", "7 4 * * *"),
+    ],
+)
+def test_of_a_crontab_line_only_its_times_are_shown(tmp_path: Path, line: str, when: str) -> None:
+    found = check_timer(programs(tmp_path, crontab=f"MAILTO = a b c d CANARY@harvester.example\n{line}\n"))
+    assert (found.status, found.text) == (Status.OK, f"crontab: {when}")
+
+
+def test_a_setting_of_cron_that_names_us_is_no_schedule(tmp_path: Path) -> None:
+    found = check_timer(programs(tmp_path, crontab="PATH=/opt/harvester/bin:/bin\n0 3 * * * backup\n"))
+    assert "no run is scheduled" in found.text
 
 
 @pytest.mark.parametrize("answers", [{}, {"systemctl": "", "crontab": ""}, {"crontab": "# harvester\n"}])

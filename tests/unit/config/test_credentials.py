@@ -76,6 +76,13 @@ def test_token_comes_from_a_file_of_the_settings(home: Path) -> None:
     assert found(find(home, user_id="7", token_file=str(path))) == (7, TOKEN)
 
 
+@pytest.mark.parametrize("text", [TOKEN, "k" * 300, "secrets/CANARY"])
+def test_what_may_be_the_token_in_place_of_its_file_is_not_repeated(home: Path, text: str) -> None:
+    with pytest.raises(CredentialsError, match=r"credentials\.token_file leads to no file") as caught:
+        find(home, user_id="7", token_file=text)
+    assert text not in str(caught.value)
+
+
 def test_both_come_from_the_official_client(home: Path) -> None:
     private(home / ".lean" / "credentials", f'{{"user-id": "7", "api-token": "{TOKEN}", "other": [1]}}')
     credentials = find(home)
