@@ -1,12 +1,13 @@
-"""BagIt 1.0 (RFC 8493): the texts that make a directory a bag. Pure, but for hashing a file."""
+"""BagIt 1.0 (RFC 8493): the texts that make a directory a bag. Pure, but for reading files."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from harvester.archive.layout import BAGIT, TAGMANIFEST
 from harvester.archive.reading import open_regular
@@ -43,13 +44,29 @@ def parse_manifest_line(line: bytes, *, where: str) -> tuple[str, str]:
         raise CorruptArchiveError(f"{where} is not UTF-8") from exc
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file of the Archive, to be read piece by piece.
+
+    Raises:
+        CorruptArchiveError: it is missing or not a regular file.
+        DiskError: it cannot be opened, or the disk gives a later piece no more.
+    """
+    with open_regular(path) as file:
+        try:
+            yield file
+        except OSError as exc:
+            raise DiskError(f"{path} cannot be read: {exc.strerror}", path=str(path)) from exc
+
+
 def load_manifest(path: Path) -> Iterator[tuple[str, str]]:
     """Path and sha256 of each line of a Manifest or tag manifest, as a stream.
 
     Raises:
         CorruptArchiveError: the file is missing or a line is damaged; names file and line.
+        DiskError: it cannot be read.
     """
-    with open_regular(path) as file:
+    with opened(path) as file:
         number = 0
         while line := file.readline(8192):
             number += 1
@@ -84,13 +101,10 @@ def file_sha256(path: Path) -> tuple[str, int]:
     """
     digest = hashlib.sha256()
     size = 0
-    with open_regular(path) as file:
-        try:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
-        except OSError as exc:
-            raise DiskError(f"{path} cannot be read: {exc.strerror}", path=str(path)) from exc
+    with opened(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
     return digest.hexdigest(), size
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
+from harvester.archive.bag import opened
 from harvester.archive.layout import is_report_path
-from harvester.archive.reading import open_regular
 from harvester.errors import CorruptArchiveError
 from harvester.model import InventoryEntry
 
@@ -30,9 +30,10 @@ def load_inventory(path: Path) -> Iterator[InventoryEntry]:
 
     Raises:
         CorruptArchiveError: the file is missing, or a line is damaged or out of order; names file and line.
+        DiskError: it cannot be read.
     """
     before: tuple[int, str, str] | None = None
-    with open_regular(path) as file:
+    with opened(path) as file:
         number = 0
         while line := file.readline(LINE_BYTES):
             number += 1

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.bag import PATH_AT
+from harvester.archive.bag import PATH_AT, opened
 from harvester.archive.disk import Disk
-from harvester.archive.reading import open_regular
 from harvester.errors import CorruptArchiveError
 
 _BUFFER_BYTES: Final = 2**20
@@ -75,6 +74,7 @@ class ManifestCursor:
 
         Raises:
             CorruptArchiveError: the Manifest has no such directory.
+            DiskError: it cannot be read.
         """
         if directory in self._kept:
             return self._kept.pop(directory)
@@ -93,7 +93,7 @@ def _blocks(path: Path) -> Iterator[tuple[str, list[bytes]]]:
     """The Manifest's lines grouped by report directory."""
     prefix = b"\0"
     lines: list[bytes] = []
-    with open_regular(path) as file:
+    with opened(path) as file:
         while line := file.readline(_LINE_BYTES):
             if line.startswith(prefix, PATH_AT):
                 lines.append(line)

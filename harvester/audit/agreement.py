@@ -16,14 +16,16 @@ from harvester.errors import ArchiveError
 from harvester.model import InventoryEntry, SnapshotRecord
 
 
-def check_agreement(archive: Archive, snapshot: Snapshot, directories: dict[str, Directory]) -> list[Problem]:
+def check_agreement(
+    archive: Archive, snapshot: Snapshot, directories: dict[str, Directory] | None
+) -> list[Problem]:
     """Where the Snapshot contradicts itself; `directories` are those that `check_payload` has seen."""
     found = Findings(snapshot.name)
     sums = _check_inventory(snapshot, directories, found)
     try:
         record = snapshot.record()
     except ArchiveError as exc:
-        found.add(Kind.RECORD, SNAPSHOT_FILE, f"cannot be used: {exc}")
+        found.add_unusable(Kind.RECORD, SNAPSHOT_FILE, exc)
         return found.problems
     if record.account != archive.account:
         found.add(Kind.RECORD, SNAPSHOT_FILE, f"is of account {record.account}, the Archive of another one")
@@ -35,21 +37,21 @@ def check_agreement(archive: Archive, snapshot: Snapshot, directories: dict[str,
 
 
 def _check_inventory(
-    snapshot: Snapshot, directories: dict[str, Directory], found: Findings
+    snapshot: Snapshot, directories: dict[str, Directory] | None, found: Findings
 ) -> Counter[str] | None:
     """Compare each entry with its directory; gives the sums, None when the Inventory cannot be read."""
     sums = Counter[str]()
-    missing = dict(directories)
+    missing = dict(directories or {})
     try:
         for entry in snapshot.inventory():
             sums[f"listed as {entry.outcome}"] += entry.listed
             sums["gone"] += bool(entry.gone_since and not entry.listed)
             sums["files"] += entry.files
             sums["payload_bytes"] += entry.payload_bytes
-            if entry.archived:
+            if entry.archived and directories is not None:
                 _check_entry(entry, missing.pop(entry.path, None), found)
     except ArchiveError as exc:
-        found.add(Kind.INVENTORY, INVENTORY, f"cannot be used: {exc}")
+        found.add_unusable(Kind.INVENTORY, INVENTORY, exc)
         return None
     for path in missing:
         found.add(Kind.INVENTORY, INVENTORY, f"has no entry for {path}")
@@ -94,7 +96,7 @@ def _check_ledger(archive: Archive, record: SnapshotRecord, found: Findings) -> 
     """What the Ledger says of the Snapshot and of the one that it was built on."""
     try:
         ledger = load_ledger(archive.root)
-    except ArchiveError:
+    except (ArchiveError, OSError):
         return  # a Problem of the Archive already
     line, previous = ledger.committed.get(record.name), record.previous
     if line is not None and (line.at, line.listed, line.counts) != (

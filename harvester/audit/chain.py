@@ -15,15 +15,18 @@ from harvester.errors import ArchiveError
 def check_chain(archive: Archive) -> list[Problem]:
     """What is wrong with the Archive itself, its Snapshots' insides left out."""
     found = Findings()
-    _check_latest(archive, found)
-    _check_links(archive, found)
+    problems: list[Problem] = []
     try:
+        _check_latest(archive, found)
+        _check_links(archive, found)
         ledger = load_ledger(archive.root)
+        _check_lines(ledger, found)
+        problems += [*_check_standing(archive, ledger), *_check_seals(archive, ledger)]
     except ArchiveError as exc:
-        found.add(Kind.LEDGER, LEDGER, f"cannot be used: {exc}")
-        return found.problems
-    _check_lines(ledger, found)
-    return [*found.problems, *_check_standing(archive, ledger), *_check_seals(archive, ledger)]
+        found.add_unusable(Kind.LEDGER, LEDGER, exc)
+    except OSError as exc:
+        found.add(Kind.UNREADABLE, ".", f"cannot be listed: {exc.strerror}")
+    return [*found.problems, *problems]
 
 
 def _check_lines(ledger: Ledger, found: Findings) -> None:

@@ -113,9 +113,14 @@ def check_directory(directory: Recorded, hasher: Hasher, buffer: memoryview) -> 
         for kind, text in wrong:
             found.add(kind, f"{directory.path}/{name}", text, sha256=sha256)
     names = {name for name, _ in directory.files}
-    for name in _names(base):
-        if name not in names:
-            found.add(Kind.EXTRA, f"{directory.path}/{name}", "is in no Manifest")
+    try:
+        for name in _names(base):
+            if name not in names:
+                found.add(Kind.EXTRA, f"{directory.path}/{name}", "is in no Manifest")
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # its files are missing, each by its own name
+    except OSError as exc:
+        found.add(Kind.UNREADABLE, directory.path, f"cannot be listed: {exc.strerror}")
     return Checked(directory.path, payload_bytes, found.problems)
 
 
@@ -152,13 +157,10 @@ def explain_open(exc: OSError) -> tuple[Kind, str]:
 
 
 def _names(base: str) -> Iterator[str]:
-    """Everything in a report's directory and its `images/`; a directory that cannot be listed has nothing."""
-    try:
-        with os.scandir(base) as items:
-            for item in items:
-                if item.name == IMAGES and item.is_dir(follow_symlinks=False):
-                    yield from (f"{IMAGES}/{below.name}" for below in os.scandir(item))
-                else:
-                    yield item.name
-    except OSError:
-        return  # its files are missing or unreadable, each by its own name
+    """Everything in a report's directory and its `images/`; raises the plain `OSError`."""
+    with os.scandir(base) as items:
+        for item in items:
+            if item.name == IMAGES and item.is_dir(follow_symlinks=False):
+                yield from (f"{IMAGES}/{below.name}" for below in os.scandir(item))
+            else:
+                yield item.name

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from harvester.errors import ArchiveError, DiskError
+
 
 class Kind(StrEnum):
     """What is wrong, in one word."""
@@ -87,3 +89,7 @@ class Findings:
         """Note a Problem; its remedy is the usual one of its kind, unless another one is given."""
         usual = _REMEDIES[kind].format(snapshot=self._snapshot)
         self.problems.append(Problem(self._snapshot, path, kind, text, remedy or usual, sha256))
+
+    def add_unusable(self, kind: Kind, path: str, exc: ArchiveError) -> None:
+        """Note a file that cannot be used; of `kind`, unless it is the disk that does not give it."""
+        self.add(Kind.UNREADABLE if isinstance(exc, DiskError) else kind, path, f"cannot be used: {exc}")

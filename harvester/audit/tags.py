@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Final
@@ -9,11 +10,11 @@ from typing import Final
 from harvester.archive.bag import DECLARATION, file_sha256, load_manifest
 from harvester.archive.commit import tag_files
 from harvester.archive.layout import BAG_INFO, BAGIT, INVENTORY, MANIFEST, SNAPSHOT_FILE, TAGMANIFEST
-from harvester.archive.reading import load_bytes
 from harvester.archive.snapshot import Snapshot
 from harvester.audit.problem import Findings, Kind, Problem
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
 
+_DECLARED: Final = hashlib.sha256(DECLARATION).hexdigest()
 _REQUIRED: Final = (BAGIT, BAG_INFO, MANIFEST, INVENTORY, SNAPSHOT_FILE)
 
 
@@ -23,7 +24,7 @@ def check_tags(snapshot: Snapshot) -> list[Problem]:
     try:
         recorded = dict(load_manifest(snapshot.path / TAGMANIFEST))
     except ArchiveError as exc:
-        found.add(Kind.BAG, TAGMANIFEST, f"cannot be used: {exc}")
+        found.add_unusable(Kind.BAG, TAGMANIFEST, exc)
         return found.problems
     _check_mode(snapshot, TAGMANIFEST, found)
     for name in _REQUIRED:
@@ -52,7 +53,7 @@ def _check_tag(snapshot: Snapshot, name: str, sha256: str, found: Findings) -> N
         return
     if actual != sha256:
         found.add(Kind.ALTERED, name, "has other bytes than were recorded", sha256=sha256)
-    elif name == BAGIT and load_bytes(path) != DECLARATION:
+    elif name == BAGIT and actual != _DECLARED:
         found.add(Kind.BAG, name, "does not declare BagIt 1.0 in UTF-8")
     _check_mode(snapshot, name, found)
 
@@ -65,10 +66,18 @@ def _check_extra(snapshot: Snapshot, recorded: set[str], found: Findings) -> Non
                 found.add(Kind.EXTRA, name, "is in no tag manifest")
     except CorruptArchiveError as exc:
         found.add(Kind.ODD, "", f"holds what no Snapshot does: {exc}")
+    except OSError as exc:
+        place = os.path.relpath(exc.filename or snapshot.path, snapshot.path)
+        found.add(Kind.UNREADABLE, place, f"cannot be listed: {exc.strerror}")
 
 
 def _check_mode(snapshot: Snapshot, name: str, found: Findings) -> None:
-    if (snapshot.path / name).lstat().st_mode & 0o222:
+    try:
+        mode = (snapshot.path / name).lstat().st_mode
+    except OSError as exc:  # such as a prune that removes it at this moment
+        found.add(Kind.UNREADABLE, name, f"cannot be looked at: {exc.strerror}")
+        return
+    if mode & 0o222:
         found.add(Kind.WRITABLE, name, "is writable")
 
 

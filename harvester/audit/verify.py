@@ -16,7 +16,7 @@ from harvester.audit.fixity import Hasher
 from harvester.audit.payload import check_payload
 from harvester.audit.problem import Problem
 from harvester.audit.tags import check_tags
-from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.errors import ArchiveError
 
 Progress = Callable[[int, int], None]
 """Told bytes checked so far, and bytes to check."""
@@ -65,8 +65,7 @@ def verify(
         problems += found
         problems += check_agreement(archive, snapshot, directories)
     # Last, for a run or a prune may have ended meanwhile: what it removed was no damage.
-    standing = {snapshot.name for snapshot in archive.snapshots()}
-    pruned = _pruned(archive) - standing
+    pruned = _pruned(archive)
     return sorted([*check_chain(archive), *(item for item in problems if item.snapshot not in pruned)])
 
 
@@ -82,14 +81,16 @@ def subset_of_day(day: dt.date, parts: int = 7) -> Subset:
 
 
 def _pruned(archive: Archive) -> set[str]:
+    """The Snapshots that a prune has removed; none when that cannot be known, which is a Problem itself."""
     try:
-        return load_ledger(archive.root).pruned
-    except ArchiveError:
+        standing = {snapshot.name for snapshot in archive.snapshots()}
+        return load_ledger(archive.root).pruned - standing
+    except (ArchiveError, OSError):
         return set()
 
 
 def _payload_bytes(snapshot: Snapshot) -> int:
     try:
         return snapshot.record().payload_bytes
-    except CorruptArchiveError:
+    except ArchiveError:
         return 0  # what is wrong with it comes out when it is checked

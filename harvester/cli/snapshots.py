@@ -46,13 +46,13 @@ def snapshots(
 
 def _read(found: list[Snapshot]) -> tuple[list[SnapshotRecord], list[str]]:
     """The records that can be read, and what is wrong with the others."""
-    from harvester.errors import CorruptArchiveError
+    from harvester.errors import ArchiveError
 
     records, damaged = [], []
     for snapshot in found:
         try:
             records.append(snapshot.record())
-        except CorruptArchiveError as exc:
+        except ArchiveError as exc:
             damaged.append(str(exc))
     return records, damaged
 

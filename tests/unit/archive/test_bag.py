@@ -14,7 +14,7 @@ from harvester.archive.bag import (
     parse_manifest_line,
     render_bag_info,
 )
-from harvester.errors import CorruptArchiveError
+from harvester.errors import CorruptArchiveError, DiskError
 
 DIGEST = "0" * 63 + "a"
 
@@ -91,3 +91,8 @@ def test_a_tag_manifest_cannot_reach_outside(tmp_path: Path, name: str) -> None:
 def test_a_path_with_a_null_byte_is_no_path() -> None:
     with pytest.raises(CorruptArchiveError, match="a path"):
         parse_manifest_line(b"0" * 64 + b"  data/p/b/x\0y\n", where="m:1")
+
+
+def test_a_disk_that_fails_while_a_line_is_read_is_named() -> None:
+    with pytest.raises(DiskError, match=r"/proc/self/mem cannot be read: Input/output error"):
+        list(load_manifest(Path("/proc/self/mem")))

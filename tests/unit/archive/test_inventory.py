@@ -6,7 +6,7 @@ import pytest
 from archives import Report
 
 from harvester.archive.inventory import load_inventory, render_entry
-from harvester.errors import CorruptArchiveError
+from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import InventoryEntry, Outcome
 
 
@@ -49,3 +49,8 @@ def test_a_line_without_end_is_not_read_whole(tmp_path: Path) -> None:
         file.truncate(64 * 2**20)
     with pytest.raises(CorruptArchiveError, match="cut off"):
         list(load_inventory(path))
+
+
+def test_a_disk_that_fails_while_a_line_is_read_is_named() -> None:
+    with pytest.raises(DiskError, match=r"/proc/self/mem cannot be read: Input/output error"):
+        list(load_inventory(Path("/proc/self/mem")))

@@ -8,7 +8,7 @@ from archives import sha256
 from harvester.archive import Disk
 from harvester.archive.bag import manifest_line
 from harvester.archive.manifest import ManifestCursor, NewFile
-from harvester.errors import CorruptArchiveError
+from harvester.errors import CorruptArchiveError, DiskError
 
 DIRECTORIES = [f"data/p_{p}/b_{p}{b}" for p in "12" for b in "123"]
 
@@ -74,3 +74,8 @@ def test_a_line_that_cannot_be_a_path_is_damage(tmp_path: Path, name: bytes, las
     path.write_bytes(b"".join([*block("data/p_1/b_1"), line, *([] if last else block("data/p_1/b_2"))]))
     with pytest.raises(CorruptArchiveError, match=r"damaged|not of a report"):
         ManifestCursor(path).take("data/p_1/b_1", set())
+
+
+def test_a_disk_that_fails_while_a_line_is_read_is_named() -> None:
+    with pytest.raises(DiskError, match=r"/proc/self/mem cannot be read: Input/output error"):
+        ManifestCursor(Path("/proc/self/mem")).take("data/p_1/b_1", set())
