@@ -7,7 +7,6 @@ the same content.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -49,18 +48,15 @@ class Passage:
 def update_catalog(archive: Archive) -> None:
     """Add the Snapshots that the catalog does not have yet; one that does not fit is built anew.
 
+    Under the Archive's lock, as `rebuild_catalog`.
+
     Raises:
         DiskError: it cannot be written.
         CorruptArchiveError: a Snapshot cannot be read.
     """
-    path = archive.root / CATALOG
-    snapshots = archive.snapshots()
     try:
-        with _opened(path) as base:
-            known = _known(base)
-            wanted = [(found.name, found.reference().tagmanifest_sha256) for found in snapshots]
-            if known == wanted[: len(known)]:
-                _add(base, snapshots[len(known) :], first=len(known))
+        with _opened(archive.root / CATALOG) as base:
+            if _catch_up(base, archive.snapshots()):
                 return
     except (sqlite3.DatabaseError, OverflowError):
         pass  # damaged, or by another version: it is derived, so it is made again
@@ -70,13 +66,15 @@ def update_catalog(archive: Archive) -> None:
 def rebuild_catalog(archive: Archive) -> None:
     """Make the catalog again from the Snapshots.
 
+    Under the Archive's lock: whoever takes it next sweeps away what was written beside its place.
+
     Raises:
         DiskError: it cannot be written.
         CorruptArchiveError: a Snapshot cannot be read.
     """
     path = archive.root / CATALOG
     part = path.with_name(f".{CATALOG}.part")
-    try:
+    with _explained(str(path)):
         for place in (part, *_beside(part)):
             place.unlink(missing_ok=True)
         with _opened(part) as base:
@@ -84,24 +82,36 @@ def rebuild_catalog(archive: Archive) -> None:
         part.replace(path)
         for place in _beside(path):
             place.unlink(missing_ok=True)
-    except (sqlite3.IntegrityError, OverflowError) as exc:
-        raise CorruptArchiveError(
-            f"the Inventories have what no run writes ({exc}); run `harvester verify`"
-        ) from exc
-    except (sqlite3.Error, OSError) as exc:
-        raise DiskError(f"{path} cannot be written: {exc}", path=str(path)) from exc
 
 
 def history(archive: Archive, backtest_id: str) -> dict[tuple[int, str], list[Passage]]:
-    """Every backtest whose id begins so, with what became of it through all Snapshots, in their order."""
-    update_catalog(archive)
-    with _opened(archive.root / CATALOG) as base:
-        rows = base.execute(
-            "SELECT o.project_id, o.backtest_id, from_snapshot, to_snapshot, outcome, o.name, reason, error,"
-            " saved_in, o.gone FROM outcomes o JOIN snapshots s ON s.name = from_snapshot"
-            " WHERE substr(o.backtest_id, 1, ?) = ? ORDER BY o.project_id, o.backtest_id, s.number",
-            (len(backtest_id), backtest_id),
-        ).fetchall()
+    """Every backtest whose id begins so, with what became of it through all Snapshots, in their order.
+
+    It needs no lock, for a run may be under way: a catalog that does not fit is left to the next run, and the
+    answer comes from a database of its own, which SQLite deletes when it is closed.
+
+    Raises:
+        DiskError: that one cannot be written.
+        CorruptArchiveError: a Snapshot cannot be read.
+    """
+    try:
+        with _opened(archive.root / CATALOG) as base:
+            if _catch_up(base, archive.snapshots()):
+                return _passages(base, backtest_id)
+    except (sqlite3.DatabaseError, OverflowError):
+        pass  # damaged, in use, or not ours to write
+    with _explained("a temporary catalog"), _opened(None) as base:
+        _add(base, archive.snapshots(), first=0)
+        return _passages(base, backtest_id)
+
+
+def _passages(base: sqlite3.Connection, backtest_id: str) -> dict[tuple[int, str], list[Passage]]:
+    rows = base.execute(
+        "SELECT o.project_id, o.backtest_id, from_snapshot, to_snapshot, outcome, o.name, reason, error,"
+        " saved_in, o.gone FROM outcomes o JOIN snapshots s ON s.name = from_snapshot"
+        " WHERE substr(o.backtest_id, 1, ?) = ? ORDER BY o.project_id, o.backtest_id, s.number",
+        (len(backtest_id), backtest_id),
+    ).fetchall()
     found: dict[tuple[int, str], list[Passage]] = {}
     for project_id, own_id, *rest, gone in rows:
         found.setdefault((project_id, own_id), []).append(Passage(*(*rest, bool(gone))))
@@ -109,15 +119,29 @@ def history(archive: Archive, backtest_id: str) -> dict[tuple[int, str], list[Pa
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def _explained(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.IntegrityError, OverflowError) as exc:
+        raise CorruptArchiveError(
+            f"the Inventories have what no run writes ({exc}); run `harvester verify`"
+        ) from exc
+    except (sqlite3.Error, OSError) as exc:
+        raise DiskError(f"{place} cannot be written: {exc}", path=place) from exc
+
+
+@contextlib.contextmanager
+def _opened(path: Path | None) -> Iterator[sqlite3.Connection]:
     """The database, its tables made when it is new; one transaction, kept only when nothing fails.
 
-    SQLite would follow a link that somebody has planted, and wait for ever at the end of a pipe.
+    SQLite would follow a link that somebody has planted, and wait for ever at the end of a pipe. None is a
+    database for the moment.
     """
-    for place in (path, *_beside(path)):
-        if os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode):
-            raise sqlite3.DatabaseError(f"{place} is not a regular file")
-    base = sqlite3.connect(path, isolation_level=None)
+    for place in (path, *_beside(path)) if path else ():
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(place.lstat().st_mode):
+                raise sqlite3.DatabaseError(f"{place} is not a regular file")
+    base = sqlite3.connect(path or "", isolation_level=None)
     try:
         version = base.execute("PRAGMA user_version").fetchone()[0]
         if version not in {0, _VERSION}:
@@ -142,8 +166,14 @@ def _schema() -> list[str]:
     return [statement for statement in text.split(";") if statement.strip()]
 
 
-def _known(base: sqlite3.Connection) -> list[tuple[str, str]]:
-    return base.execute("SELECT name, tagmanifest_sha256 FROM snapshots ORDER BY number").fetchall()
+def _catch_up(base: sqlite3.Connection, snapshots: list[Snapshot]) -> bool:
+    """Add the Snapshots that it lacks; False when it has others than stand."""
+    known = base.execute("SELECT name, tagmanifest_sha256 FROM snapshots ORDER BY number").fetchall()
+    wanted = [(found.name, found.reference().tagmanifest_sha256) for found in snapshots]
+    if known != wanted[: len(known)]:
+        return False
+    _add(base, snapshots[len(known) :], first=len(known))
+    return True
 
 
 def _add(base: sqlite3.Connection, snapshots: list[Snapshot], *, first: int) -> None:

@@ -14,24 +14,29 @@ def catalog_rebuild(
     context: typer.Context,
     archive: options.Archive = None,
     account: options.Account = None,
+    lock_wait: options.LockWait = None,
     json: options.Json = False,
 ) -> None:
     """Make `catalog.sqlite` again from the Snapshots; it is derived, so nothing can be lost.
 
     \b
     Exit codes:
-      0 ok · 1 there is no archive · 2 usage · 16 disk · 20 a Snapshot is damaged
+      0 ok · 1 there is no archive · 2 usage · 11 a run is under way · 16 disk · 20 a Snapshot is damaged
     """
     from harvester.archive import Archive
     from harvester.archive.layout import CATALOG
     from harvester.audit.catalog import rebuild_catalog
 
     session: Session = context.obj
-    settings = session.load(account, archive__dir=str(archive) if archive else None).settings
+    settings = session.load(
+        account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
+    ).settings
     found = Archive.read(Path(settings.archive.dir))
-    rebuild_catalog(found)
     path = found.root / CATALOG
+    with found.lock(command="catalog rebuild", wait_s=float(settings.archive.lock_wait)):
+        rebuild_catalog(found)
+        snapshots, size_bytes = len(found.snapshots()), path.stat().st_size
     if json:
-        emit_json({"catalog": str(path), "snapshots": len(found.snapshots()), "bytes": path.stat().st_size})
+        emit_json({"catalog": str(path), "snapshots": snapshots, "bytes": size_bytes})
     else:
-        session.say(f"{path}: {len(found.snapshots())} Snapshots, {path.stat().st_size} bytes")
+        session.say(f"{path}: {snapshots} Snapshots, {size_bytes} bytes")

@@ -19,11 +19,11 @@ def history(
     account: options.Account = None,
     json: options.Json = False,
 ) -> None:
-    """Tell what became of a backtest in every Snapshot, in one line where nothing changed.
+    """Tell what became of a backtest in every Snapshot; one line for as long as nothing changed.
 
     \b
     Exit codes:
-      0 ok · 1 no Snapshot has it · 2 usage · 20 a Snapshot is damaged
+      0 ok · 1 no Snapshot has it · 2 usage · 16 disk · 20 a Snapshot is damaged
     """
     from harvester.archive import Archive
     from harvester.audit.catalog import history as passages_of

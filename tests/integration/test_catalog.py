@@ -9,7 +9,9 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
+from archives import Night, make_reports, open_archive
 from builders import make_backtests, make_scenario, run_against
+from commands import harvester
 
 from harvester.archive import Archive
 from harvester.audit.catalog import history, rebuild_catalog, update_catalog
@@ -99,3 +101,14 @@ def test_questions_are_answered_by_plain_sqlite3(archive: Path) -> None:
     sharpes = [float(line.split("|")[0]) for line in ask("best_sharpe")]
     assert sharpes == sorted(sharpes, reverse=True)
     assert any("|CAGR|" in line for line in ask("key_figures"))
+
+
+def test_a_rebuild_does_not_run_beside_a_run(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path / "archive")
+    Night(archive).run(make_reports(projects=1, each=1))
+    with archive.lock(command="run", wait_s=0):
+        done = harvester("catalog", "rebuild", cwd=tmp_path)
+    assert done.code == 11
+    assert "command 'run'" in done.err
+    assert not (archive.root / "catalog.sqlite").exists()
+    assert harvester("catalog", "rebuild", "--lock-wait", "1m", cwd=tmp_path).code == 0

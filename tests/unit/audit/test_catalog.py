@@ -13,7 +13,7 @@ import pytest
 from archives import Night, make_reports, open_archive
 
 from harvester.archive import Archive
-from harvester.audit.catalog import rebuild_catalog, update_catalog
+from harvester.audit.catalog import history, rebuild_catalog, update_catalog
 from harvester.errors import CorruptArchiveError
 
 
@@ -74,3 +74,29 @@ def test_a_backtest_that_stands_twice_is_damage(archive: Archive) -> None:
     edit_first_line(archive, rb'"created":"20', b'"created":"30', twice=True)
     with pytest.raises(CorruptArchiveError, match="harvester verify"):
         rebuild_catalog(archive)
+
+
+@pytest.mark.parametrize("state", ["pruned", "damaged", "planted", "behind"])
+def test_a_question_beside_a_run_does_not_disturb_it(archive: Archive, tmp_path: Path, state: str) -> None:
+    """The working file is the run's, and so is it to make the catalog anew."""
+    path = archive.root / "catalog.sqlite"
+    Night(archive, "2026-11-23").run(make_reports(projects=1, each=2))
+    if state == "pruned":
+        with archive.lock(command="prune", wait_s=0):
+            archive.prune("2026-11-22", at="2026-11-24T00:00:00Z")
+    elif state == "damaged":
+        path.write_bytes(b"no database")
+    elif state == "planted":
+        path.unlink()
+        path.symlink_to(tmp_path / "outside")
+    before = path.read_bytes() if state in {"pruned", "damaged"} else b""
+    with archive.lock(command="run", wait_s=0):
+        (archive.root / ".catalog.sqlite.part").write_bytes(b"half of it")
+        found = history(archive, "")
+        assert (archive.root / ".catalog.sqlite.part").read_bytes() == b"half of it"
+    assert [key[0] for key in found] == [101, 101]
+    passages = found[101, make_reports(1, 1)[0].backtest_id]
+    dates = ["2026-11-23"] if state == "pruned" else ["2026-11-22", "2026-11-23"]
+    assert [passage.from_snapshot for passage in passages] == dates
+    assert not before or path.read_bytes() == before
+    assert not (tmp_path / "outside").exists()
