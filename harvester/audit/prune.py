@@ -94,7 +94,7 @@ def _backtest(entry: InventoryEntry) -> str:
 def _hold(snapshot: Snapshot, key: _Key, held: set[str]) -> None:
     """Add what a Snapshot holds; one whose Inventory cannot be read is no proof that anything is held."""
     try:
-        held.update(key(entry) for entry in snapshot.inventory() if entry.archived)
+        held.update({key(entry) for entry in snapshot.inventory() if entry.archived})  # all of it, or nothing
     except ArchiveError:
         return
 

@@ -85,6 +85,13 @@ def test_a_snapshot_that_cannot_be_read_proves_nothing_about_others(archive: Arc
     assert plan.refused[DATES[2]].reports == 3
 
 
+def test_nor_do_the_lines_before_the_damaged_one(archive: Archive) -> None:
+    path = archive.root / DATES[3] / "inventory.jsonl"
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"junk\n")
+    assert plan_prune(archive, TODAY, NEWEST_ONLY, drop_superseded=True).refused[DATES[2]].reports == 3
+
+
 def test_a_prune_leaves_a_line_and_a_sound_archive(archive: Archive) -> None:
     carry_out(archive, plan_prune(archive, TODAY, Retention(daily=2)))
     assert [snapshot.name for snapshot in archive.snapshots()] == DATES[1:]
