@@ -6,7 +6,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -161,7 +161,7 @@ def open_directory(path: Path, purpose: Purpose, disk: Disk) -> Iterator[Package
 
 @contextmanager
 def open_zip(path: Path, at: str, disk: Disk) -> Iterator[Package]:
-    """A zip file to export to; it has its name when it is whole. One that was cut off is begun anew.
+    """A zip file to export to; it has its name when it is whole, and one that fails leaves nothing behind.
 
     Raises:
         ArchiveError: the name is taken.
@@ -173,10 +173,15 @@ def open_zip(path: Path, at: str, disk: Disk) -> Iterator[Package]:
     part = path.with_name(f".{path.name}{PART}")
     disk.remove(part)
     try:
-        with zipfile.ZipFile(part, "x", allowZip64=True, compresslevel=6) as file:
-            yield ZipPackage(file, path.stem, at)
-    except OSError as exc:
-        raise explain(exc, path) from exc
-    disk.seal(part)
-    disk.rename(part, path)
+        try:
+            with zipfile.ZipFile(part, "x", allowZip64=True, compresslevel=6) as file:
+                yield ZipPackage(file, path.stem, at)
+        except OSError as exc:
+            raise explain(exc, path) from exc
+        disk.seal(part)
+        disk.rename(part, path)
+    except BaseException:  # Ctrl-C too: it may be many GB, under a name that nobody sees
+        with suppress(DiskError):
+            disk.remove(part)
+        raise
     disk.sync_dir(path.parent)

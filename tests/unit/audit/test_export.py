@@ -88,13 +88,12 @@ def test_a_whole_export_proves_what_was_archived(
     assert line in (archive.root / "ledger.jsonl").read_bytes()
 
 
-def test_the_commands_of_the_readme_work(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
+def test_the_commands_in_an_exports_readme_txt_work(
+    archive: Archive, snapshot: Snapshot, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     export(archive, snapshot, order(out))
     readme = (out / "README.txt").read_text()
-    commands = [
-        line.split("   ")[0].strip() for line in readme.splitlines() if line.startswith("    sha256sum")
-    ]
     commands = [
         line.strip().split("          ")[0] for line in readme.splitlines() if "    sha256sum" in line
     ]
@@ -270,6 +269,19 @@ def test_damaged_bytes_are_not_handed_on(
     with pytest.raises(CorruptArchiveError, match=r"02-chart-2\.png is not what was recorded.*--repair"):
         export(archive, snapshot, order(tmp_path / "out", zipped=zipped))
     assert zipped is not (tmp_path / "out").exists()
+    assert not zipped or [path.name for path in tmp_path.iterdir()] == ["archive"]
+
+
+def test_an_interrupted_zip_leaves_nothing_behind(
+    archive: Archive, snapshot: Snapshot, tmp_path: Path
+) -> None:
+    def interrupt(_: int) -> None:
+        assert (tmp_path / ".out.part").exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(archive, snapshot, order(tmp_path / "out", zipped=True, on_progress=interrupt))
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
 @pytest.mark.parametrize("name", ["inventory.jsonl", "manifest-sha256.txt", "tagmanifest-sha256.txt"])
