@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _count(period: str) -> Any:
-    text = f"Keep the newest of each of the last N {period}."
+    text = f"Keep the newest of each of the last N {period} that have one."
     return typer.Option(0, min=0, metavar="N", show_default=False, help=text)
 
 
@@ -57,6 +57,7 @@ def prune(
     from zoneinfo import ZoneInfo
 
     from harvester.archive import Archive
+    from harvester.errors import ConfigError
 
     session: Session = context.obj
     settings = session.load(
@@ -64,21 +65,21 @@ def prune(
     ).settings
     found = Archive.read(Path(settings.archive.dir))
     retention = _retention(keep_within, keep_daily, keep_weekly, keep_monthly, keep_yearly)
-    if retention.empty and not forget:
-        raise typer.BadParameter(
-            "give at least one rule; without one everything is kept", param_hint="--keep-..."
-        )
+    forgotten = list(dict.fromkeys(forget or []))
+    if retention.empty and not forgotten:
+        raise ConfigError("--keep-...: give at least one rule; without one everything is kept")
     today = datetime.now(ZoneInfo(settings.archive.timezone)).date()
-    order = _Order(found, retention, today, forget or [], drop_superseded)
+    order = _Order(found, retention, today, forgotten, drop_superseded)
     if not yes:
         plan = order.plan()
     else:
         with found.lock(command="prune", wait_s=float(settings.archive.lock_wait)):
             plan = order.carry_out()
     if json:
-        emit_json(_document(plan, forget or [], done=yes))
+        emit_json(_document(plan, forgotten, done=yes))
     else:
-        session.show(*_lines(plan, forget or [], done=yes))
+        tell = session.say if yes else session.show  # cron mails whatever a job prints
+        tell(*_lines(plan, forgotten, done=yes))
 
 
 class _Order:
@@ -95,10 +96,8 @@ class _Order:
 
     def plan(self) -> PrunePlan:
         """What would be done."""
-        from harvester.audit.prune import plan_prune
-
         self._check_forgotten()
-        return plan_prune(self._archive, self._today, self._retention, drop_superseded=self._drop_superseded)
+        return self._plan()
 
     def carry_out(self) -> PrunePlan:
         """Do it, under the lock."""
@@ -108,29 +107,40 @@ class _Order:
         self._check_forgotten()
         prune(self._archive, self._forget, at=at)
         self._archive.recover()
-        plan = self.plan() if not self._forget else self._plan_anew()
+        plan = self._plan()
         prune(self._archive, plan.remove, at=at)
         return plan
 
-    def _plan_anew(self) -> PrunePlan:
-        self._forget = []
-        return self.plan()
+    def _plan(self) -> PrunePlan:
+        from harvester.audit.prune import plan_prune
+
+        return plan_prune(self._archive, self._today, self._retention, drop_superseded=self._drop_superseded)
 
     def _check_forgotten(self) -> None:
+        from harvester.archive.ledger import load_sound_ledger
+        from harvester.errors import ArchiveError, ConfigError
+
+        if not self._forget:
+            return
         standing = {snapshot.name for snapshot in self._archive.snapshots()}
+        missing = [name for name in load_sound_ledger(self._archive.root).committed if name not in standing]
         for name in self._forget:
             if name in standing:
-                raise typer.BadParameter(f"{name} is not missing", param_hint="--forget")
+                raise ConfigError(f"--forget {name}: it is not missing")
+            if name not in missing:
+                known = f"missing are {', '.join(missing)}" if missing else "none is missing"
+                raise ArchiveError(f"--forget {name}: the Ledger has no such Snapshot; {known}")
 
 
 def _retention(within: str | None, daily: int, weekly: int, monthly: int, yearly: int) -> Retention:
     from harvester.audit.retention import Retention
     from harvester.config.units import parse_duration
+    from harvester.errors import ConfigError
 
     try:
         span = None if within is None else timedelta(seconds=parse_duration(within))
     except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--keep-within") from exc
+        raise ConfigError(f"--keep-within {within}: {exc}") from exc
     return Retention(span, daily, weekly, monthly, yearly)
 
 

@@ -58,6 +58,23 @@ def test_superseded_versions_may_be_dropped(archive: Archive) -> None:
     assert call(archive, "verify").code == 0
 
 
+def test_a_prune_that_goes_well_is_not_worth_a_word_with_quiet(archive: Archive) -> None:
+    planned = call(archive, "-q", "prune", "--keep-daily", "1")
+    assert "would remove 1 of 3 Snapshots" in planned.out
+    done = call(archive, "-q", "prune", "--keep-daily", "1", "--yes")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert names(archive) == ["2026-11-20", "2026-11-22"]
+
+
+@pytest.mark.parametrize(
+    "words", [["--yes"], ["--keep-within", "soon"], ["--forget", "2026-11-22"]], ids=lambda words: words[0]
+)
+def test_wrong_usage_is_a_json_document_when_json_was_asked_for(archive: Archive, words: list[str]) -> None:
+    said = call(archive, "prune", *words, "--json")
+    assert said.code == 2
+    assert said.document()["exit"] == "usage"
+
+
 def test_a_prune_without_a_rule_is_a_usage_error(archive: Archive) -> None:
     assert call(archive, "prune", "--yes").code == 2
     assert call(archive, "prune", "--keep-within", "soon").code == 2
@@ -75,7 +92,7 @@ def test_a_lost_snapshot_can_be_struck_off(archive: Archive) -> None:
     assert call(archive, "verify").code == 20
     said = call(archive, "prune", "--forget", "2026-11-22")
     assert "forget  2026-11-22" in said.out
-    assert call(archive, "prune", "--forget", "2026-11-22", "--yes").code == 0
+    assert call(archive, "prune", *["--forget", "2026-11-22"] * 2, "--yes").code == 0
     assert call(archive, "verify").code == 0
     assert names(archive) == ["2026-11-20", "2026-11-21"]
 
@@ -84,6 +101,15 @@ def test_what_is_there_cannot_be_struck_off(archive: Archive) -> None:
     assert call(archive, "prune", "--forget", "2026-11-22", "--yes").code == 2
     assert call(archive, "prune", "--forget", "2026-01-01", "--yes").code == 1
     assert len(names(archive)) == 3
+
+
+def test_what_was_never_there_is_refused_before_anything_is_promised_or_done(archive: Archive) -> None:
+    shutil.rmtree(archive.root / "2026-11-21")
+    words = ["prune", "--forget", "2026-11-21", "--forget", "2026-01-01"]
+    for said in (call(archive, *words), call(archive, *words, "--yes")):
+        assert said.code == 1
+        assert "--forget 2026-01-01: the Ledger has no such Snapshot; missing are 2026-11-21" in said.err
+    assert call(archive, "verify").code == 20
 
 
 def test_a_prune_does_not_run_beside_a_run(archive: Archive) -> None:
