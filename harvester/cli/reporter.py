@@ -9,7 +9,8 @@ from harvester.model import Outcome
 
 _REMEDIES = {
     Outcome.FAILED: "it is tried again in the next run; after three that fail the same way it is unavailable",
-    Outcome.UNAVAILABLE: "open it at QuantConnect to see why; it is tried again after a week",
+    Outcome.UNAVAILABLE: "open it at QuantConnect to see why; "
+    "it is tried again after reports.retry_unavailable_days, a week unless set",
 }
 
 
