@@ -60,7 +60,7 @@ def test_an_unknown_snapshot_is_an_error(archive: Archive) -> None:
     assert call(archive, "diff", "2026-01-01").code == 1
 
 
-def test_a_damaged_inventory_is_named(archive: Archive) -> None:
+def test_the_command_ends_with_20_and_names_a_damaged_inventory(archive: Archive) -> None:
     path = archive.root / "2026-11-21" / "inventory.jsonl"
     path.chmod(0o644)
     path.write_bytes(b"junk\n")

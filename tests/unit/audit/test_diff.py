@@ -89,7 +89,7 @@ def test_a_record_that_cannot_be_read_does_not_hide_the_change(archive: Archive)
     assert diff(archive.snapshots()[0], later).changed[0].differs == ""
 
 
-def test_a_damaged_inventory_is_named(archive: Archive) -> None:
+def test_comparing_names_the_damaged_line_of_an_inventory(archive: Archive) -> None:
     path = archive.snapshots()[0].path / "inventory.jsonl"
     path.chmod(0o644)
     path.write_bytes(b"junk\n")
