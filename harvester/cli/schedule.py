@@ -30,7 +30,8 @@ def schedule(
 ) -> None:
     """Print a systemd service and timer, or a crontab line, for the configuration in force.
 
-    Nothing is installed. The service may write to the archive and to nothing else.
+    Nothing is installed. The service may write to the archive and to nothing else. Of several accounts all
+    are run, or the one that is named.
 
     \b
     Examples:
@@ -41,17 +42,16 @@ def schedule(
     Exit codes:
       0 ok · 2 usage, or the configuration is wrong
     """
-    from harvester.config.load import pick_account
     from harvester.errors import ConfigError
     from harvester.operate.schedule import render_cron, render_service, render_timer
 
     session: Session = context.obj
     loaded = session.load_all(archive__dir=str(archive) if archive else None)
-    if loaded.accounts and account is None and archive is None:
-        everyone = list(loaded.accounts.values())
-    else:
-        everyone = [pick_account(loaded, account, anyway=archive is not None)]
-    plan = _plan(loaded, everyone, _moment(at), account or "")
+    everyone = _everyone(loaded, account, archive)
+    misled = tuple(dict.fromkeys(_misled(loaded, everyone, cron=cron)))
+    if misled:
+        raise ConfigError(*misled)
+    plan = _plan(loaded, everyone, _moment(at))
     if plan.unsafe():
         raise ConfigError(
             f"{plan.unsafe()[0]}: neither systemd nor cron can take such a path; choose another"
@@ -72,12 +72,48 @@ def _moment(at: str) -> tuple[int, int]:
     return int(moment[1]), int(moment[2])
 
 
-def _plan(loaded: Loaded, everyone: Sequence[Loaded], moment: tuple[int, int], account: str) -> Plan:
+def _everyone(loaded: Loaded, account: str | None, archive: Path | None) -> list[Loaded]:
+    """Whose runs are started: those of the account that is named, or of all that there are."""
+    from harvester.config.load import pick_account
+    from harvester.errors import ConfigError
+
+    if account is None and loaded.accounts:
+        if archive is not None:
+            names = ", ".join(loaded.accounts)
+            raise ConfigError(f"--archive is one account's: add --account with one of {names}")
+        return list(loaded.accounts.values())
+    return [pick_account(loaded, account)]
+
+
+def _misled(loaded: Loaded, everyone: Sequence[Loaded], *, cron: bool) -> Iterator[str]:
+    """Paths that would lead a job at night elsewhere, since it is started in another directory than this."""
+    from harvester.config.paths import may_be_token
+
+    several = len(everyone) > 1
+    asked = [(loaded, "metrics.textfile")] if several else []
+    for one in everyone:
+        asked.append((one, "metrics.textfile"))
+        if several:  # the only one is named in the command
+            asked.append((one, "archive.dir"))
+        if cron or may_be_token(one.settings.credentials.token_file):  # systemd reads it itself
+            asked.append((one, "credentials.token_file"))
+    for one, name in asked:
+        table, _, key = name.partition(".")
+        path = getattr(getattr(one.settings, table), key)
+        if path and not Path(path).is_absolute():
+            where = f"{one.origins[name]}: {name}"
+            yield f"{where} is relative, and a job at night starts elsewhere; write an absolute path"
+
+
+def _plan(loaded: Loaded, everyone: Sequence[Loaded], moment: tuple[int, int]) -> Plan:
+    from harvester.config.credentials import is_user_id
     from harvester.operate.schedule import Plan
 
-    user_id = everyone[0].settings.credentials.user_id if len(everyone) == 1 and not account else ""
+    account = everyone[0].account if len(everyone) == 1 else ""
+    user_id = "" if loaded.accounts else loaded.settings.credentials.user_id.strip()
     archives = tuple(_absolute(one.settings.archive.dir) for one in everyone)
-    textfiles = [one.settings.metrics.textfile for one in (loaded, *everyone)]
+    told = everyone if len(everyone) == 1 else (loaded, *everyone)
+    textfiles = [one.settings.metrics.textfile for one in told]
     return Plan(
         program=_program(),
         archives=archives,
@@ -89,7 +125,7 @@ def _plan(loaded: Loaded, everyone: Sequence[Loaded], moment: tuple[int, int], a
             for one in everyone
             if one.settings.credentials.token_file
         },
-        user_id=int(user_id) if user_id.isdigit() else None,
+        user_id=int(user_id) if is_user_id(user_id) else None,
         account=account,
         user=_owner(archives),
         others=tuple(dict.fromkeys(_absolute(path).parent for path in textfiles if path)),

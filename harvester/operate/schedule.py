@@ -24,7 +24,7 @@ class Plan:
     user_id: int | None = None
     """Of the only account; several have theirs in the configuration."""
     account: str = ""
-    """The one of several that is run; empty: all."""
+    """The one of several that is run; empty: all, or the only one, which has no name."""
     user: str = ""
     """Whose archives they are; empty: root's."""
     others: tuple[Path, ...] = ()
@@ -39,12 +39,9 @@ class Plan:
     def words(self) -> list[str]:
         """The command that is started."""
         config = ["--config", str(self.config)] if self.config else []
-        if self.account:
-            which = ["--account", self.account]
-        elif len(self.archives) == 1:
-            which = ["--archive", str(self.archives[0])]
-        else:
-            which = ["--all-accounts"]
+        which = ["--account", self.account] if self.account else []
+        # Told apart from the configuration: a relative directory there would be another one at night.
+        which += ["--archive", str(self.archives[0])] if len(self.archives) == 1 else ["--all-accounts"]
         return [str(self.program), *config, "-q", "run", *which]
 
 

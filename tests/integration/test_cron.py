@@ -37,15 +37,15 @@ def _can_unshare() -> bool:
         return False
 
 
-def configure(cwd: Path, base_url: str) -> Path:
-    """What a server has: a configuration and a token, each in a file."""
+def configure(cwd: Path, base_url: str, account: str = "") -> Path:
+    """What a server has: a configuration and a token, each in a file; the account may have a table."""
     token = cwd / "token"
     token.write_text(TOKEN)
     token.chmod(0o600)
     path = cwd / "harvester.toml"
     path.write_text(
-        f'archive.dir = "{cwd}/archive"\napi.base_url = "{base_url}"\npace.rate_per_min = 60000\n'
-        f'[credentials]\nuser_id = "{USER_ID}"\ntoken_file = "{token}"\n'
+        f'{account}\narchive.dir = "{cwd}/archive"\napi.base_url = "{base_url}"\npace.rate_per_min = 60000\n'
+        f'credentials.user_id = "{USER_ID}"\ncredentials.token_file = "{token}"\n'
     )
     return path
 
@@ -55,16 +55,18 @@ async def started(words: list[str], cwd: Path) -> subprocess.CompletedProcess[by
     return await anyio.run_process(words, cwd=cwd, env={}, stdin=subprocess.DEVNULL, check=False)
 
 
-async def test_the_crontab_line_works_as_cron_runs_it_and_says_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("account", ["", "[accounts.main]"])
+async def test_the_crontab_line_works_as_cron_runs_it_and_says_nothing(tmp_path: Path, account: str) -> None:
     async with Simulator(make_scenario(make_backtests(3))) as simulator:
-        config = configure(tmp_path, simulator.base_url)
+        config = configure(tmp_path, simulator.base_url, account)
+        config.write_text(config.read_text().replace(f"{tmp_path}/archive", "archive"))
         line = harvester("--config", config, "schedule", "--cron", cwd=tmp_path).out
         command = line.split(maxsplit=5)[5].strip().replace(r"\%", "%")
         words = shlex.split(command)
         command = shlex.join([str(_PROGRAM), *words[1:]])  # of this environment, not of the caller's PATH
         done = await started(["/bin/sh", "-c", command], Path("/"))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert harvester("--config", config, "verify", cwd=tmp_path).code == 0
+    assert harvester("--config", config, "verify", "--archive", "archive", cwd=tmp_path).code == 0
 
 
 @pytest.mark.skipif(not _can_unshare(), reason="a mount namespace cannot be made here")

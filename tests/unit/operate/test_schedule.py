@@ -30,6 +30,9 @@ SEVERAL = Plan(
 )
 
 
+NAMED = replace(PLAIN, archives=(Path("/srv/main"),), account="main", tokens={"main": Path("/etc/main")})
+
+
 def test_several_accounts_are_run_together_and_each_has_its_token() -> None:
     lines = render_service(SEVERAL).splitlines()
     assert "ExecStart=/usr/bin/true --config /etc/harvester.toml -q run --all-accounts" in lines
@@ -39,7 +42,8 @@ def test_several_accounts_are_run_together_and_each_has_its_token() -> None:
 
 
 def test_one_of_several_accounts_can_be_run_alone() -> None:
-    assert replace(SEVERAL, account="main").words()[-3:] == ["run", "--account", "main"]
+    assert NAMED.words()[-5:] == ["run", "--account", "main", "--archive", "/srv/main"]
+    assert "ReadWritePaths=/srv/main" in render_service(NAMED).splitlines()
 
 
 def test_it_runs_as_the_archives_owner_and_may_write_metrics() -> None:
@@ -85,7 +89,7 @@ def test_cron_gets_one_line_with_its_own_escapes() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-@pytest.mark.parametrize("plan", [PLAIN, ODD, SEVERAL], ids=["plain", "odd", "several"])
+@pytest.mark.parametrize("plan", [PLAIN, ODD, SEVERAL, NAMED], ids=["plain", "odd", "several", "named"])
 def test_systemd_accepts_the_units(tmp_path: Path, plan: Plan) -> None:
     (tmp_path / "harvester.service").write_text(render_service(plan))
     (tmp_path / "harvester.timer").write_text(render_timer(plan))
