@@ -48,16 +48,28 @@ class Repaired:
     """With what to do about each now."""
 
 
-def repair(archive: Archive, problems: Sequence[Problem], *, reread: Reread | None = None) -> Repaired:
+def repair(
+    archive: Archive,
+    problems: Sequence[Problem],
+    *,
+    reread: Reread | None = None,
+    on_mended: Callable[[Problem], None] = lambda _: None,
+) -> Repaired:
     """Replace damaged and missing files, under the Archive's lock.
 
     Each file is looked for in other Snapshots, then made from the report it belongs to, then from the report
     as `reread` gives it. What does not have the recorded digest is never used.
 
+    Args:
+        archive: Whose files.
+        problems: As `verify` gave them under the same lock.
+        reread: None to ask for nothing.
+        on_mended: Told of each file once it is replaced: the only record of it when the repair is cut off.
+
     Raises:
         DiskError: the disk does not take a file.
     """
-    bench = _Bench(archive)
+    bench = _Bench(archive, on_mended)
     wanted = _repairable(problems)
     for problem in wanted:
         if problem.path == BAGIT:
@@ -69,7 +81,8 @@ def repair(archive: Archive, problems: Sequence[Problem], *, reread: Reread | No
         left = _mend_by_request(bench, left, reread)
     lost = {problem: msgspec.structs.replace(problem, remedy=_LOST) for problem in left}
     mended = [problem for problem in wanted if problem not in lost]
-    others = [problem for problem in problems if problem not in set(wanted)]
+    known = set(wanted)
+    others = [problem for problem in problems if problem not in known]
     return Repaired(mended, sorted([*others, *lost.values()]))
 
 
@@ -91,8 +104,9 @@ def _repairable(problems: Iterable[Problem]) -> list[Problem]:
 class _Bench:
     """Files and bytes by their digest, and the one way in which they come into a Snapshot."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, on_mended: Callable[[Problem], None]) -> None:
         self.archive = archive
+        self._on_mended = on_mended
         self._part = archive.root / f".repair{PART}"
         self._files: dict[str, Path] = {}
         self._contents: dict[str, bytes] = {}
@@ -142,6 +156,7 @@ class _Bench:
             disk.rename(self._part, target)
             disk.sync_dir(target.parent)
             self._files[problem.sha256] = target
+        self._on_mended(problem)
         return True
 
     def _make_parents(self, target: Path) -> bool:

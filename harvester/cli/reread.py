@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from harvester.cli.console import Session
-from harvester.errors import ApiError, ArchiveError, AuthenticationError, CredentialsError
+from harvester.errors import ApiError, AuthenticationError, ConfigError, CredentialsError
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -46,20 +46,17 @@ class _Reader:
     def read(self, entry: InventoryEntry) -> bytes | None:
         """The report's bytes as the API gives them now; None when it does not.
 
-        Raises:
-            AuthenticationError: the credentials are refused.
-            ArchiveError: they are another account's.
+        What keeps every report from being read, such as refused credentials, is told once and ends no
+        repair: files were replaced already, and what is left has to be named.
         """
         if self._refused:
             return None
         try:
             portal, client = self._connect()
             return portal.call(_fetch, client, entry)
-        except CredentialsError as exc:
+        except (ConfigError, AuthenticationError) as exc:
             self._refused = True
             self._session.log.warning("lost reports are not read again", why=str(exc))
-        except AuthenticationError:
-            raise
         except ApiError as exc:
             self._session.log.warning("a lost report was not read again", path=entry.path, why=str(exc))
         return None
@@ -83,7 +80,7 @@ class _Reader:
 
         found = self._session.credentials(Loaded(self._settings, {}, None, self._session.account))
         if account_fingerprint(found.user_id) != self._archive.account:
-            raise ArchiveError("the credentials are another account's than the Archive")
+            raise CredentialsError("the credentials are another account's than the Archive")
         signer = Signer(found.user_id, found.token.reveal())
         return ApiClient(self._settings.api, signer, limiter_for(self._settings.pace))
 

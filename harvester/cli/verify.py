@@ -58,8 +58,8 @@ def verify(
 
     \b
     Exit codes:
-      0 all is well (again)   1 error                 2 usage
-      11 a run is under way   12 credentials          16 disk    20 problems were found
+      0 all is well (again)   1 error   2 usage   11 a run is under way   16 disk
+      20 problems were found, or are left after --repair
     """
     from harvester.archive import Archive
 
@@ -122,8 +122,15 @@ class _Check:
             return Repaired([], problems)
         from harvester.cli.reread import reader
 
-        with reader(self._session, self._archive, settings) as reread:
-            return repair(self._archive, problems, reread=reread)
+        mended: list[Problem] = []
+        try:
+            with reader(self._session, self._archive, settings) as reread:
+                return repair(self._archive, problems, reread=reread, on_mended=mended.append)
+        except BaseException:
+            # Of a full disk or Ctrl-C too: no other record is left of which committed files were replaced.
+            for problem in mended:
+                self._session.log.warning("mended", file=str(problem))
+            raise
 
     def _tell(self, repaired: Repaired, done_bytes: int, took_s: float) -> None:
         from harvester.cli.summary import size

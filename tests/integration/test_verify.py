@@ -145,11 +145,45 @@ async def test_repair_reads_a_lost_report_again(tmp_path: Path) -> None:
     await anyio.to_thread.run_sync(check_archive, tmp_path / "archive")
 
 
-def test_repair_with_another_accounts_credentials_asks_for_nothing(archive: Archive) -> None:
-    damage(archive, f"{DIR}/report.html")
-    said = call(archive, "verify", "--repair", QUANTCONNECT_USER_ID="7", QUANTCONNECT_API_TOKEN=TOKEN)
-    assert said.code == 1
-    assert "another account" in said.err
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({"QUANTCONNECT_USER_ID": "7"}, "another account's"),
+        ({"QUANTCONNECT_API_TOKEN": "refused"}, "check the user id and the API token"),
+        ({"HTTP_PROXY": "socks5://127.0.0.1:9"}, "proxies"),
+    ],
+)
+async def test_when_nothing_can_be_read_again_the_rest_is_mended_and_what_is_left_is_named(
+    tmp_path: Path, environ: dict[str, str], why: str
+) -> None:
+    async with Simulator(make_scenario(make_backtests(2))) as simulator:
+        result = await run_against(simulator, tmp_path / "archive")
+        (result.path / "bagit.txt").unlink()
+        for entry in entries(result).values():
+            (result.path / entry.path / "report.html").unlink()
+        usual = {
+            "HARVESTER_API_BASE_URL": simulator.base_url,
+            "QUANTCONNECT_USER_ID": str(USER_ID),
+            "QUANTCONNECT_API_TOKEN": TOKEN,
+        }
+        said = await harvester_beside(
+            "verify", "--repair", "--archive", tmp_path / "archive", cwd=tmp_path, environ=usual | environ
+        )
+    assert said.code == 20, said
+    assert f"mended: {result.path.name}/bagit.txt is missing" in said.out
+    assert said.out.count("report.html is missing") == 2
+    (told,) = [line for line in said.err.splitlines() if "lost reports are not read again" in line]
+    assert why in told
+
+
+def test_what_was_mended_is_told_when_the_repair_does_not_end_well(archive: Archive) -> None:
+    (archive.root / "2026-11-22" / "bagit.txt").unlink()
+    images = archive.root / "2026-11-22" / f"data/project-1_101/backtest-2_{REPORTS[1].backtest_id}/images"
+    shutil.rmtree(images)
+    images.touch()  # no file can be put back below it
+    said = call(archive, "verify", "--repair")
+    assert said.code == 16
+    assert "warning mended file=2026-11-22/bagit.txt is missing" in said.err
 
 
 def test_many_problems_are_counted_not_all_printed(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from archives import STARTED, Night, Report, make_reports, open_archive, sha256
-from faults import SteppingDisk, check_archive
+from faults import FailingDisk, SteppingDisk, check_archive
 
 from harvester.archive import Archive, Placement, Source
-from harvester.audit.problem import Kind
+from harvester.audit.problem import Kind, Problem
 from harvester.audit.repair import Repaired, Reread, repair
 from harvester.audit.verify import verify
+from harvester.errors import DiskError
 from harvester.model import InventoryEntry, Outcome
 
 REPORTS = make_reports(projects=1, each=2)
@@ -144,6 +145,43 @@ def test_a_sound_archive_is_not_written_to(archive: Archive) -> None:
     archive.disk = disk
     assert repair(archive, verify(archive)) == Repaired([], [])
     assert disk.steps == 0
+
+
+def test_what_was_mended_is_told_before_the_disk_fails(archive: Archive) -> None:
+    names = [f"{DIR}/{name}" for name in ("offline.html", "report.html")]
+    damaged = [damage(archive, name) for name in names]
+    problems = verify(archive)
+    steps = SteppingDisk()
+    archive.disk = steps
+    repair(archive, problems[:1])
+    damaged[0].unlink()
+    archive.disk = FailingDisk(steps.steps + 1, 28)
+    mended: list[Problem] = []
+    with pytest.raises(DiskError, match="full"):
+        repair(archive, problems, on_mended=mended.append)
+    assert [problem.path for problem in mended] == names[:1]
+    assert [path.read_bytes() == b"damaged" for path in damaged] == [False, True]
+
+
+class Counted(str):
+    """A digest that counts how often it is looked for."""
+
+    __slots__ = ()
+    times = 0
+
+    def __hash__(self) -> int:
+        Counted.times += 1
+        return super().__hash__()
+
+
+def test_many_problems_are_not_looked_for_once_each_for_each_of_them(archive: Archive) -> None:
+    problems = [
+        Problem(SECOND, f"page-{n}.html", Kind.MISSING, "is missing", "", Counted(f"{n:064x}"))
+        for n in range(200)
+    ]
+    Counted.times = 0
+    assert len(repair(archive, problems).left) == 200
+    assert Counted.times < 20 * 200
 
 
 def test_images_and_offline_page_are_made_again_from_the_report(tmp_path: Path) -> None:
