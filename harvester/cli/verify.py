@@ -12,11 +12,10 @@ from harvester.cli import options
 from harvester.cli.console import ExitCode, Session, emit_json, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harvester.archive import Archive, Snapshot
     from harvester.audit.problem import Problem
     from harvester.audit.repair import Repaired
+    from harvester.audit.verify import Subset
     from harvester.config.settings import Settings
 
 _SHOWN = 500
@@ -64,11 +63,12 @@ def verify(
     from harvester.archive import Archive
 
     session: Session = context.obj
+    part = _parse_subset(subset)
     settings = session.load(
         account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
     ).settings
     found = Archive.read(Path(settings.archive.dir))
-    check = _Check(session, found, [found.snapshot(name) for name in dates or ()] or None, subset, json)
+    check = _Check(session, found, dates or [], part, json)
     if repair:
         with found.lock(command="verify --repair", wait_s=float(settings.archive.lock_wait)):
             leave(check.run(settings))
@@ -79,17 +79,13 @@ class _Check:
     """One verify as it was asked for."""
 
     def __init__(
-        self,
-        session: Session,
-        archive: Archive,
-        snapshots: Sequence[Snapshot] | None,
-        subset: str | None,
-        json: bool,
+        self, session: Session, archive: Archive, dates: list[str], subset: Subset | None, json: bool
     ) -> None:
         self._session = session
         self._archive = archive
-        self._snapshots = archive.snapshots() if snapshots is None else snapshots
-        self._subset = _parse_subset(subset)
+        self._dates = dates
+        self._snapshots: list[Snapshot] = []
+        self._subset = subset
         self._json = json
 
     def run(self, settings: Settings | None) -> ExitCode:
@@ -97,6 +93,8 @@ class _Check:
         from harvester.audit.verify import verify
         from harvester.cli.bar import byte_bar
 
+        # Under the lock, if there is one: a run that was waited for may have committed another Snapshot.
+        self._snapshots = [*map(self._archive.snapshot, self._dates)] or self._archive.snapshots()
         started = time.monotonic()
         done = 0
         with byte_bar(self._session, "verifying", wanted=not self._json) as show:
@@ -166,11 +164,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-def _parse_subset(text: str | None) -> tuple[int, int] | None:
+def _parse_subset(text: str | None) -> Subset | None:
     """K and N of `K/N`; `auto/N` is the part whose turn it is today."""
     from datetime import UTC, datetime
 
     from harvester.audit.verify import subset_of_day
+    from harvester.errors import ConfigError
 
     if text is None:
         return None
@@ -180,4 +179,4 @@ def _parse_subset(text: str | None) -> tuple[int, int] | None:
             return subset_of_day(datetime.now(UTC).date(), int(parts))
         if part.isdecimal() and 1 <= int(part) <= int(parts):
             return int(part), int(parts)
-    raise typer.BadParameter(f"{text!r} is no part; write 1/7 or auto/7", param_hint="--subset")
+    raise ConfigError(f"--subset {text}: that is no part; write 1/7 or auto/7")

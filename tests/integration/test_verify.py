@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,7 @@ import anyio.to_thread
 import pytest
 from archives import Night, make_reports, open_archive
 from builders import TOKEN, USER_ID, entries, make_backtests, make_scenario, run_against
-from commands import Done, harvester, harvester_beside
+from commands import TIMEOUT_S, Done, harvester, harvester_beside
 from faults import check_archive
 
 from harvester.archive import Archive
@@ -88,6 +90,7 @@ def test_a_part_that_does_not_exist_is_a_usage_error(archive: Archive, subset: s
     said = call(archive, "verify", f"--subset={subset}")
     assert said.code == 2
     assert "1/7 or auto/7" in said.err
+    assert call(archive, "verify", f"--subset={subset}", "--json").document()["exit"] == "usage"
 
 
 def test_an_unknown_snapshot_is_named_with_those_that_exist(archive: Archive) -> None:
@@ -184,6 +187,24 @@ def test_what_was_mended_is_told_when_the_repair_does_not_end_well(archive: Arch
     said = call(archive, "verify", "--repair")
     assert said.code == 16
     assert "warning mended file=2026-11-22/bagit.txt is missing" in said.err
+
+
+def test_a_snapshot_committed_while_the_repair_waited_is_verified(archive: Archive) -> None:
+    words = [sys.executable, "-m", "harvester", "verify", "--repair", "--lock-wait", "1m", "--json"]
+    with archive.lock(command="run", wait_s=0):
+        waiter = subprocess.Popen([*words, "--archive", archive.root], env={}, stdout=subprocess.PIPE)
+        wait_until_asleep(waiter.pid)
+        Night(archive, "2026-11-23").run_locked(REPORTS)
+    out, _ = waiter.communicate(timeout=TIMEOUT_S)
+    assert waiter.returncode == 0
+    assert b'"2026-11-23"' in out
+
+
+def wait_until_asleep(pid: int) -> None:
+    """Until the process waits between two tries for the lock."""
+    until = time.monotonic() + TIMEOUT_S
+    while "nanosleep" not in Path(f"/proc/{pid}/wchan").read_text():
+        assert time.monotonic() < until, "the lock was never waited for"
 
 
 def test_many_problems_are_counted_not_all_printed(tmp_path: Path) -> None:
