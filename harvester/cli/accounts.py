@@ -84,8 +84,10 @@ def perform_all(session: Session, loaded: Loaded) -> RunEnd:
     else:
         session.say(*lines)
     say = session.log.info if code is ExitCode.OK else session.log.warning
-    say("ended", exit_code=code.value, exit=code.label, **{run.name: run.code.label for run in runs})
-    return RunEnd(code, document, lines)
+    ends = {run.name: run.code.label for run in runs}
+    say("ended", exit_code=code.value, exit=code.label, accounts=ends)
+    archives = [Path(one.settings.archive.dir) for one in loaded.accounts.values()]
+    return RunEnd(code, document, lines, archives=archives)
 
 
 async def _side_by_side(session: Session, loaded: Loaded) -> list[_AccountRun]:
@@ -132,8 +134,19 @@ async def _follow(run: _AccountRun) -> None:
         group.start_soon(_keep, run, TextReceiveStream(process.stdout, errors="replace"))
         group.start_soon(_show, TextReceiveStream(process.stderr, errors="replace"))
         code = await process.wait()
-    with suppress(ValueError):
-        run.code = ExitCode(code)
+    run.code = code_of_process(code)
+
+
+def code_of_process(returned: int) -> ExitCode:
+    """The code of a process of ours that has ended; one that a signal has ended never came to say its own.
+
+    Args:
+        returned: What the process returned; the signal's number, negative, when it was ended by one.
+    """
+    try:
+        return ExitCode(128 - returned if returned < 0 else returned)
+    except ValueError:
+        return ExitCode.ERROR
 
 
 async def _keep(run: _AccountRun, stream: AsyncIterable[str]) -> None:

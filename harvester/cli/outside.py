@@ -37,6 +37,8 @@ class RunEnd:
     """The same for people."""
     record: SnapshotRecord | None = None
     """Of the Snapshot that it committed; of several accounts none."""
+    archives: Sequence[Path] = ()
+    """Of several accounts; empty: the one that the settings name."""
 
 
 def tell_others(session: Session, settings: Settings, run: Callable[[], RunEnd]) -> ExitCode:
@@ -71,7 +73,7 @@ def _announce_end(session: Session, settings: Settings, end: RunEnd, took_s: flo
         body = "\n".join(clean(line) for line in end.lines)
         _note(session, anyio.run(send_message, notify.apprise_urls, title, body))
     if settings.metrics.textfile:
-        success_at = _last_success(Path(settings.archive.dir))
+        success_at = _oldest_success(end.archives or [Path(settings.archive.dir)])
         figures = RunFigures(end.code.value, time.time(), took_s, end.record, success_at, session.account)
         _write_metrics(session, Path(settings.metrics.textfile), figures)
 
@@ -81,6 +83,13 @@ def _write_metrics(session: Session, path: Path, figures: RunFigures) -> None:
         save_metrics(path, figures)
     except OSError as exc:
         _note(session, f"the metrics file {path} was not written: {exc.strerror or exc}")
+
+
+def _oldest_success(roots: Sequence[Path]) -> float | None:
+    """The last success that all of them have had; None: one of them has had none."""
+    found = [_last_success(root) for root in roots]
+    times = [time for time in found if time is not None]
+    return min(times) if len(times) == len(found) else None
 
 
 def _last_success(root: Path) -> float | None:

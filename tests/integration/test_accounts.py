@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -9,29 +10,36 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import anyio
 import msgspec
+import pytest
 from builders import make_backtests, make_scenario
 from commands import TIMEOUT_S, Done, harvester, harvester_beside
 from listener import listening
 
+from harvester.archive.layout import LOCK
+from harvester.cli.accounts import code_of_process
+from harvester.cli.console import ExitCode
 from harvester.simulator import Simulator
 
-TOKENS = {"main": "maintokenaaaa", "fund": "fundtokenbbbb"}
+TOKENS = {111: "maintokenaaaa", 222: "fundtokenbbbb"}
 
 
 @asynccontextmanager
-async def two_accounts(cwd: Path, *, refused: str = "", more: str = "") -> AsyncIterator[None]:
+async def two_accounts(
+    cwd: Path, *, refused: str = "", more: str = "", names: tuple[str, str] = ("main", "fund")
+) -> AsyncIterator[None]:
     """A configuration with two accounts, each with a simulator; one of them may have a wrong token."""
-    main = make_scenario(make_backtests(3), user_id=111, token=TOKENS["main"])
-    fund = make_scenario(make_backtests(2), user_id=222, token=TOKENS["fund"])
+    main = make_scenario(make_backtests(3), user_id=111, token=TOKENS[111])
+    fund = make_scenario(make_backtests(2), user_id=222, token=TOKENS[222])
     async with Simulator(main) as first, Simulator(fund) as second:
         text = f"pace.rate_per_min = 60000\n{more}"
-        for name, user_id, simulator in (("main", 111, first), ("fund", 222, second)):
+        for name, user_id, simulator in zip(names, (111, 222), (first, second), strict=True):
             token = cwd / f"{name}.token"
-            token.write_text("wrongtokencanary" if name == refused else TOKENS[name])
+            token.write_text("wrongtokencanary" if name == refused else TOKENS[user_id])
             token.chmod(0o600)
             text += (
                 f'[accounts.{name}]\narchive.dir = "{cwd}/{name}"\napi.base_url = "{simulator.base_url}"\n'
@@ -61,7 +69,16 @@ async def test_all_accounts_get_their_snapshots_and_one_summary(tmp_path: Path) 
     assert "account=main" in done.err
     assert "account=fund" in done.err
     last = done.err.strip().splitlines()[-1]
-    assert last.endswith("exit_code=0 exit=ok main=ok fund=ok")
+    assert last.endswith("exit_code=0 exit=ok accounts={'main': 'ok', 'fund': 'ok'}")
+
+
+@pytest.mark.parametrize("names", [("self", "event"), ("exit", "exit_code")])
+async def test_an_account_may_have_any_name(tmp_path: Path, names: tuple[str, str]) -> None:
+    async with two_accounts(tmp_path, names=names):
+        done = await run(tmp_path, "--log-format", "json", "run", "--all-accounts")
+    assert done.code == 0, done.err
+    last = json.loads(done.err.strip().splitlines()[-1])
+    assert (last["event"], last["accounts"]) == ("ended", dict.fromkeys(names, "ok"))
 
 
 async def test_an_account_that_is_refused_spoils_no_other(tmp_path: Path) -> None:
@@ -126,6 +143,28 @@ async def test_metrics_of_several_accounts_carry_their_names(tmp_path: Path) -> 
     assert 'harvester_backtests{account="fund",outcome="saved"} 2.0' in text
 
 
+async def test_the_last_success_of_all_is_the_oldest_that_one_of_them_had(tmp_path: Path) -> None:
+    shared = f"metrics.textfile = '{tmp_path}/all.prom'\n"
+    async with two_accounts(tmp_path, more=shared):
+        assert (await run(tmp_path, "run", "--account", "main")).code == 0
+        oldest = json.loads((tmp_path / "main" / "latest" / "snapshot.json").read_bytes())["finished"]
+        await anyio.sleep(1.1)  # moments are kept in seconds
+    async with two_accounts(tmp_path, more=shared, refused="main"):
+        assert (await run(tmp_path, "run", "--all-accounts")).code == 12
+    lines = dict(line.rsplit(maxsplit=1) for line in (tmp_path / "all.prom").read_text().splitlines())
+    told = float(lines["harvester_last_success_timestamp_seconds"])
+    assert told == datetime.fromisoformat(oldest).timestamp()
+
+
+async def test_there_is_no_last_success_of_all_until_each_has_had_one(tmp_path: Path) -> None:
+    shared = f"metrics.textfile = '{tmp_path}/all.prom'\n"
+    async with two_accounts(tmp_path, more=shared, refused="fund"):
+        await run(tmp_path, "run", "--all-accounts")
+    text = (tmp_path / "all.prom").read_text()
+    assert "harvester_last_run_exit_code 12" in text
+    assert "last_success" not in text
+
+
 async def test_the_configuration_shows_what_is_shared_and_what_is_own(tmp_path: Path) -> None:
     async with two_accounts(tmp_path):
         text = harvester("config", "show", cwd=tmp_path, environ={"HOME": str(tmp_path)}).out
@@ -163,3 +202,47 @@ async def test_the_first_signal_ends_all_of_them_gracefully(tmp_path: Path) -> N
     accounts = msgspec.json.decode(out)["accounts"]
     assert {summary["exit_code"] for summary in accounts.values()} == {143}
     assert {summary["snapshot"] for summary in accounts.values()} == {None}
+
+
+async def test_a_signal_that_comes_before_the_run_itself_is_told_as_one(tmp_path: Path) -> None:
+    async with two_accounts(tmp_path):
+        assert (await run(tmp_path, "run", "--account", "fund")).code == 0
+        with (tmp_path / "fund" / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            process = await anyio.open_process(
+                [sys.executable, "-m", "harvester", "run", "--all-accounts", "--lock-wait=1m", "--json"],
+                cwd=tmp_path,
+                env={"HOME": str(tmp_path)},
+                stdin=subprocess.DEVNULL,
+            )
+            with anyio.fail_after(TIMEOUT_S):
+                out, err = b"", b""
+                assert process.stdout is not None
+                assert process.stderr is not None
+                told = False
+                async for part in process.stderr:
+                    err += part
+                    if not told and b"waiting up to" in err:
+                        told = True
+                        os.kill(process.pid, signal.SIGTERM)
+                async for part in process.stdout:
+                    out += part
+                code = await process.wait()
+    assert code == 143, err
+    fund = msgspec.json.decode(out)["accounts"]["fund"]
+    assert (fund["exit_code"], fund["errors"]) == (143, ["its process was ended"])
+
+
+@pytest.mark.parametrize(
+    ("returned", "code"),
+    [
+        (0, ExitCode.OK),
+        (3, ExitCode.PARTIAL),
+        (-signal.SIGTERM, ExitCode.TERMINATED),
+        (-signal.SIGINT, ExitCode.INTERRUPTED),
+        (-signal.SIGKILL, ExitCode.ERROR),
+        (77, ExitCode.ERROR),
+    ],
+)
+def test_what_a_process_returned_is_a_code_of_ours(returned: int, code: ExitCode) -> None:
+    assert code_of_process(returned) is code
