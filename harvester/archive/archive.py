@@ -173,6 +173,18 @@ def _place_of(root: Path) -> Path:
 def _make(root: Path, account: str, disk: Disk) -> None:
     for missing in reversed([path for path in (root, *root.parents) if not path.exists()]):
         disk.make_dir(missing)
+    check_vacant(root)
+    record = ArchiveRecord(FORMAT, account, stamp(datetime.now(UTC)))
+    disk.replace(root / ARCHIVE_FILE, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+
+def check_vacant(root: Path) -> None:
+    """Let pass a directory that may become an Archive: an empty one, or a file system that was just made.
+
+    Raises:
+        ArchiveError: it holds something else.
+        CorruptArchiveError: it was an Archive, and the file that says so is lost.
+    """
     strangers = sorted(
         path.name for path in root.iterdir() if not path.name.startswith(".") and path.name != "lost+found"
     )
@@ -185,8 +197,6 @@ def _make(root: Path, account: str, disk: Disk) -> None:
             f"{root} is not empty and no Archive (it holds {', '.join(strangers[:3])}). "
             "Choose an empty or new directory"
         )
-    record = ArchiveRecord(FORMAT, account, stamp(datetime.now(UTC)))
-    disk.replace(root / ARCHIVE_FILE, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
 def _load(root: Path) -> ArchiveRecord:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from harvester.archive import Archive, Disk, LinkMode
+from harvester.archive.archive import check_vacant
 from harvester.archive.disk import explain
 from harvester.archive.layout import ARCHIVE_FILE
 from harvester.archive.lock import find_holder
@@ -170,11 +171,13 @@ def _check_newcomer(root: Path) -> Check:
     nearest = next(path for path in (root, *root.parents) if path.exists())
     if not nearest.is_dir():
         text = f"{nearest} is not a directory"
-    elif nearest == root and any(not entry.name.startswith(".") for entry in root.iterdir()):
-        text = f"{root} is not empty and no archive"
-    else:
-        return ok("archive", f"{root} will be used by the first run")
-    return Check("archive", Status.ERROR, text, "choose an empty or new directory", ExitCode.ERROR)
+        return Check("archive", Status.ERROR, text, "choose an empty or new directory", ExitCode.ERROR)
+    if nearest == root:
+        try:
+            check_vacant(root)
+        except ArchiveError as exc:
+            return failure("archive", exc)
+    return ok("archive", f"{root} will be used by the first run")
 
 
 def _check_lock(root: Path) -> Check:

@@ -96,6 +96,20 @@ def test_directory_of_something_else_is_an_error(tmp_path: Path) -> None:
     assert checks(tmp_path)["archive"].code is ExitCode.ERROR
 
 
+def test_volume_that_was_just_made_will_be_used(tmp_path: Path) -> None:
+    for name in ("lost+found", ".Trash-0"):
+        (tmp_path / name).mkdir()
+    assert checks(tmp_path)["archive"].status is Status.OK
+    assert open_archive(tmp_path).root == tmp_path
+
+
+def test_archive_that_lost_its_file_is_damaged_for_doctor_as_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "2026-11-22").mkdir()
+    found = checks(tmp_path)["archive"]
+    assert (found.status, found.code) == (Status.ERROR, ExitCode.DAMAGED)
+    assert "Restore that file from a backup" in found.text
+
+
 def test_file_in_place_of_the_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert checks(tmp_path / "file" / "archive")["archive"].text == f"{tmp_path / 'file'} is not a directory"
