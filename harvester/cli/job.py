@@ -95,18 +95,18 @@ def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> RunEnd:
 
 
 def _locked(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> tuple[Ended, float]:
-    """The run and its seconds, under the Archive's lock."""
-    archive = open_archive(job)
-    started, wait_s = time.monotonic(), float(job.settings.archive.lock_wait)
+    """The run and its seconds, under the Archive's lock; the wait for another run is none of this one's."""
+    archive, wait_s = open_archive(job), float(job.settings.archive.lock_wait)
     if wait_s and (holder := find_holder(archive.root)):
         text = f"the archive is in use by {holder}; waiting up to {render_duration(wait_s)} for it to end"
         job.session.log.info(text)
     # The lock is waited for outside the event loop, so that Ctrl-C ends the wait at once.
     with archive.lock(command="run", wait_s=wait_s):
+        started = time.monotonic()
         ended = anyio.run(once, archive)
         if ended.result.record is not None:
             _index(job, archive)
-    return ended, time.monotonic() - started
+        return ended, time.monotonic() - started
 
 
 def _index(job: Job, archive: Archive) -> None:
@@ -119,9 +119,9 @@ def _index(job: Job, archive: Archive) -> None:
 
 
 def preview_only(job: Job) -> ExitCode:
-    """List and plan, and say what a run would do."""
-    root = Path(job.settings.archive.dir)
-    archive = Archive.read(root) if (root / ARCHIVE_FILE).exists() else None
+    """List and plan, and say what a run would do; an Archive that it would refuse is refused here too."""
+    begun = Path(job.settings.archive.dir, ARCHIVE_FILE).exists()
+    archive = open_archive(job) if begun else None
     found = anyio.run(_preview, job, archive.newest() if archive else None)
     rate_per_min = job.settings.pace.rate_per_min
     if job.json:
