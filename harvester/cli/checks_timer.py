@@ -35,7 +35,7 @@ def check_messages(notify: NotifySettings) -> Iterator[Check]:
         yield warning(
             "messages",
             "notify.apprise_urls is set, but apprise is not installed",
-            "pip install 'harvester[apprise]'",
+            "pip install 'apprise>=1.9'",
         )
 
 

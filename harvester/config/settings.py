@@ -100,6 +100,7 @@ class ArchiveSettings(Table, frozen=True):
     """Where Snapshots go."""
 
     dir: str = "archive"
+    """One directory for one account; a relative one starts where the command is run."""
     timezone: str = "UTC"
     """Whose calendar names the Snapshots."""
     lock_wait: Duration = Duration(0)
@@ -118,7 +119,7 @@ class CredentialSettings(Table, frozen=True):
 
     user_id: str = ""
     token_file: str = ""
-    """A file that holds the token alone."""
+    """A file that holds the token alone; an absolute path serves cron too."""
     token_command: str = ""
     """A command that prints the token: `pass show quantconnect`, `op read ...`."""
 
@@ -131,7 +132,7 @@ class NotifySettings(Table, frozen=True):
     webhook_url: str = ""
     """Is sent the JSON summary of each run."""
     apprise_urls: tuple[str, ...] = ()
-    """Mail, chats and everything else that apprise knows; needs the extra `apprise`."""
+    """Mail, chats and everything else that apprise knows; needs `apprise` to be installed."""
     apprise_when: Literal["trouble", "always"] = "trouble"
     """Whether they hear only of runs that somebody has to look at, or of all."""
 
@@ -140,7 +141,7 @@ class MetricsSettings(Table, frozen=True):
     """What a monitor reads."""
 
     textfile: str = ""
-    """A file for Prometheus' node_exporter, written whole after each run; its name ends in .prom."""
+    """A file for node_exporter (Prometheus), written whole after each run; its name is to end in .prom."""
 
 
 class Settings(Table, frozen=True):

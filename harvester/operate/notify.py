@@ -41,7 +41,7 @@ def _deliver(urls: Sequence[str], title: str, body: str) -> Iterator[str]:
     try:
         from apprise import Apprise
     except ImportError:
-        yield "apprise is not installed, so no message was sent; run: pip install 'harvester[apprise]'"
+        yield "apprise is not installed, so no message was sent; run: pip install 'apprise>=1.9'"
         return
     logging.getLogger("apprise").disabled = True  # its lines hold parts of addresses
     for place, url in enumerate(urls, start=1):

@@ -127,5 +127,5 @@ async def test_messages_that_nothing_can_send_are_a_warning(tmp_path: Path) -> N
     assert (told.code, statuses(told)["messages"]) == (0, "warning")
     assert ran.code == 0
     for done in (told, ran):
-        assert "pip install 'harvester[apprise]'" in done.out + done.err
+        assert "pip install 'apprise>=1.9'" in done.out + done.err
         assert "CANARY" not in done.out + done.err
