@@ -33,7 +33,6 @@ class LiveBacktest:
     added_at: float
     ready_at: float | None = None
     """None: nobody has asked for the report yet."""
-    polls: int = 0
 
 
 @dataclass

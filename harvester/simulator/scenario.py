@@ -111,6 +111,7 @@ class Change(Part, frozen=True):
     """A change, just before the request of this number is answered."""
 
     at_request: int
+    """Counted from 1, as they arrive."""
     kind: ChangeKind
     project_id: int
     backtest_id: str = ""

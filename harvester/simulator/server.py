@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
@@ -40,9 +40,9 @@ class RequestRecord(msgspec.Struct, frozen=True):
     project_id: int
     backtest_id: str
     attempt: int
-    """Which request for this same thing it is, counted from 1."""
+    """Which request for this same thing it is, counted from 1; 0: it ended before it had named any."""
     answer: str
-    """`ok`, `ready`, `generating`, `no`, `limit`, or the fault's name."""
+    """`ok`, `ready`, `generating`, `no`, `limit`, the fault's name, or `cut off` if it ended without any."""
 
 
 class Simulator:
@@ -60,12 +60,15 @@ class Simulator:
         self.scenario = scenario
         self.account = Account(scenario, clock=clock, reports_dir=reports_dir)
         self.requests: list[RequestRecord] = []
-        """Every request so far."""
+        """Every request that has ended so far, also one that the client gave up."""
         self.port = port
         self._clock = clock
         self._started = clock()
         self._gate = LimitGate(scenario.limit, scenario.time_scale)
         self._dice = random.Random(scenario.seed)
+        self._arrived = 0
+        self._changes = deque(sorted(scenario.changes, key=lambda change: change.at_request))
+        """Those to come."""
         self._attempts: Counter[tuple[str, int, str]] = Counter()
         self._alternating = False
         self._record = record
@@ -104,35 +107,49 @@ class Simulator:
     # -- one request ------------------------------------------------------------------------------
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self._arrive()
         route = request.path.replace("//", "/").removeprefix(_PREFIX).strip("/")
-        args = await _arguments(request)
+        record = RequestRecord(self._clock() - self._started, route, 0, "", 0, "cut off")
+        try:
+            args = await _arguments(request)
+            record = self._named(record, args)
+            word, answer = await self._answer(request, record, args)
+            record = msgspec.structs.replace(record, answer=word)
+            return answer if isinstance(answer, web.Response) else await self._wrongly(request, *answer)
+        finally:
+            self.requests.append(record)
+            if self._record is not None:
+                self._record(record)
+
+    def _arrive(self) -> None:
+        """Count a request and make the changes that were due by it, each once however requests overlap."""
+        self._arrived += 1
+        while self._changes and self._changes[0].at_request <= self._arrived:
+            self.account.apply(self._changes.popleft())
+
+    def _named(self, record: RequestRecord, args: Answer) -> RequestRecord:
+        """The record with what is asked for."""
         project_id, backtest_id = _number(args.get("projectId")), str(args.get("backtestId", ""))
-        self._attempts[route, project_id, backtest_id] += 1
-        attempt = self._attempts[route, project_id, backtest_id]
-        elapsed_s = self._clock() - self._started
-        word, response = await self._answer(request, route, args, elapsed_s)
-        record = RequestRecord(elapsed_s, route, project_id, backtest_id, attempt, word)
-        self.requests.append(record)
-        if self._record is not None:
-            self._record(record)
-        return response
+        key = (record.route, project_id, backtest_id)
+        self._attempts[key] += 1
+        return msgspec.structs.replace(
+            record, project_id=project_id, backtest_id=backtest_id, attempt=self._attempts[key]
+        )
 
     async def _answer(
-        self, request: web.Request, route: str, args: Answer, elapsed_s: float
-    ) -> tuple[str, web.StreamResponse]:
-        for change in self.scenario.changes:
-            if change.at_request == len(self.requests) + 1:
-                self.account.apply(change)
-        if not self._gate.admits(elapsed_s):
-            return "limit", await self._wrongly(request, self.scenario.limit.answer, b"")
+        self, request: web.Request, record: RequestRecord, args: Answer
+    ) -> tuple[str, web.Response | tuple[FaultKind, bytes]]:
+        """The answer in a word, and what is sent: a response, or a fault and the body that would be right."""
+        if not self._gate.admits(record.at_s):
+            return "limit", (self.scenario.limit.answer, b"")
         now = time.time() + self.scenario.identity.clock_offset_s
         refusal = judge_signature(request.headers, self.scenario, now=now)
         if refusal:
             return "no", self._dated(self._unauthorized(refusal), now)
-        word, body = await self._body(route, args)
-        fault = self._fault(route, args)
+        word, body = await self._body(record.route, args)
+        fault = self._fault(record)
         if fault is not None:
-            return fault.value, await self._wrongly(request, fault, body)
+            return fault.value, (fault, body)
         return word, self._dated(web.Response(body=body, content_type="application/json"), now)
 
     async def _wrongly(self, request: web.Request, kind: FaultKind, good: bytes) -> web.StreamResponse:
@@ -144,19 +161,15 @@ class Simulator:
             pause_s=_PAUSE_S,
         )
 
-    def _fault(self, route: str, args: Answer) -> FaultKind | None:
-        project_id, backtest_id = _number(args.get("projectId")), str(args.get("backtestId", ""))
-        attempt = self._attempts[route, project_id, backtest_id]
-        for fault in self.scenario.faults:
-            if self._meets(fault, (route, project_id, backtest_id), attempt):
-                return fault.kind
-        return None
+    def _fault(self, record: RequestRecord) -> FaultKind | None:
+        return next((fault.kind for fault in self.scenario.faults if self._meets(fault, record)), None)
 
-    def _meets(self, fault: Fault, what: tuple[str, int, str], attempt: int) -> bool:
+    def _meets(self, fault: Fault, record: RequestRecord) -> bool:
         wanted = (fault.route, fault.project_id, fault.backtest_id)
-        if any(want and want != value for want, value in zip(wanted, what, strict=True)):
+        given = (record.route, record.project_id, record.backtest_id)
+        if any(want and want != value for want, value in zip(wanted, given, strict=True)):
             return False
-        if fault.attempts and attempt not in fault.attempts:
+        if fault.attempts and record.attempt not in fault.attempts:
             return False
         return fault.share >= 1 or self._dice.random() < fault.share
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import anyio
 import anyio.to_thread
 import pytest
 from builders import TOKEN, USER_ID, make_backtests, make_scenario
@@ -23,9 +25,12 @@ from harvester.simulator import (
     Change,
     ChangeKind,
     Drawing,
+    Fault,
+    FaultKind,
     Generation,
     Identity,
     ReportKind,
+    RequestRecord,
     Scenario,
     Shapes,
     Simulator,
@@ -50,13 +55,17 @@ class Asker:
         _, body = await self.answer(route, json=payload or {}, **more)
         return json.loads(body)
 
-    async def answer(
+    async def answer(self, route: str, **more: Any) -> tuple[int, bytes]:
+        async with self.begun(route, **more) as response:
+            return response.status, await response.read()
+
+    def begun(
         self, route: str, *, method: str = "POST", at: float | None = None, **more: Any
-    ) -> tuple[int, bytes]:
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """An answer whose headers have come, and that is given up if its body is not read."""
         headers = sign(USER_ID, TOKEN, int(at or time.time())) | more.pop("headers", {})
         url = f"{self.simulator.base_url}/{route}"
-        async with self._session.request(method, url, headers=headers, **more) as response:
-            return response.status, await response.read()
+        return self._session.request(method, url, headers=headers, **more)
 
 
 @asynccontextmanager
@@ -238,6 +247,48 @@ async def test_the_account_changes_while_it_is_read() -> None:
         ["Project 2"],
     ]
     assert [row["backtestId"] for row in listed["backtests"]] == [f"{5:032x}", "new"]
+
+
+async def test_each_change_is_made_once_however_requests_overlap() -> None:
+    changes = (
+        Change(at_request=3, kind=ChangeKind.RENAME_PROJECT, project_id=102, name="Renamed"),
+        Change(at_request=2, kind=ChangeKind.RECYCLE_PROJECT, project_id=101),
+    )
+    drip = Fault(kind=FaultKind.DRIP, route="authenticate")
+    scenario = make_scenario(make_backtests(1), make_backtests(1, first=2), changes=changes, faults=(drip,))
+    names = []
+    async with asking(scenario) as asker:
+        for _ in range(3):
+            async with asker.begun("authenticate"):
+                names.append([row["name"] for row in (await asker.ask("projects/read"))["projects"]])
+    assert names == [["Recycle Bin/Project 1", "Project 2"]] + [["Recycle Bin/Project 1", "Renamed"]] * 2
+
+
+async def test_a_request_that_is_given_up_is_recorded_too() -> None:
+    hang = Fault(kind=FaultKind.HANG, route="authenticate")
+    records: asyncio.Queue[RequestRecord] = asyncio.Queue()
+    begun = b"POST /api/v2/projects/read HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    begun += b"Content-Length: 9\r\n\r\n{"
+    async with (
+        Simulator(make_scenario(faults=(hang,)), record=records.put_nowait) as simulator,
+        aiohttp.ClientSession() as session,
+    ):
+        asker = Asker(session, simulator)
+        with anyio.move_on_after(0.3):
+            await asker.answer("authenticate")
+        hung = await asyncio.wait_for(records.get(), 10)
+        async with await anyio.connect_tcp("127.0.0.1", simulator.port) as stream:
+            await stream.send(begun)
+            await anyio.sleep(0.1)
+        cut_off = await asyncio.wait_for(records.get(), 10)
+        await asker.ask("projects/read")
+        read = await records.get()
+    assert [(record.attempt, record.answer) for record in (hung, cut_off, read)] == [
+        (1, "hang"),
+        (0, "cut off"),
+        (1, "ok"),
+    ]
+    assert simulator.requests == [hung, cut_off, read]
 
 
 async def test_a_new_backtest_shows_up_late_in_the_listing() -> None:
