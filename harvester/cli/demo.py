@@ -80,7 +80,7 @@ async def _simulated(job: Job, scenario: Scenario, archive: Archive) -> Ended:
 
 
 def _reach_directly(url: str) -> None:
-    """Except a host from the proxies that this process's environment names: none reaches our own localhost."""
+    """Except a host from the proxies of this process's environment: none reaches our own localhost."""
     from urllib.parse import urlsplit
     from urllib.request import getproxies_environment, proxy_bypass
 
