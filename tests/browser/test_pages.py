@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from archives import Night, make_reports, open_archive
 from browser_pages import HOSTILE, Opened
 from playwright.sync_api import Browser
+
+from harvester.site import write_pages
 
 _SHARPES = "rows => rows.filter((row) => !row.hidden).map((row) => Number(row.cells[4].textContent))"
 _NAMES = "rows => rows.filter((row) => !row.hidden).map((row) => row.querySelector('.name bdi').textContent)"
@@ -45,6 +49,9 @@ def test_hostile_names_show_as_text_and_run_nothing(opened: Opened, snapshot: Pa
         ("-brand", 30),
         ("tag:live", 30),
         ("-tag:live", 1),
+        ("tag:LIVE", 30),
+        ("tag:liv", 0),
+        ('tag:"', 31),
         ("is:new", 1),
         ("is:saved", 1),
         ("is:gone", 1),
@@ -122,6 +129,69 @@ def test_a_facet_is_put_into_the_filter_and_taken_out(project: Opened) -> None:
     page.keyboard.press("Enter")
     assert page.input_value("#filter") == ""
     assert facet.get_attribute("aria-pressed") == "false"
+
+
+@pytest.fixture
+def tagged(opened: Opened, tmp_path: Path) -> Opened:
+    """Six backtests, whose tags have one another's names in theirs."""
+    tags = [
+        ("Live", "live-candidate"),
+        ("live", "LIVE"),
+        ("live",),
+        ("live-candidate",),
+        ('"live" soon',),
+        ("",),
+    ]
+    reports = [replace(report, tags=each) for report, each in zip(make_reports(1, 6), tags, strict=True)]
+    snapshot = Night(open_archive(tmp_path / "archive")).run(reports, pages=write_pages)
+    opened.go(snapshot.path / "site" / "101.html")
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("query", "pressed", "left"),
+    [
+        ("tag:live tag:live-candidate", "#live 3", "tag:live-candidate"),
+        ("backtest tag:Live", "#live 3", "backtest"),
+        ('tag:"live"  "two  words"', "#live 3", '"two  words"'),
+        ("-tag:live-candidate tag:live tag:LIVE", "#live 3", "-tag:live-candidate"),
+        ('tag:"""live"" soon" back', '#"live" soon 1', "back"),
+    ],
+)
+def test_a_facet_takes_out_its_own_words_and_no_others(
+    tagged: Opened, query: str, pressed: str, left: str
+) -> None:
+    page = tagged.page
+    page.fill("#filter", query)
+    facet = page.locator("#facets").get_by_role("button", name=pressed, exact=True)
+    assert facet.get_attribute("aria-pressed") == "true"
+    facet.click()
+    assert page.input_value("#filter") == left
+    assert facet.get_attribute("aria-pressed") == "false"
+
+
+def test_a_facet_shows_as_many_rows_as_it_says(tagged: Opened) -> None:
+    page = tagged.page
+    facets = page.locator("#facets button").all()
+    assert sorted(facet.inner_text() for facet in facets if "#" in facet.inner_text()) == [
+        '#"live" soon 1',
+        "#live 3",
+        "#live-candidate 2",
+    ]
+    for facet in facets:
+        facet.click()
+        assert page.locator("tbody tr:visible").count() == int(facet.inner_text().rpartition(" ")[2])
+        facet.click()
+        assert page.input_value("#filter") == ""
+    assert tagged.quiet
+
+
+def test_a_facet_follows_words_whose_quote_is_still_open(tagged: Opened) -> None:
+    page = tagged.page
+    page.fill("#filter", '"backtest 3')
+    page.locator("#facets").get_by_role("button", name="#live 3", exact=True).click()
+    assert page.input_value("#filter") == '"backtest 3" tag:live'
+    assert page.locator("tbody tr:visible").count() == 1
 
 
 def test_a_comparison_can_be_chosen_instead_of_typed(project: Opened) -> None:

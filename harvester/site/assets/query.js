@@ -2,25 +2,26 @@
 // can load no modules and fetch nothing.
 "use strict";
 
-const TOKEN = /(-?)(?:([a-z]+)(>=|<=|[:><=]))?(?:"([^"]*)"?|([^\s"]+))/gi;
+const TOKEN = /(-?)(?:([a-z]+)(>=|<=|[:><=]))?(?:"((?:[^"]|"")*)"?|([^\s"]+))/gi;
 const DATES = ["created", "read"];
 const LABELS = ["tag", "is"];
 
-// Words, "several words", tag:live, is:new, sharpe>1.2, created<2024-06; a - before any of them for its opposite.
+// Words, "several words" (a quote within them is written twice), tag:live, is:new, sharpe>1.2, created<2024-06; a - before any of them for its opposite.
 // What is not complete yet, such as `sharpe>`, asks for nothing.
 function parseQuery(text, figures = []) {
   const parts = [];
   for (const [whole, minus, name, sign, quoted, plain] of text.matchAll(TOKEN)) {
     const field = (name || "").toLowerCase();
-    const value = (quoted ?? plain).toLowerCase();
+    const value = (quoted?.replaceAll('""', '"') ?? plain).toLowerCase();
     const not = minus === "-";
-    if (LABELS.includes(field) && sign === ":") parts.push({ field, value, not });
-    else if (DATES.includes(field)) parts.push({ field, sign, value, not });
+    if (LABELS.includes(field) && sign === ":") {
+      if (value) parts.push({ field, value, not });
+    } else if (DATES.includes(field)) parts.push({ field, sign, value, not });
     else if (figures.includes(field)) {
       const number = Number(value.replace("%", ""));
       if (value && !Number.isNaN(number)) parts.push({ field, sign, value: number, not });
     } else if (!isBegun(whole, figures)) {
-      const word = (quoted !== undefined && !name ? quoted : whole.replace(/^-/, "")).toLowerCase();
+      const word = quoted !== undefined && !name ? value : whole.replace(/^-/, "").toLowerCase();
       if (word) parts.push({ field: "", value: word, not });
     }
   }
@@ -42,7 +43,7 @@ function matches(item, parts) {
 }
 
 function fits(item, part) {
-  if (part.field === "tag") return item.tags.some((tag) => tag.includes(part.value));
+  if (part.field === "tag") return item.tags.includes(part.value);
   if (part.field === "is") return item.state.split(" ").includes(part.value);
   if (DATES.includes(part.field)) {
     const own = item.dates[part.field].slice(0, part.value.length);
@@ -55,9 +56,18 @@ function fits(item, part) {
   return item.text.includes(part.value);
 }
 
-// A token is quoted when it holds a blank.
+function asksFor(parts, field, value) {
+  return parts.some((part) => part.field === field && part.value === value && !part.not);
+}
+
+// A query's tokens as they were typed; a quote that is still open is closed, so that more can follow.
+function tokens(text) {
+  return Array.from(text.matchAll(TOKEN), ([whole]) => (whole.split('"').length % 2 ? whole : `${whole}"`));
+}
+
+// A token is quoted when it holds a blank or a quote.
 function token(field, value) {
-  return /\s/.test(value) ? `${field}:"${value}"` : `${field}:${value}`;
+  return /[\s"]/.test(value) ? `${field}:"${value.replaceAll('"', '""')}"` : `${field}:${value}`;
 }
 
 // What is absent goes to the end, whichever way is up.

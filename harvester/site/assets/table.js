@@ -71,13 +71,9 @@ class BacktestTable {
     document.querySelector("#count").textContent = `${this.shown.length} of ${this.items.length}`;
     document.querySelector("#none").hidden = this.shown.length > 0;
     for (const facet of document.querySelectorAll("#facets button")) {
-      facet.setAttribute("aria-pressed", String(this.asksFor(parts, facet)));
+      facet.setAttribute("aria-pressed", String(asksFor(parts, facet.dataset.field, facet.dataset.value)));
     }
     this.remember();
-  }
-
-  asksFor(parts, facet) {
-    return parts.some((part) => part.field === facet.dataset.field && part.value === facet.dataset.value && !part.not);
   }
 
   sort(key, down) {
@@ -110,16 +106,18 @@ class BacktestTable {
     const field = document.querySelector("#field").value;
     const value = document.querySelector("#value").value.trim();
     if (!value) return;
-    const rest = this.input.value.trim();
-    this.input.value = `${rest}${rest ? " " : ""}${field}${document.querySelector("#sign").value}${value}`;
-    this.filter();
+    this.write([...tokens(this.input.value), `${field}${document.querySelector("#sign").value}${value}`]);
   }
 
   toggle(facet) {
-    const wanted = token(facet.dataset.field, facet.dataset.value);
-    const pressed = facet.getAttribute("aria-pressed") === "true";
-    const rest = this.input.value.split(wanted).join(" ").replace(/\s+/g, " ").trim();
-    this.input.value = pressed ? rest : `${rest}${rest ? " " : ""}${wanted}`;
+    const { field, value } = facet.dataset;
+    const typed = tokens(this.input.value);
+    const rest = typed.filter((each) => !asksFor(parseQuery(each), field, value));
+    this.write(rest.length < typed.length ? rest : [...typed, token(field, value)]);
+  }
+
+  write(words) {
+    this.input.value = words.join(" ");
     this.filter();
   }
 
@@ -134,7 +132,9 @@ class BacktestTable {
     for (const item of this.items) {
       const [state] = item.state.split(" ");
       if (state !== "kept") count("is", state, state);
-      item.tags.forEach((tag, n) => count("tag", tag, item.shownTags[n]));
+      item.tags.forEach((tag, n) => {
+        if (tag && item.tags.indexOf(tag) === n) count("tag", tag, item.shownTags[n]);
+      });
     }
     const found = [...counts.values()].filter((facet) => facet.number < this.items.length || facet.field === "tag");
     const states = found.filter((facet) => facet.field === "is");
