@@ -65,7 +65,6 @@ class ProjectSummary:
     project_id: int
     name: str
     page: str
-    listed: int = 0
     archived: int = 0
     fresh: int = 0
     """New or changed."""
@@ -79,7 +78,6 @@ class ProjectSummary:
 
     def add(self, entry: InventoryEntry, row: Row) -> None:
         """One more backtest of it."""
-        self.listed += entry.listed
         self.archived += entry.archived
         self.gone += bool(entry.gone_since)
         self.fresh += row.state in {"new", "changed"}
@@ -100,8 +98,7 @@ class Summary:
         self.fresh = Shortlist()
         self.changed = Shortlist()
         self.gone = Shortlist()
-        """Since the Snapshot before; `gone_before` were gone already."""
-        self.gone_before = 0
+        """Since the Snapshot before."""
         self._missed: dict[tuple[Outcome, str], Missed] = {}
 
     @property
@@ -121,10 +118,9 @@ class Summary:
         """One more backtest, of the project that it belongs to."""
         project.add(entry, row)
         item = Item(row, entry.project, page)
-        if entry.gone_since == self._snapshot:
-            self.gone.add(item)
-        elif entry.gone_since:
-            self.gone_before += 1
+        if entry.gone_since:
+            if entry.gone_since == self._snapshot:
+                self.gone.add(item)
         elif entry.outcome is Outcome.SAVED:
             self.fresh.add(item)
         elif entry.outcome is Outcome.UPDATED:
