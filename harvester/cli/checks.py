@@ -18,10 +18,9 @@ from harvester.archive.disk import explain
 from harvester.archive.layout import ARCHIVE_FILE
 from harvester.archive.lock import find_holder
 from harvester.cli.console import ExitCode, code_of_ending, code_of_error
-from harvester.cli.summary import size
 from harvester.config.credentials import Credentials
 from harvester.config.load import Loaded
-from harvester.config.units import parse_moment
+from harvester.config.units import parse_moment, render_size
 from harvester.errors import ArchiveError, DiskError
 from harvester.model import SnapshotRecord, account_fingerprint
 
@@ -111,7 +110,7 @@ def check_space(root: Path, last: SnapshotRecord | None) -> Check:
     """Free space against what the last run needed."""
     free_bytes = shutil.disk_usage(_existing(root)).free
     need_bytes, why = _need(last)
-    text = f"{size(free_bytes)} free; {why}"
+    text = f"{render_size(free_bytes)} free; {why}"
     if free_bytes < need_bytes:
         return warning("disk", text, "free space, or `harvester prune` what need not be kept")
     return ok("disk", text)
@@ -130,10 +129,13 @@ def check_links(place: Path, mode: LinkMode) -> Check:
 
 def _need(last: SnapshotRecord | None) -> tuple[int, str]:
     if last is None:
-        return _LITTLE_BYTES, f"a first run over 500 reports writes about {size(_LITTLE_BYTES)}"
+        return _LITTLE_BYTES, f"a first run over 500 reports writes about {render_size(_LITTLE_BYTES)}"
     if last.link_mode == LinkMode.COPY:
-        return last.payload_bytes, f"every Snapshot is a copy of {size(last.payload_bytes)}"
-    return last.written_bytes, f"the last run wrote {size(last.written_bytes)} of {size(last.payload_bytes)}"
+        return last.payload_bytes, f"every Snapshot is a copy of {render_size(last.payload_bytes)}"
+    return (
+        last.written_bytes,
+        f"the last run wrote {render_size(last.written_bytes)} of {render_size(last.payload_bytes)}",
+    )
 
 
 def _check_directory(root: Path) -> Iterator[Check]:

@@ -97,7 +97,7 @@ def _write(session: Session, archive: Archive, snapshot: Snapshot, order: Export
 
 
 def _tell(session: Session, exported: Exported, *, json: bool) -> None:
-    from harvester.cli.summary import size
+    from harvester.config.units import render_size
 
     if json:
         emit_json(
@@ -112,7 +112,7 @@ def _tell(session: Session, exported: Exported, *, json: bool) -> None:
         return
     session.say(
         f"{exported.reports} reports of {exported.snapshot} in {exported.files} files, "
-        f"{size(exported.payload_bytes)}",
+        f"{render_size(exported.payload_bytes)}",
         f"  {exported.path}",
         "  README.txt in it tells how to check it",
     )

@@ -65,7 +65,7 @@ def _row(record: SnapshotRecord) -> dict[str, Any]:
 
 
 def _cells(record: SnapshotRecord) -> tuple[str, ...]:
-    from harvester.cli.summary import size
+    from harvester.config.units import render_size
 
     counts, code = record.counts, code_of_ending(record.ending)
     return (
@@ -75,6 +75,6 @@ def _cells(record: SnapshotRecord) -> tuple[str, ...]:
         str(record.listed),
         str(counts.get("saved", 0) + counts.get("updated", 0)),
         str(record.gone),
-        size(record.payload_bytes),
-        size(record.written_bytes),
+        render_size(record.payload_bytes),
+        render_size(record.written_bytes),
     )

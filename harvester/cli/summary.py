@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harvester.config.units import render_size
+
 if TYPE_CHECKING:
     from harvester.harvest.preview import Preview
     from harvester.harvest.run import RunResult
@@ -23,8 +25,8 @@ def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
     lines += [f"  unread      project {unread.name}: {unread.error}" for unread in record.unread_projects]
     lines += [
         f"  requests    {record.requests}, {record.throttled} of them throttled, in {took_s:.0f} s",
-        f"  payload     {record.files} files, {size(record.payload_bytes)}, "
-        f"{size(record.written_bytes)} of it written by this run",
+        f"  payload     {record.files} files, {render_size(record.payload_bytes)}, "
+        f"{render_size(record.written_bytes)} of it written by this run",
         f"  browse      {index_of(result.path).resolve().as_uri()}",
         f"  verify      harvester verify {record.name} --archive {result.path.parent}",
     ]
@@ -79,16 +81,6 @@ def preview_json(found: Preview, rate_per_min: float) -> dict[str, Any]:
         "gone": found.gone,
         "unread_projects": [unread.project_id for unread in found.unread],
     }
-
-
-def size(number: int) -> str:
-    """Bytes as people read them."""
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def span(minutes: float) -> str:

@@ -131,7 +131,7 @@ class _Check:
             raise
 
     def _tell(self, repaired: Repaired, done_bytes: int, took_s: float) -> None:
-        from harvester.cli.summary import size
+        from harvester.config.units import render_size
 
         session = self._session
         for problem in repaired.mended:
@@ -143,7 +143,7 @@ class _Check:
         part = "" if self._subset is None else f", part {self._subset[0]} of {self._subset[1]}"
         snapshots = _count(len(self._snapshots), "Snapshot")
         problems = _count(len(repaired.left), "problem")
-        session.say(f"verified {snapshots}{part}: {size(done_bytes)} in {took_s:.1f} s, {problems}")
+        session.say(f"verified {snapshots}{part}: {render_size(done_bytes)} in {took_s:.1f} s, {problems}")
 
     def _document(self, repaired: Repaired, code: ExitCode, done_bytes: int, took_s: float) -> dict[str, Any]:
         import msgspec

@@ -1,4 +1,4 @@
-"""Spans of time, rates and moments as people write them: text to numbers."""
+"""Spans of time, rates, moments and sizes as people write and read them."""
 
 from __future__ import annotations
 
@@ -65,6 +65,16 @@ def render_duration(seconds: float) -> str:
             return f"{seconds / _UNITS_S[unit]:.0f}{unit}"
     whole = seconds == int(seconds)
     return f"{seconds:.0f}s" if whole else f"{seconds:.6f}".rstrip("0") + "s"
+
+
+def render_size(number: int) -> str:
+    """Bytes as people read them; a unit is a thousand of the one before."""
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
 
 
 def _seconds(value: object) -> float | None:

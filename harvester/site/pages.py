@@ -19,6 +19,7 @@ import jinja2
 from harvester.archive.inventory import load_inventory
 from harvester.archive.layout import IMAGES, INDEX, INVENTORY, SITE, SNAPSHOT_FILE, partial_name
 from harvester.archive.reading import load_record
+from harvester.config.units import render_size
 from harvester.model import InventoryEntry, Outcome, SnapshotRecord
 from harvester.site.folder import Folder
 from harvester.site.rows import COLUMNS, FIGURES, Row, page_name, parts_of, row_of
@@ -133,22 +134,13 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": "{:,}".format, "size": _size, "period": _period}
+    environment.filters |= {"number": "{:,}".format, "size": render_size, "period": _period}
     return environment
 
 
 @cache
 def _asset(name: str) -> bytes:
     return files("harvester.site").joinpath("assets", name).read_bytes()
-
-
-def _size(number: int) -> str:
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def _period(record: SnapshotRecord) -> str:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harvester.config.units import parse_duration, parse_moment, parse_rate, render_duration
+from harvester.config.units import parse_duration, parse_moment, parse_rate, render_duration, render_size
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,12 @@ def test_what_is_no_moment_is_refused_with_examples(text: str) -> None:
 )  # fmt: skip
 def test_span_is_shown_in_its_largest_whole_unit(seconds: float, text: str) -> None:
     assert render_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1_250_000, "1.2 MB"), (10**9, "1.0 GB"),
+     (2 * 10**15, "2000.0 TB")],
+)  # fmt: skip
+def test_a_size_is_shown_in_its_unit(number: int, text: str) -> None:
+    assert render_size(number) == text
