@@ -209,7 +209,7 @@ def test_more_tags_than_any_report_has_are_refused_before_they_are_parsed() -> N
 
 
 @pytest.mark.parametrize("piece", ["<th>", "<td>", "<table><tr><th>x", "<figure>", "<h1>x", "<select>"])
-def test_deep_nesting_within_the_bounds_takes_no_squares(piece: str) -> None:
+def test_deep_nesting_within_the_bounds_takes_no_quadratic_time(piece: str) -> None:
     started = time.process_time()
     unpack(piece * (24_000 // piece.count("<")) + f"<img src='{uri(png())}'>")
     assert time.process_time() - started < 10

@@ -136,7 +136,7 @@ def test_nothing_is_loaded_from_elsewhere_and_no_script_or_style_stands_in_the_p
         assert "unsafe" not in policy
 
 
-def test_a_damaged_inventory_is_named(archive: Archive, tmp_path: Path) -> None:
+def test_no_page_is_made_of_an_inventory_that_is_cut_off(archive: Archive, tmp_path: Path) -> None:
     snapshot = night(archive, "2026-11-22", REPORTS)
     copy = tmp_path / "copy"
     shutil.copytree(snapshot.path, copy)
