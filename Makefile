@@ -63,5 +63,5 @@ fuzz: $(FUZZ) ## guided fuzzing of all that reads foreign bytes; FUZZ_S=seconds 
 	@for target in tests/fuzz/fuzz_*.py; do $(BIN)/python $$target $(FUZZ_S) || exit 1; done
 
 clean: ## remove what the targets above have made
-	rm -rf $(VENV) .venv-lean .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
+	rm -rf demo-archive $(VENV) .venv-lean .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
 	find harvester tests -name __pycache__ -type d -prune -exec rm -rf {} +
