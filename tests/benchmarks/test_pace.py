@@ -191,7 +191,7 @@ def _phase(
     return (reached_s - start_s) / 60, throttled, use
 
 
-def test_beside_what_others_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_requests_and_minutes_beside_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A script as in the API's documentation, and the loop of LEAN's client, on the same account."""
     count = 60 if FULL else 20
     scenario = account(count, 1.0, 60.0)

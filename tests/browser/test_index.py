@@ -17,7 +17,7 @@ def shown_links(opened: Opened) -> list[str]:
     return opened.page.locator("#found li a").all_inner_texts()
 
 
-def test_it_says_what_is_new_changed_gone_and_failed_and_why(opened: Opened, snapshot: Path) -> None:
+def test_the_index_says_what_is_new_changed_gone_and_failed_and_why(opened: Opened, snapshot: Path) -> None:
     page = opened.go(snapshot / "index.html")
     new = page.inner_text("#new")
     assert "Brand new" in new

@@ -94,7 +94,7 @@ async def test_an_account_that_is_refused_spoils_no_other(tmp_path: Path) -> Non
     assert "canary" not in done.out + done.err
 
 
-async def test_it_is_silent_when_all_is_well(tmp_path: Path) -> None:
+async def test_a_night_over_all_accounts_is_silent_when_all_is_well(tmp_path: Path) -> None:
     async with two_accounts(tmp_path):
         done = await run(tmp_path, "-q", "run", "--all-accounts")
     assert (done.code, done.out, done.err) == (0, "", "")

@@ -95,7 +95,7 @@ class CrowdedFailingDisk(FailingDisk):
     crowd = 1
 
 
-def test_it_is_the_same_while_several_write_at_once(base: Path, tmp_path: Path) -> None:
+def test_a_power_cut_costs_no_more_while_several_write_at_once(base: Path, tmp_path: Path) -> None:
     cut_everywhere(base, tmp_path, CrowdedDyingDisk, Killed)
 
 

@@ -64,7 +64,7 @@ def test_the_filters_of_run_select_a_part(
     assert len(list(Snapshot("2026-11-22", out).inventory())) == reports
 
 
-def test_filters_that_nothing_fits_are_an_error(archive: Archive, tmp_path: Path) -> None:
+def test_export_of_nothing_ends_with_1_and_says_so(archive: Archive, tmp_path: Path) -> None:
     said = call(archive, "export", "latest", "--to", tmp_path / "out", "--project", "nothing")
     assert said.code == 1
     assert "nothing was exported" in said.err

@@ -279,20 +279,12 @@ async def test_a_server_that_goes_away_and_comes_back_costs_nothing_but_time(tmp
     assert sorted(flaky.asked()) == sorted(outcomes(result))
 
 
-async def test_a_server_that_stays_away_ends_the_run_with_what_it_has(tmp_path: Path) -> None:
+async def test_a_port_that_nobody_answers_any_more_ends_the_run_with_what_it_has(tmp_path: Path) -> None:
     first, flaky = await run_flaky(tmp_path, back=False)
     assert first.record is not None
     assert (first.record.ending.value, first.record.complete) == ("partial", False)
     counts = first.record.counts
-    assert (
-        counts["saved"],
-        counts["failed"] <= 2,
-        counts["saved"] + counts["failed"] + counts["pending"],
-    ) == (
-        len(flaky.asked()),
-        True,
-        12,
-    )
+    assert (counts["saved"], counts["saved"] + counts["pending"]) == (len(flaky.asked()), 12)
     missing = {name for name, outcome in outcomes(first).items() if outcome != "saved"}
     assert all("connection" in entries(first)[name].error + entries(first)[name].reason for name in missing)
     async with Simulator(flaky.simulators[0].scenario) as again:

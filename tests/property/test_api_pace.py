@@ -186,7 +186,7 @@ def throttled_per_1000(seen: list[Asked], start: float, end: float) -> float:
 
 
 @pytest.mark.parametrize(("burst", "seed"), [(1, 1), (5, 2), (30, 3)])
-def test_it_settles_near_a_hidden_limit_that_steps_up_and_down(burst: int, seed: int) -> None:
+def test_the_rate_settles_near_a_hidden_limit_that_steps_up_and_down(burst: int, seed: int) -> None:
     """30, 240 and again 30 a minute, two hours each, under a configured 240."""
     limit = HiddenLimit(((0, 30), (2 * HOUR, 240), (4 * HOUR, 30)), burst=burst)
     seen = drive(limit.admits, limiter_for(PaceSettings(rate_per_min=240)), until=6 * HOUR, seed=seed)
@@ -199,7 +199,7 @@ def test_it_settles_near_a_hidden_limit_that_steps_up_and_down(burst: int, seed:
         assert sum(not asked.good for asked in seen if start <= asked.at < start + settled_s) <= 12
 
 
-def test_it_lives_with_a_server_that_counts_by_the_minute() -> None:
+def test_the_rate_lives_with_a_server_that_counts_by_the_minute() -> None:
     seen = drive(FixedWindows(30).admits, limiter_for(PaceSettings(rate_per_min=240)), until=4 * HOUR)
     assert throttled_per_1000(seen, 0.5 * HOUR, 4 * HOUR) <= 12
     assert use_of(seen, 30, 0.5 * HOUR, 4 * HOUR) >= 0.85

@@ -138,6 +138,6 @@ def test_small_nights_learn_from_the_nights_before(count: int) -> None:
     assert night.per_report <= 2.1
 
 
-def test_ready_reports_take_one_request_each() -> None:
+def test_ready_reports_are_never_asked_for_twice() -> None:
     night = simulate_night([0.0] * 300, per_min=30, max_generating=100, waits=PollWaits(10.0))
     assert (night.per_report, round(night.use, 2)) == (1.0, 1.0)

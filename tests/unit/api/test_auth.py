@@ -19,7 +19,7 @@ _SIGNED = {
 """Worked out with other tools: `sha256sum` and `base64` over the recipe of the API's reference."""
 
 
-def test_both_headers_are_those_of_the_recipe() -> None:
+def test_both_headers_of_a_request_are_those_of_the_recipe() -> None:
     assert sign(123456, "aaaabbbbccccdddd", 1_700_000_000) == _SIGNED
     assert Signer(123456, "aaaabbbbccccdddd").headers(1_700_000_000) == _SIGNED
 

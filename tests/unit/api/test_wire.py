@@ -172,7 +172,7 @@ def test_a_row_of_a_backtest_is_read() -> None:
     assert found.row == BACKTEST
 
 
-def test_both_names_of_the_list_are_read() -> None:
+def test_backtests_are_read_under_both_names_of_their_list() -> None:
     answer = parsed(backtest=[BACKTEST], count=1)
     assert parse_backtests(answer, 1, endpoint="x")[0].name == "Logical Red Monkey"
 

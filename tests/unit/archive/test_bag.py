@@ -57,7 +57,7 @@ def test_bag_info_is_read_back() -> None:
     }
 
 
-def test_the_digest_of_a_file(tmp_path: Path) -> None:
+def test_a_file_is_hashed_whole_and_measured(tmp_path: Path) -> None:
     content = b"x" * 3_000_000
     (tmp_path / "f").write_bytes(content)
     assert file_sha256(tmp_path / "f") == (sha256(content), len(content))

@@ -63,7 +63,7 @@ def test_ids_that_differ_only_in_case_do_not_meet() -> None:
 
 
 @pytest.mark.parametrize("name", ["2026-11-22", "2026-11-22.2", "2026-11-22.17"])
-def test_snapshot_names(name: str) -> None:
+def test_a_date_with_or_without_a_number_is_a_snapshot_name(name: str) -> None:
     assert is_snapshot_name(name)
     assert parse_partial_name(partial_name(name)) == name
 
@@ -71,7 +71,7 @@ def test_snapshot_names(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["2026-11-22.1", "2026-11-22.02", "2026-11-2", "latest", "2026-11-22/x", "..", "2026-11-22\n"]
 )
-def test_what_is_no_snapshot_name(name: str) -> None:
+def test_anything_else_is_no_snapshot_name(name: str) -> None:
     assert not is_snapshot_name(name)
     assert parse_partial_name(f".{name}.partial") is None
 
@@ -97,7 +97,7 @@ def test_a_name_comes_after_all_that_were_given(taken: list[str], expected: str)
 
 
 @pytest.mark.parametrize("path", ["data/p_1/b_2", "data/ü_1/戦_2"])
-def test_report_paths(path: str) -> None:
+def test_data_project_and_backtest_make_a_report_path(path: str) -> None:
     assert is_report_path(path)
 
 
@@ -115,5 +115,5 @@ def test_report_paths(path: str) -> None:
         "data/p\\q/b",
     ],
 )
-def test_what_is_no_report_path(path: str) -> None:
+def test_anything_else_is_no_report_path(path: str) -> None:
     assert not is_report_path(path)

@@ -77,7 +77,7 @@ def test_archive_in_good_order_passes_everything(tmp_path: Path) -> None:
     assert found["last run"].text == "2026-11-22, 23.8 h ago, ended with 0 (ok)"
 
 
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_doctor_leaves_nothing_behind(tmp_path: Path) -> None:
     archive_with(tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
     checks(tmp_path)

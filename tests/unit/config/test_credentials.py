@@ -35,14 +35,14 @@ def find(home: Path | None, environ: dict[str, str] | None = None, **settings: s
 
 
 @pytest.mark.parametrize("prefix", ["QUANTCONNECT", "QC"])
-def test_both_come_from_the_environment(home: Path, prefix: str) -> None:
+def test_user_id_and_token_come_from_the_environment(home: Path, prefix: str) -> None:
     credentials = find(home, {f"{prefix}_USER_ID": " 123456 ", f"{prefix}_API_TOKEN": f"{TOKEN}\n"})
     assert found(credentials) == (123456, TOKEN)
     assert credentials.origin == f"environment {prefix}_USER_ID and {prefix}_API_TOKEN"
 
 
 @pytest.mark.parametrize("prefix", ["QUANTCONNECT", "QC"])
-def test_both_come_from_files_that_the_environment_names(home: Path, prefix: str) -> None:
+def test_user_id_and_token_come_from_files_that_the_environment_names(home: Path, prefix: str) -> None:
     user, token = private(home / "id", "123456\n"), private(home / "token", f"{TOKEN}\n")
     credentials = find(home, {f"{prefix}_USER_ID_FILE": str(user), f"{prefix}_API_TOKEN_FILE": str(token)})
     assert found(credentials) == (123456, TOKEN)
@@ -65,7 +65,7 @@ def test_token_comes_from_a_command(home: Path) -> None:
     assert credentials.origin == "credentials.token_command"
 
 
-def test_both_come_from_systemd(home: Path, tmp_path: Path) -> None:
+def test_user_id_and_token_come_from_systemd(home: Path, tmp_path: Path) -> None:
     private(tmp_path / "run" / "quantconnect_user_id", "7\n")
     private(tmp_path / "run" / "quantconnect_api_token", f"{TOKEN}\n")
     assert found(find(home, {"CREDENTIALS_DIRECTORY": str(tmp_path / "run")})) == (7, TOKEN)
@@ -83,7 +83,7 @@ def test_what_may_be_the_token_in_place_of_its_file_is_not_repeated(home: Path, 
     assert text not in str(caught.value)
 
 
-def test_both_come_from_the_official_client(home: Path) -> None:
+def test_user_id_and_token_come_from_the_official_client(home: Path) -> None:
     private(home / ".lean" / "credentials", f'{{"user-id": "7", "api-token": "{TOKEN}", "other": [1]}}')
     credentials = find(home)
     assert found(credentials) == (7, TOKEN)

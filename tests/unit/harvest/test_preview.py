@@ -94,7 +94,7 @@ async def test_what_is_archived_and_unchanged_would_be_carried() -> None:
     assert found.examples == []
 
 
-async def test_examples_are_few() -> None:
+async def test_no_more_than_twenty_examples_are_named() -> None:
     def many(payload: Payload) -> Any:
         if "projectId" not in payload:
             ids = [] if payload.get("start") else [1]

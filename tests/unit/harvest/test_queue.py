@@ -109,7 +109,7 @@ def test_a_hold_gives_nothing_to_anybody_until_it_ends() -> None:
 # -- its books -----------------------------------------------------------------------------------
 
 
-def test_it_is_idle_when_nothing_waits_and_nothing_is_under_way() -> None:
+def test_a_queue_is_idle_when_nothing_waits_and_nothing_is_under_way() -> None:
     queue = make_queue("a")
     assert not queue.idle
     job = take(queue, 0.0)

@@ -46,7 +46,7 @@ def test_one_of_several_accounts_can_be_run_alone() -> None:
     assert "ReadWritePaths=/srv/main" in render_service(NAMED).splitlines()
 
 
-def test_it_runs_as_the_archives_owner_and_may_write_metrics() -> None:
+def test_the_service_runs_as_the_archives_owner_and_may_write_metrics() -> None:
     plan = replace(PLAIN, user="alice", others=(Path("/var/lib/node exporter"),))
     lines = render_service(plan).splitlines()
     assert "User=alice" in lines
