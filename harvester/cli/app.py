@@ -46,7 +46,7 @@ Exit codes, the worst wins:
   3 partial   some reports failed, or some project could not be listed; committed, marked incomplete
   4 pending   some reports are still being generated
   10 time     --max-duration was reached; committed, marked incomplete
-  11 locked   another run, or a prune or repair, holds the archive
+  11 locked   another run, prune, repair or rebuild holds the archive
   12 auth     credentials refused, or the clock is off
   16 disk     full, read-only or not writable
   18 throttled  the server keeps saying slow down
