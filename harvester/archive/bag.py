@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from harvester.archive.layout import BAGIT, TAGMANIFEST
-from harvester.archive.reading import open_regular
-from harvester.errors import CorruptArchiveError, DiskError
+from harvester.archive.reading import opened
+from harvester.errors import CorruptArchiveError
 
 DECLARATION: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 """The whole of `bagit.txt`."""
@@ -42,21 +41,6 @@ def parse_manifest_line(line: bytes, *, where: str) -> tuple[str, str]:
         return match[2].decode(), match[1].decode()
     except UnicodeDecodeError as exc:
         raise CorruptArchiveError(f"{where} is not UTF-8") from exc
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file of the Archive, to be read piece by piece.
-
-    Raises:
-        CorruptArchiveError: it is missing or not a regular file.
-        DiskError: it cannot be opened, or the disk gives a later piece no more.
-    """
-    with open_regular(path) as file:
-        try:
-            yield file
-        except OSError as exc:
-            raise DiskError(f"{path} cannot be read: {exc.strerror}", path=str(path)) from exc
 
 
 def load_manifest(path: Path) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from harvester.archive.bag import opened
 from harvester.archive.layout import is_report_path
+from harvester.archive.reading import opened
 from harvester.errors import CorruptArchiveError
 from harvester.model import InventoryEntry
 

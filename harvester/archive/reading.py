@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
@@ -39,6 +41,21 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(fd, "rb")
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file of the Archive, to be read piece by piece.
+
+    Raises:
+        CorruptArchiveError: it is missing or not a regular file.
+        DiskError: it cannot be opened, or the disk gives a later piece no more.
+    """
+    with open_regular(path) as file:
+        try:
+            yield file
+        except OSError as exc:
+            raise DiskError(f"{path} cannot be read: {exc.strerror}", path=str(path)) from exc
+
+
 def load_bytes(path: Path, limit_bytes: int = RECORD_BYTES) -> bytes:
     """The whole file.
 
@@ -46,11 +63,8 @@ def load_bytes(path: Path, limit_bytes: int = RECORD_BYTES) -> bytes:
         CorruptArchiveError: it is missing, not a regular file, or larger than `limit_bytes`.
         DiskError: it cannot be read.
     """
-    with open_regular(path) as file:
-        try:
-            content = file.read(limit_bytes + 1)
-        except OSError as exc:
-            raise DiskError(f"{path} cannot be read: {exc.strerror}", path=str(path)) from exc
+    with opened(path) as file:
+        content = file.read(limit_bytes + 1)
     if len(content) > limit_bytes:
         raise CorruptArchiveError(
             f"{path} is larger than {limit_bytes:,} bytes, which nothing of its kind is"

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from harvester.archive.bag import opened, parse_manifest_line
+from harvester.archive.bag import parse_manifest_line
 from harvester.archive.layout import IMAGES, MANIFEST, PAYLOAD, REPORT_HTML, is_report_path
+from harvester.archive.reading import opened
 from harvester.archive.snapshot import Snapshot
 from harvester.audit.fixity import Hasher, Recorded, check_directories
 from harvester.audit.problem import Findings, Kind, Problem
