@@ -26,7 +26,7 @@ from harvester.errors import ConfigError
 PREFIX: Final = "HARVESTER_"
 FILE_NAME: Final = "harvester.toml"
 _MAX_FILE_BYTES: Final = 100_000
-"""Ten times what `config.example.toml` has; a parser's squares take seconds within it."""
+"""Ten times what `config.example.toml` has; a parser's quadratic time is seconds within it."""
 _DEEPEST: Final = 20
 _LARGEST: Final = 10**100
 _ACCOUNTS: Final = "accounts"

@@ -1,6 +1,6 @@
-"""What a report may be before it is parsed: a parser cannot be interrupted, so its squares are refused here.
+"""What a report may be before it is parsed: a parser cannot be interrupted, so what is too slow is refused.
 
-HTML5 makes a parser do work that grows with a square in four places, and each has its bound:
+HTML5 makes a parser take quadratic time in four places, and each has its bound:
 every element looks through those that are open; every attribute through those of its tag; a repeated `<html>`
 or `<body>` adds to the first one; an open `<b>` or `<font>` is opened again in every paragraph that follows.
 A scan cannot know whether a `<` stands in a comment or a script, so all are counted as if they were tags.

@@ -93,7 +93,7 @@ def _text(node: LexborNode) -> str:
 
 
 def _within(node: LexborNode) -> Iterator[LexborNode]:
-    """A node and what stands in it, as far as a title reaches: nested cells must not cost squares."""
+    """A node and what stands in it, as far as a title reaches: nested cells must not cost quadratic time."""
     return islice(node.traverse(include_text=True), _MAX_NODES)
 
 
