@@ -18,6 +18,7 @@ from harvester.config.load import all_keys, load_settings
 from harvester.config.settings import Settings
 from harvester.model import Ending, Learned, SnapshotRecord
 from harvester.operate.metrics import RunFigures, render_metrics
+from harvester.simulator.scenario import FaultKind, load_scenario
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config.example.toml"
@@ -95,6 +96,16 @@ def test_readme_names_every_option_of_the_main_job() -> None:
     main_job = options(program.commands["run"])
     missing = {word for word in main_job if word not in README}
     assert missing == {"--optimizations"}, "its other side is named"
+
+
+def test_the_scenario_in_the_readme_is_one(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (text,) = (block for block in blocks if "[[projects]]" in block)
+    (tmp_path / "account.toml").write_text(text)
+    scenario = load_scenario(tmp_path / "account.toml")
+    assert [len(project.backtests) for project in scenario.projects] == [3]
+    assert (scenario.limit.steps[0].per_min, scenario.faults[0].kind) == (60, "503")
+    assert f"the {len(FaultKind)} kinds of faults" in README
 
 
 def test_readme_names_every_metric() -> None:

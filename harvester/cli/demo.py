@@ -37,6 +37,11 @@ def demo(
     generated only when they are first asked for.
 
     \b
+    Examples:
+      harvester demo --open                              and look at it in a browser
+      harvester demo --projects 20 --backtests 500       a larger account
+
+    \b
     Exit codes:
       those of `harvester run`
     """

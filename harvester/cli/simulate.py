@@ -34,6 +34,12 @@ def simulate(
     The base URL is printed on stdout, how to point harvester at it on stderr.
 
     \b
+    Examples:
+      harvester simulate                           a small account, drawn by --seed
+      harvester simulate --reports ~/reports       your own HTML files as the reports
+      harvester simulate --scenario account.toml   an account with faults and limits; the README has one
+
+    \b
     Exit codes:
       0 interrupted · 2 usage, or the port is in use
     """
