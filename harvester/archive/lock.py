@@ -48,8 +48,7 @@ def hold_lock(root: Path, disk: Disk, *, command: str, wait_s: float) -> Iterato
     except OSError as exc:
         raise explain(exc, root / LOCK) from exc
     try:
-        with suppress(DiskError):  # for people only; on a full disk `prune` must be able to begin
-            disk.replace(owner, _render_owner(command))
+        _leave_note(owner, disk, command)
         try:
             yield
         finally:
@@ -57,6 +56,15 @@ def hold_lock(root: Path, disk: Disk, *, command: str, wait_s: float) -> Iterato
                 disk.remove(owner)
     finally:
         lock.release()
+
+
+def _leave_note(owner: Path, disk: Disk, command: str) -> None:
+    """For people only: on a full disk `prune` must be able to begin, and no other's note may stay."""
+    try:
+        disk.replace(owner, _render_owner(command))
+    except DiskError:
+        with suppress(DiskError):
+            disk.remove(owner)
 
 
 def find_holder(root: Path) -> str:

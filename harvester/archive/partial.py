@@ -19,7 +19,7 @@ from harvester.archive.layout import PAYLOAD, RUN, SNAPSHOT_FILE
 from harvester.archive.placement import Placement
 from harvester.archive.reading import load_bytes, parse_record
 from harvester.archive.snapshot import Snapshot
-from harvester.errors import CorruptArchiveError
+from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import Backtest, InventoryEntry, Project, ReportRecord, SnapshotRecord
 
 LISTING: Final = "listing"
@@ -109,6 +109,9 @@ class PartialSnapshot:
         except CorruptArchiveError:
             self._disk.remove_tree(path)  # it is read again
             return None
+        except DiskError as exc:
+            remedy = f"mend the disk or the rights, or remove {path}: that report is then asked for again"
+            raise DiskError(f"{exc}; {remedy}", path=exc.path) from exc
 
     def save_report(
         self, record: ReportRecord, html: bytes, offline: bytes, images: Sequence[tuple[str, bytes]]

@@ -22,6 +22,10 @@ _ROUNDS: Final = 2
 """A project whose listing failed is tried again after all others were listed."""
 
 
+_GLANCE_S: Final = 1.0
+"""How long a stop may go unnoticed while the server is waited for."""
+
+
 class Spool(Protocol):
     """Where listings are kept until they are planned."""
 
@@ -114,15 +118,22 @@ class Discoverer:
 
         async def work() -> None:
             for project in left:
-                if self._stopped() or self._server_gone or self.found.throttled:
-                    return
-                await self._list(project)
+                while not self._over() and await self._list(project):
+                    pass
+                if self._over():
+                    break
+            if self.found.throttled:
+                group.cancel_scope.cancel()  # the others wait for a turn that may come in hours
 
         async with anyio.create_task_group() as group:
             for _ in range(min(workers, len(projects))):
                 group.start_soon(work)
 
-    async def _list(self, project: Project) -> None:
+    def _over(self) -> bool:
+        return bool(self._stopped() or self._server_gone or self.found.throttled)
+
+    async def _list(self, project: Project) -> bool:
+        """List one project; gives whether it is to be asked for again, the server having been away."""
         project_id = project.project_id
         try:
             backtests = await fetch_backtests(self._client, project_id)
@@ -130,30 +141,37 @@ class Discoverer:
             raise
         except ThrottledError as exc:
             self.found.throttled = exc
-            return
+            return False
         except ApiError as exc:
             self.found.unread[project_id] = UnreadProject(project_id, project.name, str(exc))
             self.found.failed.add(project_id)
             self._tell(project_id, 0, str(exc))
-            await self._wait_for_the_server(exc)
-            return
+            return await self._wait_for_the_server(exc)
         self._outage.good()
         await anyio.to_thread.run_sync(self._spool.save_listing, project, backtests)
         self.found.unread.pop(project_id, None)
         self.found.failed.discard(project_id)
         self.found.listed.add(project_id)
         self._tell(project_id, len(backtests), "")
+        return False
 
-    async def _wait_for_the_server(self, exc: ApiError) -> None:
-        """Go on at once after the trouble of one project, after a pause while the server is away."""
+    async def _wait_for_the_server(self, exc: ApiError) -> bool:
+        """Whether it was the server's trouble and not the project's, and a pause has passed."""
         if not isinstance(exc, TransportError):
             self._outage.good()
-            return
-        pause_s = await self._outage.wait_s(self._client)
+            return False
+        try:
+            pause_s = await self._outage.wait_s(self._client)
+        except ThrottledError as throttled:
+            self.found.throttled = throttled
+            return False
         if pause_s is None:
             self._server_gone = True
-        else:
-            await anyio.sleep(pause_s)
+            return False
+        until = anyio.current_time() + pause_s
+        while not self._over() and (left_s := until - anyio.current_time()) > 0:  # noqa: ASYNC110 -- no event
+            await anyio.sleep(min(left_s, _GLANCE_S))
+        return pause_s > 0
 
     def _tell(self, project_id: int, backtests: int, error: str) -> None:
         self._observer.notify(

@@ -7,10 +7,9 @@ from typing import Final, Protocol
 
 import anyio
 
-from harvester.errors import ApiError, AuthenticationError, TransportError
+from harvester.errors import ApiError, AuthenticationError, ThrottledError, TransportError
 
 _SUSPICIOUS: Final = 3
-"""So many calls in a row without a complete answer may be everyone's trouble and not the one item's."""
 
 
 class Authenticator(Protocol):
@@ -28,6 +27,8 @@ class Outage:
     """Of the first pause; doubled for each further one."""
     longest_s: float
     """When the server was away for longer than this, the run ends."""
+    suspicious: int = _SUSPICIOUS
+    """So many calls in a row without a complete answer may be everyone's trouble and not the one item's."""
     _broken: int = 0
     _since: float | None = None
     _pauses: int = 0
@@ -40,7 +41,7 @@ class Outage:
     def suspected(self) -> bool:
         """Count one more call that broke; whether it is worth asking if the server is there at all."""
         self._broken += 1
-        return self._broken >= _SUSPICIOUS
+        return self._broken >= self.suspicious
 
     async def wait_s(self, server: Authenticator) -> float | None:
         """After a call that broke: seconds that everybody waits, 0 when the server is there after all.
@@ -49,6 +50,7 @@ class Outage:
 
         Raises:
             AuthenticationError: it is there, and refuses the credentials.
+            ThrottledError: it is there, and keeps saying slow down.
         """
         if not self.suspected() or await self._answers(server):
             return 0.0
@@ -59,7 +61,7 @@ class Outage:
             await server.authenticate()
         except TransportError:
             return False
-        except AuthenticationError:
+        except (AuthenticationError, ThrottledError):
             raise
         except ApiError:
             pass  # whatever it says: it is there

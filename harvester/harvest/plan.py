@@ -164,9 +164,11 @@ def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[D
 
 
 def _left(entry: InventoryEntry, reason: str) -> Decision:
-    outcome = Outcome.CARRIED if entry.archived else entry.outcome
+    outcome = entry.outcome
     if outcome is Outcome.UNAVAILABLE:
         reason = entry.reason  # stands until it is tried again, which may be in days
+    elif entry.archived:
+        outcome = Outcome.CARRIED
     return Decision(_former(entry), None, entry, outcome=outcome, reason=reason, listed=False)
 
 
@@ -182,14 +184,13 @@ def _decide(
     project: Project, backtest: Backtest, earlier: InventoryEntry | None, filtered: str, policy: Policy
 ) -> Decision:
     filtered = filtered or policy.selection.backtest_reason(backtest)
-    archived = earlier is not None and earlier.archived
     given_up = earlier is not None and earlier.outcome is Outcome.UNAVAILABLE
-    if earlier and given_up and filtered and not archived:
+    if earlier and given_up and filtered:
         # The filter of one run must not make the next one ask again for all that the API refuses.
         return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
     unwanted = filtered or _no_report(backtest, policy)
     if unwanted:
-        outcome = Outcome.CARRIED if archived else Outcome.SKIPPED
+        outcome = Outcome.CARRIED if earlier and earlier.archived else Outcome.SKIPPED
         return Decision(project, backtest, earlier, outcome=outcome, reason=unwanted)
     if earlier is None:
         return Decision(project, backtest, None, request=True)
@@ -197,7 +198,7 @@ def _decide(
         return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
     changed = not earlier.archived or earlier.change_key != backtest.change_key
     refresh = policy.refresh_after is not None and _older(earlier.read_at, policy.refresh_after, policy)
-    urgent = earlier.outcome is Outcome.PENDING
+    urgent = earlier.outcome is Outcome.PENDING and not earlier.error_kind
     return Decision(project, backtest, earlier, request=changed or refresh, urgent=urgent)
 
 

@@ -28,7 +28,7 @@ from harvester.harvest.events import Asked, RunObserver, Settled, Stopping
 from harvester.harvest.outage import Authenticator, Outage
 from harvester.harvest.plan import Decision
 from harvester.harvest.queue import Job, JobQueue
-from harvester.harvest.settle import Archived, Missed, Result
+from harvester.harvest.settle import GENERATING, Archived, Missed, Result
 from harvester.model import Ending, Outcome
 
 GRACE_S: Final = 20.0
@@ -89,6 +89,8 @@ class Pool:
         self._fed = False
         self._scope = anyio.CancelScope()
         self._outage = Outage(limits.retry_after_s, limits.deadline_s)
+        self._back_at = -math.inf
+        """Until when everybody waited for the server; no report's own time runs before."""
         self.results: dict[tuple[int, str], Result] = {}
         """What became of every job that has come to an end."""
         self.ending: Ending | None = None
@@ -155,17 +157,17 @@ class Pool:
 
     async def _ask(self, job: Job) -> None:
         reader, (project_id, backtest_id) = self._work.reader, job.decision.key
-        job.begun = anyio.current_time() if job.begun is None else job.begun
         try:
-            answer = await reader.fetch_report(project_id, backtest_id, requested=job.requested)
+            answer = await reader.fetch_report(
+                project_id, backtest_id, requested=lambda: job.requested(anyio.current_time())
+            )
             self._outage.good()
             if isinstance(answer, Pending):
                 self._pending(job)
             else:
                 await self._keep(job, answer)
         except ThrottledError as exc:
-            self._queue.again(job, math.inf)
-            self.stop(str(exc), ending=Ending.THROTTLED)
+            self._throttled(job, exc)
         except AuthenticationError:
             raise
         except TransportError as exc:
@@ -174,17 +176,24 @@ class Pool:
             self._outage.good()
             self._failed(job, exc)
 
+    def _throttled(self, job: Job, exc: ThrottledError) -> None:
+        self._queue.again(job, math.inf)
+        self.stop(str(exc), ending=Ending.THROTTLED)
+
     async def _broke(self, job: Job, exc: TransportError) -> None:
         """A call without a complete answer: the report's trouble, or everyone's."""
-        pause_s = await self._outage.wait_s(self._work.reader)
+        try:
+            pause_s = await self._outage.wait_s(self._work.reader)
+        except ThrottledError as throttled:
+            self._throttled(job, throttled)
+            return
         if pause_s is None:
             self._queue.again(job, math.inf)
             self.stop(f"the server was away for too long ({exc})", ending=Ending.PARTIAL)
         elif pause_s:
-            until = anyio.current_time() + pause_s
-            job.begun = None  # its own time begins when the server is back
-            self._queue.hold(until)
-            self._queue.again(job, until)
+            self._back_at = anyio.current_time() + pause_s
+            self._queue.hold(self._back_at)
+            self._queue.again(job, self._back_at)
             self._asked(job, "server away", pause_s)
         else:
             self._failed(job, exc)
@@ -199,7 +208,7 @@ class Pool:
         job.error = job.error_kind = ""
         if job.first_asked is not None and now - job.first_asked >= self._limits.deadline_s:
             reason = f"still being generated {now - job.first_asked:.0f} s after it was first asked for"
-            self._settle(job, Missed(Outcome.PENDING, reason, "generating", job.requests))
+            self._settle(job, Missed(Outcome.PENDING, reason, GENERATING, job.requests))
             return
         self._queue.pending(job, now)
         self._asked(job, "generating", self._queue.waits.wait_s(job.polls))
@@ -209,7 +218,8 @@ class Pool:
         job.error, job.error_kind = str(exc), kind_of(exc)
         now = anyio.current_time()
         wait_s = self._limits.retry_after_s * 2.0 ** (job.failed_calls - 1)
-        late = job.begun is not None and now + wait_s > job.begun + self._limits.deadline_s
+        begun = max(now if job.begun is None else job.begun, self._back_at)
+        late = now + wait_s > begun + self._limits.deadline_s
         if isinstance(exc, NotFoundError):
             self._settle(job, Missed(Outcome.UNAVAILABLE, job.error, job.error_kind, job.requests))
         elif job.failed_calls >= self._limits.tries or late:
@@ -227,7 +237,7 @@ class Pool:
         asked = "still being generated" if job.requests else "not asked for"
         met = f"{job.error}; not tried again before" if job.error else f"{asked} when"
         reason = f"{met} the run ended: {self._stopped}"
-        self._record(job, Missed(Outcome.PENDING, reason, "", job.requests))
+        self._record(job, Missed(Outcome.PENDING, reason, job.error_kind, job.requests))
 
     def _record(self, job: Job, result: Result) -> None:
         decision = job.decision

@@ -64,7 +64,7 @@ async def preview(
     """
     await client.authenticate()
     spool = MemorySpool()
-    impatient = Outage(first_wait_s=0.0, longest_s=0.0)
+    impatient = Outage(first_wait_s=0.0, longest_s=0.0, suspicious=1)
     found = await Discoverer(client, spool, observer, impatient).discover(settings.pace.workers)
     if found.throttled:
         raise found.throttled

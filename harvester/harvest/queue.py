@@ -73,7 +73,7 @@ class Job:
     failed_calls: int = 0
     polls: int = 0
     begun: float | None = None
-    """When its first call began, on the pool's clock."""
+    """When its first request was sent, on the pool's clock."""
     first_asked: float | None = None
     """When its first request was answered, on the queue's clock."""
     last_asked: float = 0.0
@@ -82,9 +82,10 @@ class Job:
     error: str = ""
     error_kind: str = ""
 
-    def requested(self) -> None:
+    def requested(self, now: float) -> None:
         """One more request was sent for it."""
         self.requests += 1
+        self.begun = now if self.begun is None else self.begun
 
 
 @dataclass

@@ -160,7 +160,7 @@ class Run:
 
     async def _discover(self, partial: PartialSnapshot, ends_at: float) -> Discovery:
         parts, reports = self._parts, self._parts.settings.reports
-        outage = Outage(float(reports.retry_after), float(reports.deadline))
+        outage = Outage(float(reports.retry_after), float(reports.deadline), suspicious=1)
         discoverer = Discoverer(parts.client, partial, parts.observer, outage, stopped=lambda: self._stopped)
         with self._until_stopped():
             await self._timed(lambda: discoverer.discover(parts.settings.pace.workers), ends_at)

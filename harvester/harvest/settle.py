@@ -40,6 +40,9 @@ class Missed:
 
 Result = Archived | Missed
 
+GENERATING: Final = "generating"
+"""The `error_kind` of what the server was still rendering: no failure."""
+
 _NOT_REACHED: Final = Missed(Outcome.PENDING, "not asked for before the run ended", "", 0)
 
 
@@ -117,8 +120,11 @@ def _without_failure(entry: InventoryEntry) -> InventoryEntry:
 
 
 def _missed(entry: InventoryEntry, decision: Decision, result: Missed, now: str) -> InventoryEntry:
-    same = entry.failures if result.error_kind == entry.error_kind else 0
-    failures = 0 if result.outcome is Outcome.PENDING else same + 1
+    kind = "" if result.error_kind == GENERATING else result.error_kind
+    same = entry.failures if kind == entry.error_kind else 0
+    failures = same + 1 if kind else 0
+    if not result.requests:  # a run that did not ask has learned nothing
+        kind, failures = entry.error_kind, entry.failures
     outcome, reason = result.outcome, ""
     if outcome is Outcome.PENDING and not result.requests and decision.earlier and decision.earlier.archived:
         outcome, reason = Outcome.CARRIED, result.error
@@ -134,7 +140,7 @@ def _missed(entry: InventoryEntry, decision: Decision, result: Missed, now: str)
         reason=reason,
         tries=result.requests,
         error="" if outcome in (Outcome.PENDING, Outcome.CARRIED) else result.error,
-        error_kind="" if outcome in (Outcome.PENDING, Outcome.CARRIED) else result.error_kind,
+        error_kind=kind,
         failures=failures,
         tried_at=now if result.requests else entry.tried_at,
     )

@@ -10,6 +10,8 @@ from answers import Payload, ScriptedClient
 from virtual import run_virtually
 
 from harvester.api.faults import RequestEvent
+from harvester.api.pace import limiter_for
+from harvester.config.settings import PaceSettings
 from harvester.errors import AuthenticationError, HarvesterError, ThrottledError, TransportError
 from harvester.harvest.events import Event, Listed
 from harvester.harvest.listing import Discoverer, Discovery, MemorySpool
@@ -44,7 +46,7 @@ class Stage:
         self.told: list[Listed] = []
         self._stop_after = stop_after
         self.client = ScriptedClient(account)
-        outage = Outage(first_wait_s=120.0, longest_s=1800.0)
+        outage = Outage(first_wait_s=120.0, longest_s=1800.0, suspicious=1)
         self.discoverer = Discoverer(self.client, self.spool, self, outage, stopped=self._stopped)
 
     def _stopped(self) -> str:
@@ -114,6 +116,27 @@ async def test_a_lasting_slow_down_leaves_the_rest_unread_without_calling_it_fai
     assert (found.listed, set(found.unread), found.failed) == ({1}, {2, 3, 4}, set())
 
 
+def test_a_lasting_slow_down_wakes_those_who_wait_for_their_turn() -> None:
+    class Paced(ScriptedClient):
+        async def call(self, endpoint: str, payload: Payload, *args: Any, **options: Any) -> Any:
+            begun = await limiter.acquire()
+            if payload.get("projectId") == 2:
+                limiter.throttled(begun, retry_after_s=86_400.0, endpoint=endpoint)
+            return await super().call(endpoint, payload, *args, **options)
+
+    async def main() -> tuple[set[int], float]:
+        stage = Stage(Account())
+        stage.discoverer = Discoverer(Paced(Account()), stage.spool, stage, Outage(120.0, 1800.0))
+        found = await stage.discoverer.discover(workers=4)
+        assert found.throttled is not None
+        return found.listed, anyio.current_time()
+
+    limiter = limiter_for(PaceSettings(rate_per_min=30))
+    listed, ended_at = run_virtually(main)
+    assert listed == {1}
+    assert ended_at < 60
+
+
 class Gone(Account):
     """Its server is away from the second project on, for everybody, until a moment."""
 
@@ -133,10 +156,10 @@ class Gone(Account):
             raise BROKEN
 
 
-def discover_while_gone(back_at: float) -> tuple[Gone, Discovery, float]:
+def discover_while_gone(back_at: float, **options: int) -> tuple[Gone, Discovery, float]:
     async def main() -> tuple[Gone, Discovery, float]:
         account = Gone(back_at)
-        stage = Stage(account)
+        stage = Stage(account, **options)
         stage.client.authenticate = account.authenticate  # type: ignore[method-assign]
         found = await stage.discoverer.discover(workers=1)
         return account, found, anyio.current_time()
@@ -145,17 +168,23 @@ def discover_while_gone(back_at: float) -> tuple[Gone, Discovery, float]:
 
 
 def test_a_server_that_is_away_while_listing_is_waited_for() -> None:
-    account, found, ended_at = discover_while_gone(back_at=100.0)
+    account, found, ended_at = discover_while_gone(back_at=1000.0)
     assert found.listed == {1, 2, 3, 4}
-    assert len(account.asked_at) == 3
-    assert ended_at == pytest.approx(120.0, abs=1.0)
+    assert account.asked_at == pytest.approx([0.0, 120.0, 360.0, 840.0])
+    assert ended_at == pytest.approx(1800.0)
+
+
+def test_a_stop_is_noticed_while_the_server_is_waited_for() -> None:
+    _, found, ended_at = discover_while_gone(back_at=1e9, stop_after=2)
+    assert (found.listed, set(found.unread)) == ({1}, {2, 3, 4})
+    assert ended_at <= 1.0
 
 
 def test_a_server_that_stays_away_while_listing_is_given_up_and_not_hammered() -> None:
     account, found, ended_at = discover_while_gone(back_at=1e9)
-    assert (found.listed, set(found.unread), found.failed) == ({1}, {2, 3, 4}, {2, 3, 4})
-    assert len(account.asked_at) == 6
-    assert ended_at <= 1800.0
+    assert (found.listed, set(found.unread), found.failed) == ({1}, {2, 3, 4}, {2})
+    assert account.asked_at == pytest.approx([0.0, 120.0, 360.0, 840.0, 1800.0])
+    assert ended_at == pytest.approx(1800.0)
 
 
 async def test_projects_that_cannot_be_listed_are_not_known() -> None:

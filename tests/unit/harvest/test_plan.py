@@ -68,6 +68,8 @@ def test_what_was_pending_is_first_in_line() -> None:
     changed = decide(make_backtest(change_key="k2"), make_entry(outcome=Outcome.PENDING))
     assert (changed.request, changed.urgent) == (True, True)
     assert not decide(make_backtest(), make_missing(outcome=Outcome.FAILED)).urgent
+    poison = make_missing(outcome=Outcome.PENDING, error_kind="no answer")
+    assert not decide(make_backtest(), poison).urgent, "what fails every night holds nobody up"
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SKIPPED, Outcome.PENDING])
@@ -131,9 +133,9 @@ def test_a_filter_does_not_forget_what_the_api_refuses() -> None:
     filtered = decide(make_backtest(), refused, policy=make_policy(FilterSettings(names=("x*",))))
     assert (filtered.request, filtered.outcome) == (False, Outcome.UNAVAILABLE)
     assert filtered.reason == "refused for good"
-    archived = make_entry(outcome=Outcome.UNAVAILABLE)
-    carried = decide(make_backtest(), archived, policy=make_policy(FilterSettings(names=("x*",))))
-    assert carried.outcome is Outcome.CARRIED
+    changed = make_entry(outcome=Outcome.UNAVAILABLE, change_key="k0")
+    kept = decide(make_backtest(), changed, policy=make_policy(FilterSettings(names=("x*",))))
+    assert (kept.request, kept.outcome) == (False, Outcome.UNAVAILABLE)
 
 
 def test_the_recycle_bin_is_skipped_unless_wanted() -> None:

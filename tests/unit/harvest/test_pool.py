@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import anyio
@@ -93,6 +93,18 @@ def test_a_report_whose_next_try_would_come_after_its_deadline_has_failed() -> N
     assert [at for at, _ in ended.world.asked] == [0.0, 120.5, 361.0, 842.0]
     assert ended.outcomes() == {"a": "failed"}
     assert ended.at < 1800
+
+
+def test_what_a_report_waits_for_its_turn_is_not_its_own_time() -> None:
+    class Held(World):
+        async def fetch_report(
+            self, project_id: int, backtest_id: str, *, requested: Callable[[], None]
+        ) -> str | Pending:
+            if not self.asked:
+                await anyio.sleep(2400.0)
+            return await super().fetch_report(project_id, backtest_id, requested=requested)
+
+    assert run_pool(Held({"a": [BROKEN, HTML]})).outcomes() == {"a": "saved"}
 
 
 def test_a_call_that_fails_and_then_works_is_saved() -> None:
@@ -207,6 +219,25 @@ def test_a_server_that_answers_with_a_refusal_is_there() -> None:
     assert Counter(run_pool(world, workers=1).outcomes().values()) == {"failed": 4}
 
 
+def test_a_server_that_comes_back_with_a_long_pause_ends_the_run_with_what_it_has() -> None:
+    throttled = ThrottledError("a pause of 9000 s", endpoint="authenticate")
+    world = World({name: [BROKEN] for name in names(4)}, authenticate_error=throttled)
+    ended = run_pool(world, workers=1)
+    assert ended.pool.ending is Ending.THROTTLED
+    assert set(ended.outcomes().values()) == {"pending"}
+    assert ended.at < 10
+
+
+def test_reports_that_failed_before_an_outage_have_their_tries_after_it() -> None:
+    async def go_away(pool: Pool) -> None:
+        await anyio.sleep(10.0)
+        world.away_until = 1700.0
+
+    world = World({"early": [BROKEN, BROKEN, HTML]} | {name: [50.0, HTML] for name in names(4)})
+    ended = run_pool(world, workers=1, meanwhile=go_away)
+    assert ended.outcomes()["early"] == "saved"
+
+
 def test_credentials_that_are_refused_in_an_outage_end_the_run() -> None:
     refused = AuthenticationError("refused", endpoint="authenticate", status=401)
     world = World({name: [BROKEN] for name in names(4)}, authenticate_error=refused)
@@ -247,7 +278,7 @@ def test_what_is_generating_at_the_end_is_pending() -> None:
 def test_what_has_tries_left_at_the_end_is_pending_and_says_what_it_met() -> None:
     ended = run_pool(World({"a": [BROKEN]}), meanwhile=stop_after(5.0))
     said = "x: HTTP 500; not tried again before the run ended: enough"
-    assert ended.result("a") == Missed(Outcome.PENDING, said, "", 1)
+    assert ended.result("a") == Missed(Outcome.PENDING, said, "HTTP 500", 1)
 
 
 def test_a_failure_that_was_followed_by_generating_is_forgotten() -> None:

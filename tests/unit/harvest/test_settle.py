@@ -119,6 +119,18 @@ def test_a_report_that_is_still_generated_is_pending_with_no_error() -> None:
     assert line.tried_at == AT
 
 
+def test_a_failure_whose_tries_were_cut_off_counts_without_being_one() -> None:
+    earlier = make_missing(outcome=Outcome.FAILED, failures=1, error_kind="HTTP 500")
+    line = settled(make_decision(earlier=earlier), missed(Outcome.PENDING, kind="HTTP 500"))
+    assert (line.outcome, line.failures, line.error_kind) == (Outcome.PENDING, 2, "HTTP 500")
+
+
+def test_a_run_that_did_not_ask_forgets_no_failure() -> None:
+    earlier = make_missing(outcome=Outcome.FAILED, failures=2, error_kind="HTTP 500")
+    line = settled(make_decision(earlier=earlier), missed(Outcome.PENDING, kind="", requests=0))
+    assert (line.outcome, line.failures, line.error_kind) == (Outcome.PENDING, 2, "HTTP 500")
+
+
 def test_what_was_archived_and_not_asked_for_is_carried() -> None:
     decision = make_decision(earlier=make_entry())
     line = settled(decision, missed(Outcome.PENDING, kind="", requests=0))
