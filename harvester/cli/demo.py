@@ -46,6 +46,7 @@ def demo(
       those of `harvester run`
     """
     from harvester.cli.job import Job, perform_as
+    from harvester.config.paths import with_home
     from harvester.config.settings import (
         ArchiveSettings,
         Duration,
@@ -58,7 +59,7 @@ def demo(
     session: Session = context.obj
     # Nothing of the user's own: neither filters nor who is told of runs have to do with this account.
     settings = Settings(
-        archive=ArchiveSettings(dir=str(archive)),
+        archive=ArchiveSettings(dir=with_home(str(archive))),
         pace=PaceSettings(rate_per_min=1200.0, workers=4),
         reports=ReportSettings(first_poll=Duration(2)),
     )

@@ -36,6 +36,13 @@ def ask(archive: Path, *words: str) -> str:
     return done.out
 
 
+def test_demo_means_the_home_by_a_tilde(tmp_path: Path) -> None:
+    words = ("demo", "--archive=~/a", "--backtests", "1", "--projects", "1")
+    done = harvester(*words, cwd=tmp_path, environ={"HOME": str(tmp_path / "home")})
+    assert done.code == 0, done.err
+    assert (tmp_path / "home" / "a" / "latest").exists()
+
+
 def test_list_shows_the_best_first(archive: Path) -> None:
     lines = ask(archive, "list", "--sort", "-sharpe").splitlines()
     assert lines[0].split() == ["created", "state", "sharpe", "cagr", "drawdown", "id", "project", "name"]
