@@ -102,8 +102,9 @@ class _Order:
     def carry_out(self) -> PrunePlan:
         """Do it, under the lock."""
         from harvester.audit.prune import prune
+        from harvester.model import stamp
 
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = stamp(datetime.now(UTC))
         self._check_forgotten()
         prune(self._archive, self._forget, at=at)
         self._archive.recover()
