@@ -37,7 +37,8 @@ class Reporter:
             case Started():
                 self._log.info("started", snapshot=event.snapshot, previous=event.previous or "none")
             case Listed(error=error) if error:
-                self._log.warning(f"project {event.project_id} could not be listed: {error}")
+                again = f"; the server is away, next try in {event.wait_s:.0f} s" if event.wait_s else ""
+                self._log.warning(f"project {event.project_id} could not be listed: {error}{again}")
             case Planned():
                 self._log.info("planned", listed=event.listed, to_ask_for=event.requests)
             case Stopping():

@@ -31,6 +31,8 @@ class Listed(Event, frozen=True, tag="listed"):
     projects: int
     """All that will be listed."""
     error: str = ""
+    wait_s: float = 0.0
+    """The server is away: it is asked again after so long; 0: it is not."""
 
 
 class Planned(Event, frozen=True, tag="planned"):

@@ -145,8 +145,10 @@ class Discoverer:
         except ApiError as exc:
             self.found.unread[project_id] = UnreadProject(project_id, project.name, str(exc))
             self.found.failed.add(project_id)
-            self._tell(project_id, 0, str(exc))
-            return await self._wait_for_the_server(exc)
+            pause_s = await self._pause_s(exc)
+            self._tell(project_id, 0, str(exc), pause_s)
+            await self._pause(pause_s)
+            return pause_s > 0
         self._outage.good()
         await anyio.to_thread.run_sync(self._spool.save_listing, project, backtests)
         self.found.unread.pop(project_id, None)
@@ -155,30 +157,31 @@ class Discoverer:
         self._tell(project_id, len(backtests), "")
         return False
 
-    async def _wait_for_the_server(self, exc: ApiError) -> bool:
-        """Whether it was the server's trouble and not the project's, and a pause has passed."""
+    async def _pause_s(self, exc: ApiError) -> float:
+        """How long to wait for the server; 0 when it is there, and the trouble the project's own."""
         if not isinstance(exc, TransportError):
             self._outage.good()
-            return False
+            return 0.0
         try:
             pause_s = await self._outage.wait_s(self._client)
         except ThrottledError as throttled:
             self.found.throttled = throttled
-            return False
-        if pause_s is None:
-            self._server_gone = True
-            return False
+            return 0.0
+        self._server_gone = pause_s is None
+        return pause_s or 0.0
+
+    async def _pause(self, pause_s: float) -> None:
         until = anyio.current_time() + pause_s
         while not self._over() and (left_s := until - anyio.current_time()) > 0:  # noqa: ASYNC110 -- no event
             await anyio.sleep(min(left_s, _GLANCE_S))
-        return pause_s > 0
 
-    def _tell(self, project_id: int, backtests: int, error: str) -> None:
+    def _tell(self, project_id: int, backtests: int, error: str, wait_s: float = 0.0) -> None:
         self._observer.notify(
             Listed(
                 project_id=project_id,
                 backtests=backtests,
                 projects=self.found.projects,
                 error=error,
+                wait_s=wait_s,
             )
         )

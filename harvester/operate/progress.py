@@ -64,7 +64,7 @@ class Tally:
             case Started():
                 self.resumed = event.resumed_reports
             case Listed():
-                self.done, self.total = self.done + 1, event.projects
+                self.done, self.total = self.done + (not event.error), event.projects
             case Planned():
                 self._begin("reports", event.requests)
             case Asked() | Settled():

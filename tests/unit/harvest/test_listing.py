@@ -144,6 +144,7 @@ class Gone(Account):
         super().__init__()
         self._back_at = back_at
         self.asked_at: list[float] = []
+        self.waits: list[float] = []
 
     def __call__(self, payload: Payload) -> Any:
         if payload.get("projectId", 1) == 1 or anyio.current_time() >= self._back_at:
@@ -162,6 +163,7 @@ def discover_while_gone(back_at: float, **options: int) -> tuple[Gone, Discovery
         stage = Stage(account, **options)
         stage.client.authenticate = account.authenticate  # type: ignore[method-assign]
         found = await stage.discoverer.discover(workers=1)
+        account.waits = [event.wait_s for event in stage.told]
         return account, found, anyio.current_time()
 
     return run_virtually(main)
@@ -172,6 +174,9 @@ def test_a_server_that_is_away_while_listing_is_waited_for() -> None:
     assert found.listed == {1, 2, 3, 4}
     assert account.asked_at == pytest.approx([0.0, 120.0, 360.0, 840.0])
     assert ended_at == pytest.approx(1800.0)
+    assert account.waits == pytest.approx([0, 120, 240, 480, 960, 0, 0, 0]), (
+        "whoever watches knows why it waits"
+    )
 
 
 def test_a_stop_is_noticed_while_the_server_is_waited_for() -> None:
