@@ -105,6 +105,7 @@ def test_the_scenario_in_the_readme_is_one(tmp_path: Path) -> None:
     scenario = load_scenario(tmp_path / "account.toml")
     assert [len(project.backtests) for project in scenario.projects] == [3]
     assert (scenario.limit.steps[0].per_min, scenario.faults[0].kind) == (60, "503")
+    assert (scenario.windows.projects, scenario.identity.locked_after) == (100, 50)
     assert f"the {len(FaultKind)} kinds of faults" in README
 
 

@@ -1,5 +1,6 @@
 """A QuantConnect API on localhost that draws its own reports. Shares no code with `api`."""
 
+from harvester.simulator.sample import sample_scenario
 from harvester.simulator.scenario import (
     BacktestSpec,
     Change,
@@ -15,8 +16,8 @@ from harvester.simulator.scenario import (
     ReportKind,
     Scenario,
     Shapes,
+    Windows,
     load_scenario,
-    sample_scenario,
 )
 from harvester.simulator.server import RequestRecord, Simulator
 
@@ -37,6 +38,7 @@ __all__ = [
     "Scenario",
     "Shapes",
     "Simulator",
+    "Windows",
     "load_scenario",
     "sample_scenario",
 ]

@@ -23,6 +23,8 @@ from harvester.simulator.scenario import (
 )
 
 _PER_PROJECT = 6
+_NOT_FOUND = "Backtest not found"
+_REFUSED = "Unable to generate a report for this backtest"
 
 
 @dataclass
@@ -33,6 +35,8 @@ class LiveBacktest:
     added_at: float
     ready_at: float | None = None
     """None: nobody has asked for the report yet."""
+    refused: int = 0
+    """How many requests for the report were refused that a later one need not be."""
 
 
 @dataclass
@@ -84,7 +88,18 @@ class Account:
         path = self._files.get(backtest_id)
         if path is not None:
             return path.read_bytes().decode("utf-8")
-        return draw_report(live.spec, self._scenario.drawing, parameters_of(live.spec))
+        drawing = self._scenario.drawing
+        if live.spec.report is ReportKind.PARTIAL:
+            drawing = msgspec.structs.replace(drawing, years=max(1, drawing.years // 2))
+        return draw_report(live.spec, drawing, parameters_of(live.spec))
+
+    def refusal(self, live: LiveBacktest) -> str:
+        """Why a request for the report is refused, in the server's words; empty when it is not."""
+        spec = live.spec
+        if live.refused < spec.not_found_first + spec.refused_first:
+            live.refused += 1
+            return _NOT_FOUND if live.refused <= spec.not_found_first else _REFUSED
+        return _REFUSED if spec.report is ReportKind.REFUSED else ""
 
     def is_ready(self, live: LiveBacktest) -> bool:
         """Whether the report can be sent; the first question starts its generation."""

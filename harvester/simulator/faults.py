@@ -9,6 +9,8 @@ from typing import Final
 
 from aiohttp import web
 
+from harvester.simulator.gate import HASH_CODE, LOCKED_OUT, echo_of
+from harvester.simulator.protocol import encode, refuse
 from harvester.simulator.scenario import FaultKind
 
 _HTML: Final = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center><hr>{1}</body></html>"
@@ -29,6 +31,8 @@ _BODIES: Final = {
     FaultKind.MESSAGE: b'{ "success": false, "Message": "Internal Error 21" }',
     FaultKind.NOT_FOUND: b'{ "success": false, "errors": [ "Backtest not found" ] }',
     FaultKind.HASH: b'{"errors":["Hash doesn\'t match. Please check"],"success":false}',
+    FaultKind.HASH_CODE: encode(HASH_CODE),
+    FaultKind.LOCKED_OUT: encode(refuse(LOCKED_OUT)),
     FaultKind.USER: b'{"errors":["UserID not valid (None) REF #m2scDQ8GD7"],"success":false}',
     FaultKind.TIMESTAMP: b'{"errors":["Invalid timestamp, value received: 0"],"success":false}',
     FaultKind.SLOW_DOWN: b'{"errors":["Too many backtest requests; please slow down."],"success":false}',
@@ -52,17 +56,25 @@ async def answer_wrongly(
     if kind in _STATUSES:
         status, title, by = _STATUSES[kind]
         return web.Response(status=status, text=_HTML.format(title, by), content_type="text/html")
-    if kind in _BODIES:
-        return web.Response(body=_BODIES[kind], content_type="application/json")
     if kind in _REFUSALS:
         return _refuse(kind, retry_after_s)
-    if kind is FaultKind.TRUNCATED_JSON:
-        return web.Response(body=good[: len(good) // 2], content_type="application/json")
+    body = _wrong_body(request, kind, good)
+    if body is not None:
+        return web.Response(body=body, content_type="application/json")
     if kind is FaultKind.GZIP:
         response = web.Response(body=good, content_type="application/json")
         response.enable_compression(web.ContentCoding.gzip)
         return response
     return await _break_off(request, kind, good=good, pause_s=pause_s)
+
+
+def _wrong_body(request: web.Request, kind: FaultKind, good: bytes) -> bytes | None:
+    """What is sent with status 200; None when the fault is not one of the body."""
+    if kind is FaultKind.HASH_ECHO:
+        return encode(refuse(echo_of(request.headers)))
+    if kind is FaultKind.TRUNCATED_JSON:
+        return good[: len(good) // 2]
+    return _BODIES.get(kind)
 
 
 _REFUSALS: Final = frozenset(

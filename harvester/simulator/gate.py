@@ -1,13 +1,23 @@
-"""What stands before every route: the signature's judge and the server's own rate limit. Pure."""
+"""What every request passes first: the check of its signature and the server's own rate limit. Pure."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
+from typing import Final
 
-from harvester.simulator.scenario import Limit, Scenario
+from harvester.simulator.protocol import Answer, number, refuse, signer_of
+from harvester.simulator.scenario import Limit, Scenario, Windows
+
+LOCKED_OUT: Final = "too many failed attempts for this user or ip"
+HASH_CODE: Final[Answer] = {
+    "errorCode": 10002,
+    "errors": [
+        "The API token hash is not valid. This could be due to an old hash, invalid API token, "
+        "or an invalid timestamp."
+    ],
+    "success": False,
+}
 
 
 def judge_signature(headers: Mapping[str, str], scenario: Scenario, *, now: float) -> str:
@@ -21,7 +31,7 @@ def judge_signature(headers: Mapping[str, str], scenario: Scenario, *, now: floa
     stamp = headers.get("Timestamp", "")
     if not (stamp.isascii() and stamp.isdigit()) or len(stamp) > 12:
         return "Invalid timestamp, value received: 0"
-    user, _, digest = _decoded(headers.get("Authorization", "")).partition(":")
+    user, digest = signer_of(headers)
     if user != str(scenario.user_id):
         return f"UserID not valid ({user or 'None'}) REF #m2scDQ8GD7"
     age_s = now - int(stamp)
@@ -32,14 +42,56 @@ def judge_signature(headers: Mapping[str, str], scenario: Scenario, *, now: floa
     return ""
 
 
-def _decoded(authorization: str) -> str:
-    scheme, _, value = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(value, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
+class Gatekeeper:
+    """Judges signatures, and locks out who fails too often."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._failures = 0
+        self._locked_until = float("-inf")
+
+    def refusal(self, headers: Mapping[str, str], *, now: float) -> Answer | None:
+        """The answer to a request that is not let in; None when it is.
+
+        Args:
+            headers: Of the request.
+            now: Unix time by the server's clock.
+        """
+        identity = self._scenario.identity
+        locked_s = identity.locked_s / self._scenario.time_scale
+        if now < self._locked_until:
+            self._locked_until = now + locked_s
+            return refuse(LOCKED_OUT)
+        words = judge_signature(headers, self._scenario, now=now)
+        if not words:
+            return None
+        self._failures += 1
+        if identity.locked_after and self._failures >= identity.locked_after:
+            self._failures, self._locked_until = 0, now + locked_s
+        if words.startswith("Hash") and identity.words == "echo":
+            return refuse(echo_of(headers))
+        return HASH_CODE if words.startswith("Hash") and identity.words == "code" else refuse(words)
+
+
+def echo_of(headers: Mapping[str, str]) -> str:
+    """The text that repeats a request's user id and signature."""
+    user, digest = signer_of(headers)
+    return f"Hash doesn't match. UID: {user} Hash: {digest} Timestamp: ''"
+
+
+def find_window(arguments: Answer, windows: Windows) -> slice | None:
+    """The rows that `start` and `end` choose; None when such a window is refused."""
+    start, end = number(arguments.get("start")), arguments.get("end")
+    if start < 0:
+        return None
+    if end is None:
+        return slice(start, None)
+    stop = number(end)
+    if start >= stop:
+        return None
+    if windows.projects and stop - start > windows.projects:
+        return slice(start, start + windows.projects) if windows.wider == "clamp" else None
+    return slice(start, stop)
 
 
 class LimitGate:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from harvester.simulator.drawing import curve_of, figures_of, statistics_of
 from harvester.simulator.scenario import BacktestSpec, ProjectSpec, Scenario, Shapes
 
+_PERCENT: Final = re.compile(r"(\d+)%")
 _LISTED = (
     "sharpeRatio", "alpha", "beta", "compoundingAnnualReturn", "drawdown", "lossRate", "netProfit", "psr",
     "sortinoRatio", "treynorRatio", "winRate",
@@ -59,16 +61,16 @@ def project_row(project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
 def backtest_row(spec: BacktestSpec, scenario: Scenario, *, statistics: bool) -> dict[str, Any]:
     """A backtest as `backtests/list` lists it."""
     finished = spec.status.startswith("Completed")
-    failed = spec.status.startswith("Runtime")
+    completed, progress, error = _state_of(spec)
     row: dict[str, Any] = {
         "backtestId": spec.backtest_id,
         "status": spec.status,
         "name": spec.name,
         "created": _date(spec.created, scenario.shapes),
-        "completed": finished or failed,
-        "progress": 1 if finished or failed else 0.42 if "42" in spec.status else 0,
-        "error": "Division by zero &lt;module&gt;" if failed else None,
-        "stacktrace": "at OnData in main.py: line 42" if failed else None,
+        "completed": completed,
+        "progress": progress,
+        "error": error,
+        "stacktrace": "at OnData in main.py: line 42" if error else None,
         "optimizationId": spec.optimization_id or None,
         "tradeableDates": 0,
         "parameterSet": parameters_of(spec) or [],
@@ -87,6 +89,17 @@ def backtest_row(spec: BacktestSpec, scenario: Scenario, *, statistics: bool) ->
         "parameters": len(parameters_of(spec)),
         "securityTypes": (1, "Equity", None)[spec.seed % 3],
     }  # fmt: skip
+
+
+def _state_of(spec: BacktestSpec) -> tuple[bool, float, str | None]:
+    """`completed`, `progress` and `error`: as the scenario has them, or as they go with the status."""
+    failed = spec.status.startswith("Runtime")
+    over = failed or spec.status.startswith(("Completed", "Stopped"))
+    shown = _PERCENT.search(spec.status)
+    progress = 1.0 if over else int(shown[1]) / 100 if shown else 0.45 if "Progress" in spec.status else 0.0
+    completed = over if spec.completed is None else spec.completed
+    error = spec.error or ("Division by zero &lt;module&gt;" if failed else None)
+    return completed, progress if spec.progress is None else spec.progress, error
 
 
 def backtest_details(spec: BacktestSpec, project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
@@ -110,16 +123,13 @@ def backtest_details(spec: BacktestSpec, project: ProjectSpec, scenario: Scenari
     }  # fmt: skip
 
 
-def project_page(
-    projects: Sequence[ProjectSpec], scenario: Scenario, *, start: int, end: int | None
-) -> list[dict[str, Any]]:
-    """The rows from `start` to before `end`, at most as many as one answer holds."""
+def project_page(projects: Sequence[ProjectSpec], scenario: Scenario, window: slice) -> list[dict[str, Any]]:
+    """The rows of a window, at most as many as one answer holds."""
     limit = scenario.shapes.page_limit
-    stop = len(projects) if end is None else end
     rows = list(projects)
     if scenario.shapes.shuffled:
         random.Random(scenario.seed).shuffle(rows)
-    page = rows[start:stop]
+    page = rows[window]
     return [project_row(project, scenario) for project in (page[:limit] if limit else page)]
 
 

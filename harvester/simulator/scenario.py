@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -15,21 +13,9 @@ from harvester.errors import ConfigError
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0)]
 
 _MAX_FILE_BYTES: Final = 50_000_000
-_ADJECTIVES: Final = (
-    "Logical", "Calm", "Crawling", "Dancing", "Emotional", "Focused", "Geeky", "Hipster", "Jumping",
-    "Measured", "Muscular", "Pensive", "Retrospective", "Sleepy", "Virtual",
-)  # fmt: skip
-_COLOURS: Final = ("Red", "Blue", "Green", "Orange", "Violet", "Brown", "Black", "Yellow", "Pink", "Teal")
-_ANIMALS: Final = (
-    "Monkey", "Penguin", "Rhino", "Albatross", "Badger", "Cobra", "Dragon", "Fish", "Galago", "Hippo",
-    "Lemur", "Mule", "Owl", "Panda", "Termite", "Zebra",
-)  # fmt: skip
-_PROJECTS: Final = (
-    "Momentum Rotation", "Mean Reversion", "Library/Pairs Trading", "Risk Parity", "Carry/FX",
-    "Opening Range Breakout", "Volatility Targeting", "Сезонность ✓", "Gap & Go", "动量策略",
-)  # fmt: skip
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +33,8 @@ class ReportKind(StrEnum):
     EMPTY = "empty"
     """`success: true` and an empty report."""
     NULL = "null"
+    PARTIAL = "partial"
+    """The report of a run that is not finished: half of its years."""
 
 
 class FaultKind(StrEnum):
@@ -71,6 +59,11 @@ class FaultKind(StrEnum):
     NOT_FOUND = "not-found"
     UNAUTHORIZED = "401"
     HASH = "hash"
+    HASH_ECHO = "hash-echo"
+    """The text repeats the user id and the signature of the request."""
+    HASH_CODE = "hash-code"
+    """The text has other words, and `errorCode` is there."""
+    LOCKED_OUT = "locked-out"
     USER = "user"
     TIMESTAMP = "timestamp"
     TOO_MANY = "429"
@@ -126,7 +119,18 @@ class BacktestSpec(Part, frozen=True):
     created: str = "2024-05-02 09:30:00"
     """`YYYY-MM-DD HH:MM:SS`, UTC."""
     status: str = "Completed."
+    """Others that were seen: `In Progress...`, `Running: 42%`, `In Queue...`, `Runtime Error`."""
+    completed: bool | None = None
+    """What the row says; none: what the status means."""
+    progress: Share | None = None
+    """What the row says; none: what the status means."""
+    error: str = ""
+    """What the row says; empty: what the status means."""
     report: ReportKind = ReportKind.NORMAL
+    not_found_first: Count = 0
+    """How many requests for the report are answered that there is no such backtest, before it is served."""
+    refused_first: Count = 0
+    """How many requests after those are refused in the words of `report = "refused"`."""
     generation_s: Seconds = 0.0
     """From the first request until the report is ready; 0: it is ready."""
     seed: int = 0
@@ -155,8 +159,8 @@ class Generation(Part, frozen=True):
 
     parallel: int = 0
     """Reports in the making at once; 0: no limit."""
-    success: str = "true"
-    """What `success` says meanwhile: `true`, `false` or `alternating`."""
+    success: Literal["true", "false", "alternating"] = "true"
+    """What `success` says meanwhile."""
     forgotten_after_s: Seconds = 0.0
     """A report that is ready must be made again after this long; 0: never."""
 
@@ -164,25 +168,40 @@ class Generation(Part, frozen=True):
 class Shapes(Part, frozen=True):
     """The forms of answers that clients have to bear with."""
 
-    dates: str = "naive"
-    """`naive` (`2024-05-02 09:30:00`) or `iso` (`2024-05-02T09:30:00.000Z`)."""
+    dates: Literal["naive", "iso"] = "naive"
+    """`2024-05-02 09:30:00` or `2024-05-02T09:30:00.000Z`."""
     errors_on_success: bool = False
     shuffled: bool = False
-    count: str = "right"
-    """Of `backtests/list`: `right`, `missing` or `wrong`."""
+    count: Literal["right", "missing", "wrong"] = "right"
+    """Of `backtests/list`."""
     singular: bool = False
     """The listing is called `backtest`."""
-    page_limit: int = 0
-    """Projects in one answer at most; 0: all."""
+    page_limit: Count = 0
+    """Projects in one answer at most, whatever is asked for; 0: all."""
     heavy: bool = True
     """Rows with grids, collaborators and tokens, as the real ones."""
+
+
+class Windows(Part, frozen=True):
+    """What becomes of a `start` and `end` that are too far apart."""
+
+    projects: Count = 0
+    """Rows of `projects/read`; 0: any number. Without an `end` only `shapes.page_limit` counts."""
+    wider: Literal["refuse", "clamp"] = "refuse"
+    """Refuse the request, or answer with the first rows of the window."""
 
 
 class Identity(Part, frozen=True):
     """How signatures are judged."""
 
-    refusal: str = "text"
-    """`text` (200 and words), `401` or `500` (empty)."""
+    refusal: Literal["text", "401", "500"] = "text"
+    """200 and words, or a status without any."""
+    words: Literal["plain", "echo", "code"] = "plain"
+    """Of a wrong hash: see the faults `hash`, `hash-echo` and `hash-code`."""
+    locked_after: Count = 0
+    """How many refused signatures lock the user out; 0: any number is borne."""
+    locked_s: Seconds = 7200.0
+    """How long, counted from the last request: each one while it lasts prolongs it, a genuine one too."""
     window_s: Seconds = 7200.0
     future_s: Seconds = 7200.0
     clock_offset_s: float = 0.0
@@ -227,6 +246,7 @@ class Scenario(Part, frozen=True):
     projects: tuple[ProjectSpec, ...] = ()
     generation: Generation = Generation()
     shapes: Shapes = Shapes()
+    windows: Windows = Windows()
     identity: Identity = Identity()
     limit: Limit = Limit()
     drawing: Drawing = Drawing()
@@ -251,80 +271,3 @@ def load_scenario(path: Path) -> Scenario:
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     except (ValueError, RecursionError) as exc:  # also of numbers that Python does not read
         raise ConfigError(f"{path}: {exc}") from exc
-
-
-class Sample(Part, frozen=True):
-    """How large and how slow an account is to be drawn."""
-
-    seed: int = 1
-    projects: int = 4
-    backtests: int = 30
-    """Over all projects."""
-    generate_share: Share = 0.5
-    """How many reports have to be generated on first request."""
-    generation_s: Seconds = 3.0
-    """How long that takes at least."""
-    spread: Seconds = 0.0
-    """How much longer it may take, as a share of that."""
-    slow_share: Share = 0.0
-    """How many of those take `slow_s` instead."""
-    slow_s: Seconds = 180.0
-    odd: bool = True
-    """Add what a real account has too: a failed run, a running one, a recycled project, an empty one."""
-    drawing: Drawing = Drawing()
-
-
-def sample_scenario(**knobs: Any) -> Scenario:
-    """An account such as a quant has, drawn from a seed; `knobs` are the fields of `Sample`."""
-    sample = Sample(**knobs)
-    dice = random.Random(sample.seed)
-    made: list[list[BacktestSpec]] = [[] for _ in range(sample.projects)]
-    for number in range(sample.backtests):
-        generated, slow = dice.random() < sample.generate_share, dice.random() < sample.slow_share
-        wait_s = sample.slow_s if slow else sample.generation_s * (1 + sample.spread * dice.random())
-        made[number % sample.projects].append(_backtest(dice, number, wait_s if generated else 0.0))
-    specs = [
-        ProjectSpec(project_id=23_456_789 + 1_111 * n, name=_project_name(n), backtests=tuple(specs))
-        for n, specs in enumerate(made)
-    ]
-    if sample.odd:
-        specs += _odd_projects(dice, sample.backtests)
-    return Scenario(seed=sample.seed, projects=tuple(specs), drawing=sample.drawing)
-
-
-def backtest_name(dice: random.Random) -> str:
-    """A name as QuantConnect gives it."""
-    return f"{dice.choice(_ADJECTIVES)} {dice.choice(_COLOURS)} {dice.choice(_ANIMALS)}"
-
-
-def _project_name(number: int) -> str:
-    again = number // len(_PROJECTS)
-    return _PROJECTS[number % len(_PROJECTS)] + (f" {again + 1}" if again else "")
-
-
-def _backtest(dice: random.Random, number: int, generation_s: float, **more: object) -> BacktestSpec:
-    created = datetime(2024, 1, 2, 8, 30) + timedelta(minutes=number * 97)
-    fields = {
-        "backtest_id": f"{dice.getrandbits(128):032x}",
-        "name": backtest_name(dice),
-        "created": created.isoformat(" "),
-        "generation_s": generation_s,
-        "seed": dice.getrandbits(32),
-        "tags": ("live-candidate",) if dice.random() < 0.1 else (),
-        "optimization_id": f"O-{dice.getrandbits(128):032x}" if dice.random() < 0.1 else "",
-    }
-    return msgspec.convert(fields | more, BacktestSpec)
-
-
-def _odd_projects(dice: random.Random, number: int) -> list[ProjectSpec]:
-    unfinished = (
-        _backtest(dice, number, 0.0, status="Runtime Error", report=ReportKind.REFUSED),
-        _backtest(dice, number + 1, 0.0, status="Running: 42%", report=ReportKind.FOREVER),
-        _backtest(dice, number + 2, 0.0, status="In Queue...", report=ReportKind.FOREVER),
-    )
-    recycled = _backtest(dice, number + 3, 0.0)
-    return [
-        ProjectSpec(project_id=24_000_001, name="Work in progress", backtests=unfinished),
-        ProjectSpec(project_id=24_000_002, name="Recycle Bin/Old idea", backtests=(recycled,)),
-        ProjectSpec(project_id=24_000_003, name="Nothing yet", owner=False),
-    ]

@@ -11,7 +11,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 from aiohttp import web
@@ -19,7 +19,8 @@ from aiohttp import web
 from harvester.errors import ConfigError
 from harvester.simulator.account import Account, LiveBacktest, LiveProject
 from harvester.simulator.faults import answer_wrongly
-from harvester.simulator.gate import LimitGate, judge_signature
+from harvester.simulator.gate import Gatekeeper, LimitGate, find_window
+from harvester.simulator.protocol import Answer, encode, number, read_arguments, refuse
 from harvester.simulator.rows import backtest_details, backtest_row, project_page
 from harvester.simulator.scenario import Fault, FaultKind, ReportKind, Scenario
 
@@ -28,7 +29,6 @@ _REPORT: Final = "backtests/read/report"
 _KEPT_BODIES: Final = 32
 """Bodies of ready reports that are kept; one has a megabyte or two."""
 _PAUSE_S: Final = 0.05
-Answer = dict[str, Any]
 
 
 class RequestRecord(msgspec.Struct, frozen=True):
@@ -65,6 +65,7 @@ class Simulator:
         self._clock = clock
         self._started = clock()
         self._gate = LimitGate(scenario.limit, scenario.time_scale)
+        self._keeper = Gatekeeper(scenario)
         self._dice = random.Random(scenario.seed)
         self._arrived = 0
         self._changes = deque(sorted(scenario.changes, key=lambda change: change.at_request))
@@ -111,7 +112,7 @@ class Simulator:
         route = request.path.replace("//", "/").removeprefix(_PREFIX).strip("/")
         record = RequestRecord(self._clock() - self._started, route, 0, "", 0, "cut off")
         try:
-            args = await _arguments(request)
+            args = await read_arguments(request)
             record = self._named(record, args)
             word, answer = await self._answer(request, record, args)
             record = msgspec.structs.replace(record, answer=word)
@@ -129,7 +130,7 @@ class Simulator:
 
     def _named(self, record: RequestRecord, args: Answer) -> RequestRecord:
         """The record with what is asked for."""
-        project_id, backtest_id = _number(args.get("projectId")), str(args.get("backtestId", ""))
+        project_id, backtest_id = number(args.get("projectId")), str(args.get("backtestId", ""))
         key = (record.route, project_id, backtest_id)
         self._attempts[key] += 1
         return msgspec.structs.replace(
@@ -143,8 +144,8 @@ class Simulator:
         if not self._gate.admits(record.at_s):
             return "limit", (self.scenario.limit.answer, b"")
         now = time.time() + self.scenario.identity.clock_offset_s
-        refusal = judge_signature(request.headers, self.scenario, now=now)
-        if refusal:
+        refusal = self._keeper.refusal(request.headers, now=now)
+        if refusal is not None:
             return "no", self._dated(self._unauthorized(refusal), now)
         word, body = await self._body(record.route, args)
         fault = self._fault(record)
@@ -173,13 +174,13 @@ class Simulator:
             return False
         return fault.share >= 1 or self._dice.random() < fault.share
 
-    def _unauthorized(self, words: str) -> web.Response:
-        refusal = self.scenario.identity.refusal
-        if refusal == "401":
+    def _unauthorized(self, answer: Answer) -> web.Response:
+        form = self.scenario.identity.refusal
+        if form == "401":
             return web.Response(status=401, headers={"WWW-Authenticate": "Basic"})
-        if refusal == "500":
+        if form == "500":
             return web.Response(status=500)
-        return web.Response(body=_php({"errors": [words], "success": False}), content_type="application/json")
+        return web.Response(body=encode(answer), content_type="application/json")
 
     @staticmethod
     def _dated(response: web.Response, now: float) -> web.Response:
@@ -199,8 +200,8 @@ class Simulator:
             "files/read": self._project_files,
         }
         handler = routes.get(route)
-        answer = handler(args) if handler else _no(f"Endpoint not found ({route})")
-        return "ok" if answer["success"] else "no", _php(answer)
+        answer = handler(args) if handler else refuse(f"Endpoint not found ({route})")
+        return "ok" if answer["success"] else "no", encode(answer)
 
     def _good(self, answer: Answer) -> Answer:
         if self.scenario.shapes.errors_on_success:
@@ -212,22 +213,22 @@ class Simulator:
         organization = args.get("organizationId")
         if organization:
             projects = [live for live in projects if live.spec.organization_id == organization]
-        start, end = _number(args.get("start")), args.get("end")
-        if args.get("projectId") is not None:
-            projects = [live for live in projects if live.spec.project_id == _number(args["projectId"])]
+        one = args.get("projectId")
+        window = find_window(args, self.scenario.windows) if one is None else slice(None)
+        if one is not None:
+            projects = [live for live in projects if live.spec.project_id == number(one)]
             if not projects:
-                return _no("Project not found")
-        elif end is not None and start >= _number(end):
-            return _no("Invalid argument")
-        stop = _number(end) if end is not None else None
-        rows = project_page([live.spec for live in projects], self.scenario, start=start, end=stop)
+                return refuse("Project not found")
+        if window is None:
+            return refuse("Invalid argument")
+        rows = project_page([live.spec for live in projects], self.scenario, window)
         versions = [{"id": 17021, "name": "v2.5.0.0.17021", "leanHash": "0" * 40, "public": 1}]
         return self._good({"projects": rows, "versions": versions})
 
     def _backtests(self, args: Answer) -> Answer:
         project = self._project(args)
         if project is None:
-            return _no("Project not found")
+            return refuse("Project not found")
         statistics = args.get("includeStatistics") in {True, "true", "True", "1"}
         listed = self.account.listed(project)
         rows = [backtest_row(spec, self.scenario, statistics=statistics) for spec in listed]
@@ -242,14 +243,14 @@ class Simulator:
     def _backtest(self, args: Answer) -> Answer:
         project, live = self._project(args), self._live(args)
         if project is None or live is None:
-            return _no("Backtest not found")
+            return refuse("Backtest not found")
         details = backtest_details(live.spec, project.spec, self.scenario)
         return self._good({"backtest": details, "debugging": False})
 
     def _project_files(self, args: Answer) -> Answer:
         """What QuantConnect's own client asks for when it pulls a project."""
         if self._project(args) is None:
-            return _no("Project not found")
+            return refuse("Project not found")
         content = "# drawn by the simulator\nfrom AlgorithmImports import *\n"
         row = {"name": "main.py", "content": content, "modified": "2024-01-02 08:00:00", "isLibrary": False}
         return self._good({"files": [row]})
@@ -257,17 +258,18 @@ class Simulator:
     async def _report(self, args: Answer) -> tuple[str, bytes]:
         live = self._live(args)
         if live is None:
-            return "no", _php(_no("Backtest not found"))
+            return "no", encode(refuse("Backtest not found"))
+        words = self.account.refusal(live)
+        if words:
+            return "no", encode(refuse(words))
         kind = live.spec.report
-        if kind is ReportKind.REFUSED:
-            return "no", _php(_no("Unable to generate a report for this backtest"))
         if kind in {ReportKind.EMPTY, ReportKind.NULL}:
             report = "" if kind is ReportKind.EMPTY else None
-            return "ok", _php(self._good({"report": report}))
+            return "ok", encode(self._good({"report": report}))
         if not self.account.is_ready(live):
-            return "generating", _php(self._generating())
+            return "generating", encode(self._generating())
         loop = asyncio.get_running_loop()
-        key = (_number(args.get("projectId")), live.spec.backtest_id, live.spec)
+        key = (number(args.get("projectId")), live.spec.backtest_id, live.spec)
         return "ready", await loop.run_in_executor(None, self._ready_body, *key)
 
     def _generating(self) -> Answer:
@@ -276,39 +278,10 @@ class Simulator:
         return {"generating": True, "success": success}
 
     def _make_ready_body(self, project_id: int, backtest_id: str, _: object) -> bytes:
-        return _php(self._good({"report": self.account.report_html(project_id, backtest_id)}))
+        return encode(self._good({"report": self.account.report_html(project_id, backtest_id)}))
 
     def _project(self, args: Answer) -> LiveProject | None:
-        return self.account.projects.get(_number(args.get("projectId")))
+        return self.account.projects.get(number(args.get("projectId")))
 
     def _live(self, args: Answer) -> LiveBacktest | None:
-        return self.account.find(_number(args.get("projectId")), str(args.get("backtestId", "")))
-
-
-async def _arguments(request: web.Request) -> Answer:
-    """The arguments of a request in any of the forms that the real server takes."""
-    if request.method == "GET" or not request.can_read_body:
-        return dict(request.query)
-    if request.content_type == "application/json":
-        try:
-            content = msgspec.json.decode(await request.read() or b"{}")
-        except msgspec.DecodeError:
-            return {}
-        return content if isinstance(content, dict) else {}
-    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-
-
-def _number(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return 0
-
-
-def _no(words: str) -> Answer:
-    return {"errors": [words], "success": False}
-
-
-def _php(answer: Answer) -> bytes:
-    """JSON as PHP writes it: slashes escaped."""
-    return msgspec.json.encode(answer).replace(b"/", b"\\/")
+        return self.account.find(number(args.get("projectId")), str(args.get("backtestId", "")))

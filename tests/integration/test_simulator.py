@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import aiohttp
 import anyio
 import anyio.to_thread
 import pytest
+from asker import Asker, asking
 from builders import TOKEN, USER_ID, make_backtests, make_scenario
 from selectolax.lexbor import LexborHTMLParser
 
@@ -31,7 +30,6 @@ from harvester.simulator import (
     Identity,
     ReportKind,
     RequestRecord,
-    Scenario,
     Shapes,
     Simulator,
     load_scenario,
@@ -44,37 +42,6 @@ _REPORT = "backtests/read/report"
 _FIRST = {"projectId": 101, "backtestId": f"{1:032x}"}
 
 
-class Asker:
-    """A client that signs and nothing more."""
-
-    def __init__(self, session: aiohttp.ClientSession, simulator: Simulator) -> None:
-        self._session = session
-        self.simulator = simulator
-
-    async def ask(self, route: str, payload: dict[str, Any] | None = None, **more: Any) -> Any:
-        _, body = await self.answer(route, json=payload or {}, **more)
-        return json.loads(body)
-
-    async def answer(self, route: str, **more: Any) -> tuple[int, bytes]:
-        async with self.begun(route, **more) as response:
-            return response.status, await response.read()
-
-    def begun(
-        self, route: str, *, method: str = "POST", at: float | None = None, **more: Any
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """An answer whose headers have come, and that is given up if its body is not read."""
-        headers = sign(USER_ID, TOKEN, int(at or time.time())) | more.pop("headers", {})
-        url = f"{self.simulator.base_url}/{route}"
-        return self._session.request(method, url, headers=headers, **more)
-
-
-@asynccontextmanager
-async def asking(scenario: Scenario | None = None) -> AsyncIterator[Asker]:
-    served = scenario or make_scenario(make_backtests(3), make_backtests(2, first=4))
-    async with Simulator(served) as simulator, aiohttp.ClientSession() as session:
-        yield Asker(session, simulator)
-
-
 @pytest.mark.parametrize(
     ("method", "more"),
     [
@@ -82,6 +49,7 @@ async def asking(scenario: Scenario | None = None) -> AsyncIterator[Asker]:
         ("POST", {"json": {"projectId": 101}}),
         ("POST", {"json": {"projectId": "101", "unknown": 1}}),
         ("POST", {"data": {"projectId": "101"}}),
+        ("GET", {"json": {"projectId": 101}}),
     ],
 )
 async def test_arguments_come_in_every_form_that_clients_use(method: str, more: dict[str, Any]) -> None:

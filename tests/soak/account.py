@@ -14,7 +14,7 @@ from soak.troubles import draw_faults, draw_kills, draw_moment
 from harvester.model import RECYCLE_BIN
 from harvester.simulator import BacktestSpec, Change, ChangeKind, Drawing, ProjectSpec, ReportKind, Scenario
 from harvester.simulator.account import Account
-from harvester.simulator.scenario import backtest_name
+from harvester.simulator.sample import backtest_name
 
 Key = tuple[int, str]
 """Project id and backtest id."""
