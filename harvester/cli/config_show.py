@@ -8,7 +8,7 @@ import typer
 
 from harvester.cli import options
 from harvester.cli.console import Session, emit_json
-from harvester.cli.redact import MASK
+from harvester.secrets import MASK
 
 if TYPE_CHECKING:
     from harvester.config.load import Loaded

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from harvester.cli.redact import clean, clean_value, hide, hide_environment
+from harvester.cli.terminal import printable
+from harvester.secrets import hide_environment, mask_value
 
 if TYPE_CHECKING:
     from harvester.config.credentials import Credentials
@@ -135,15 +136,13 @@ class Session:
         return found
 
     def find_credentials(self, loaded: Loaded) -> Credentials:
-        """The same without a word; from here on the token is masked and no core file is written."""
+        """User id and token, without logging anything; from here on no core file is written."""
         from harvester.config.credentials import find_credentials
 
         _forbid_core_files()
-        found = find_credentials(
+        return find_credentials(
             loaded.settings.credentials, self.environ, home=_home(), account=loaded.account
         )
-        hide(found.token.reveal())
-        return found
 
     @cached_property
     def log(self) -> Any:
@@ -160,12 +159,12 @@ class Session:
     def show(self, *lines: str) -> None:
         """What the command was asked for, for people, on stdout."""
         for line in lines:
-            print(clean(line))
+            print(printable(line))
 
 
 def emit_json(document: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(clean_value(document), ensure_ascii=False, indent=2, default=str))
+    print(json.dumps(mask_value(document), ensure_ascii=False, indent=2, default=str))
 
 
 def _places() -> tuple[Path, ...]:
@@ -239,7 +238,7 @@ def _print_traceback(error: BaseException) -> None:
 
     for block in traceback.format_exception(error):
         for line in block.rstrip().splitlines():
-            print(clean(line), file=sys.stderr)
+            print(printable(line), file=sys.stderr)
 
 
 def leave(code: ExitCode) -> NoReturn:

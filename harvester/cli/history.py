@@ -27,8 +27,8 @@ def history(
     """
     from harvester.archive import Archive
     from harvester.audit.catalog import history as passages_of
-    from harvester.cli.redact import clean
     from harvester.cli.table import render_table
+    from harvester.cli.terminal import printable
     from harvester.errors import ArchiveError
 
     session: Session = context.obj
@@ -55,8 +55,8 @@ def history(
                 passage.to_snapshot,
                 "gone" if passage.gone else passage.outcome,
                 passage.saved_in,
-                clean(passage.name),
-                clean(passage.error or passage.reason),
+                printable(passage.name),
+                printable(passage.error or passage.reason),
             ]
             for passage in passages
         ]

@@ -26,7 +26,6 @@ from harvester.archive.lock import find_holder
 from harvester.audit.catalog import update_catalog
 from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json
 from harvester.cli.outside import RunEnd
-from harvester.cli.redact import clean_value
 from harvester.cli.reporter import Reporter
 from harvester.cli.summary import index_of, preview_json, preview_lines, summary_json, summary_lines
 from harvester.config.select import Selection
@@ -41,6 +40,7 @@ from harvester.model import Learned, account_fingerprint
 from harvester.operate.journal import journal_at
 from harvester.operate.observers import Observers
 from harvester.operate.progress import Bar, Lines, Tally
+from harvester.secrets import mask_value
 from harvester.site import write_pages
 
 
@@ -88,7 +88,7 @@ def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> RunEnd:
     """The same with something around the run: `once` is called in the event loop, the Archive locked."""
     ended, took_s = _locked(job, once)
     result = ended.result
-    document = clean_value(summary_json(result, code=ended.code.value, name=ended.code.label, took_s=took_s))
+    document = mask_value(summary_json(result, code=ended.code.value, name=ended.code.label, took_s=took_s))
     end = RunEnd(ended.code, document, summary_lines(result, took_s=took_s), result.record)
     _tell(job, result, end, took_s)
     return end

@@ -129,7 +129,7 @@ def _emit_csv(entries: list[InventoryEntry]) -> None:
     import csv
     import sys
 
-    from harvester.cli.redact import clean
+    from harvester.cli.terminal import printable
 
     figures = sorted({name for entry in entries for name in entry.statistics})
     head = ["project_id", "project", "backtest_id", "name", "created", "state", "read_at", "saved_in", "path"]
@@ -137,7 +137,7 @@ def _emit_csv(entries: list[InventoryEntry]) -> None:
     writer.writerow([*head, *figures])
     for entry in entries:
         document = _document(entry)
-        cells = [_inert(clean(str(document.get(column, "")))) for column in head]
+        cells = [_inert(printable(str(document.get(column, "")))) for column in head]
         writer.writerow([*cells, *(entry.statistics.get(name, "") for name in figures)])
 
 
@@ -147,8 +147,8 @@ def _inert(cell: str) -> str:
 
 
 def _show(session: Session, entries: list[InventoryEntry]) -> None:
-    from harvester.cli.redact import clean
     from harvester.cli.table import render_table
+    from harvester.cli.terminal import printable
 
     def figure(entry: InventoryEntry, name: str) -> str:
         value = entry.statistics.get(name)
@@ -162,8 +162,8 @@ def _show(session: Session, entries: list[InventoryEntry]) -> None:
             figure(entry, "compoundingAnnualReturn"),
             figure(entry, "drawdown"),
             entry.backtest_id,
-            clean(entry.project),
-            clean(entry.name),
+            printable(entry.project),
+            printable(entry.name),
         ]
         for entry in entries
     ]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
-from harvester.cli.redact import clean, clean_value
+from harvester.cli.terminal import printable
+from harvester.secrets import mask_value
 
 if TYPE_CHECKING:
     from harvester.cli.console import Session
@@ -41,7 +42,7 @@ def make_logger(session: Session) -> Any:
 
 def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hides secrets in every text of an event; control characters are the renderer's."""
-    masked: MutableMapping[str, Any] = clean_value(event)
+    masked: MutableMapping[str, Any] = mask_value(event)
     return masked
 
 
@@ -57,7 +58,7 @@ class _TextRenderer:
         level, stamp = str(event.pop("level")), str(event.pop("timestamp"))
         text = str(event.pop("event"))
         more = "".join(f" {key}={value}" for key, value in event.items())
-        line = clean(f"{stamp[11:19]} {level:<7} {text}{more}")
+        line = printable(f"{stamp[11:19]} {level:<7} {text}{more}")
         style = self._STYLES.get(level, "") if self._colours else ""
         return f"{style}{line}\x1b[0m" if style else line
 

@@ -13,10 +13,11 @@ import anyio
 
 from harvester.archive import Archive
 from harvester.cli.console import ExitCode, Session, code_of_error, error_texts
-from harvester.cli.redact import clean, clean_value
+from harvester.cli.terminal import printable
 from harvester.errors import HarvesterError
 from harvester.operate.metrics import RunFigures, save_metrics
 from harvester.operate.notify import ping, post_summary, send_message
+from harvester.secrets import mask_value
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
@@ -49,7 +50,7 @@ def tell_others(session: Session, settings: Settings, run: Callable[[], RunEnd])
         end = run()
     except BaseException as exc:
         code, texts = code_of_error(exc), error_texts(exc)
-        failure = clean_value({"exit_code": code.value, "exit": code.label, "errors": texts})
+        failure = mask_value({"exit_code": code.value, "exit": code.label, "errors": texts})
         _announce_end(session, settings, RunEnd(code, failure, texts), time.monotonic() - started)
         raise
     _announce_end(session, settings, end, time.monotonic() - started)
@@ -70,7 +71,7 @@ def _announce_end(session: Session, settings: Settings, end: RunEnd, took_s: flo
     if notify.apprise_urls and (notify.apprise_when == "always" or end.code not in _NO_TROUBLE):
         whose = f" of {session.account}" if session.account else ""
         title = f"harvester: the run{whose} ended with {end.code.value} ({end.code.label})"
-        body = "\n".join(clean(line) for line in end.lines)
+        body = "\n".join(printable(line) for line in end.lines)
         _note(session, anyio.run(send_message, notify.apprise_urls, title, body))
     if settings.metrics.textfile:
         success_at = _oldest_success(end.archives or [Path(settings.archive.dir)])

@@ -15,10 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from harvester.config.paths import may_be_token
-from harvester.config.secret import Secret
 from harvester.config.settings import CredentialSettings
 from harvester.config.token_command import run_token_command
 from harvester.errors import CredentialsError
+from harvester.secrets import Secret
 
 _MAX_BYTES: Final = 64_000
 _PREFIXES: Final = ("QUANTCONNECT", "QC")

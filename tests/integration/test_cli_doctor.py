@@ -10,7 +10,7 @@ from commands import Done, harvester, harvester_beside
 from harvester.cli.checks_api import check_api
 from harvester.cli.console import ExitCode
 from harvester.config.credentials import Credentials
-from harvester.config.secret import Secret
+from harvester.secrets import Secret
 from harvester.simulator import Fault, FaultKind, Scenario, Simulator
 
 ALWAYS = {"HARVESTER_NOTIFY_APPRISE_WHEN": "always", "HARVESTER_PACE_RATE_PER_MIN": "60000"}

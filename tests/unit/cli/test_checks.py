@@ -25,8 +25,8 @@ from harvester.cli.checks_api import check_clock
 from harvester.cli.console import ExitCode
 from harvester.config.credentials import Credentials
 from harvester.config.load import load_settings
-from harvester.config.secret import Secret
 from harvester.model import Ending
+from harvester.secrets import Secret
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 """The night after the one that the archives of these tests were made in."""

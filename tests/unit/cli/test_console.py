@@ -17,8 +17,8 @@ from harvester.cli.console import (
     report_error,
     worst,
 )
-from harvester.cli.redact import hide
 from harvester.model import Ending
+from harvester.secrets import hide
 
 ORDER = [130, 143, 12, 16, 11, 2, 1, 20, 18, 3, 10, 4, 0]
 

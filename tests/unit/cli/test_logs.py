@@ -6,7 +6,7 @@ import re
 import pytest
 
 from harvester.cli.console import Session
-from harvester.cli.redact import hide
+from harvester.secrets import hide
 
 
 def log(capsys: pytest.CaptureFixture[str], **options: object) -> list[str]:

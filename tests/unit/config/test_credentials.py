@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from harvester.config.credentials import Credentials, find_credentials
-from harvester.config.secret import Secret
 from harvester.config.settings import CredentialSettings
 from harvester.errors import CredentialsError
+from harvester.secrets import Secret
 
 TOKEN = "aaaabbbbccccdddd"
 

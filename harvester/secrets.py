@@ -1,0 +1,130 @@
+"""The register of secrets, and the masks that keep them out of everything that is written.
+
+It lies below every room that writes: logs, JSON output, journal, records, messages. There is one for the
+process, on purpose: a writer cannot forget to be given it. Two kinds of text have a mask each:
+
+* `mask` replaces what was registered, and anything that looks like an Authorization header. It is the last
+  step of whatever writes a free text.
+* `mask_answer` also replaces what a server may echo of a request: the user id and the signature. It is used
+  where a foreign text is read, and nowhere else: our own texts name sha256 digests that must stay.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, unquote, unquote_to_bytes
+
+MASK: Final = "***"
+_SHORTEST: Final = 6
+"""A shorter text would mask parts of innocent words."""
+_AUTHORIZATION: Final = re.compile(r"\b(Basic|Bearer) +[A-Za-z0-9+/=._~-]{32,}")
+_SIGNATURE: Final = re.compile(r"[0-9a-f]{64,}", re.IGNORECASE)
+_USER_ID: Final = re.compile(r"\b(UID\W{0,3}|User ?ID(?: not valid)?\W{0,3})\d+", re.IGNORECASE)
+
+_hidden: frozenset[str] = frozenset()
+_compiled: tuple[frozenset[str], re.Pattern[str] | None] = (_hidden, None)
+"""The texts that were hidden when the pattern was compiled, and the pattern."""
+
+
+class Secret:
+    """Holds a text that is masked from now on; printing it shows a mask, and it cannot be pickled."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        hide(value)
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret('{MASK}')"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is never serialised")
+
+
+def hide(secret: str) -> None:
+    """Mask this text from now on, also as it is written in a URL, in JSON and by `repr`."""
+    global _hidden  # noqa: PLW0603 -- replaced and never changed, since other threads may be reading it
+    written = (secret, quote(secret, safe="", errors="replace"), json.dumps(secret)[1:-1], repr(secret)[1:-1])
+    _hidden |= {text for text in written if len(text) >= _SHORTEST}
+
+
+def hide_environment(environ: Mapping[str, str]) -> None:
+    """Hide what the environment is known to hold: API tokens and the passwords of proxies."""
+    for name, value in environ.items():
+        if name.endswith("_API_TOKEN"):
+            hide(value.strip())
+        elif name.lower().endswith("_proxy"):
+            for secret in _proxy_secrets(value):
+                hide(secret)
+
+
+def mask(text: str) -> str:
+    """The text without anything hidden, and without anything that looks like an Authorization header."""
+    pattern = _pattern()
+    if pattern is not None:
+        text = pattern.sub(MASK, text)
+    return _AUTHORIZATION.sub(rf"\1 {MASK}", text)
+
+
+def mask_value(value: Any) -> Any:
+    """A JSON value with `mask` applied to each of its texts, keys included; sets and tuples become lists."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {mask_value(key): mask_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [mask_value(item) for item in value]
+    return value
+
+
+def mask_answer(text: str) -> str:
+    """A text of the server without the secrets that `mask` knows, user ids and signatures.
+
+    Any run of 64 or more hex digits counts as a signature: it is valid for about two hours, and captured
+    answers echo it (`Hash doesn't match. UID: 123455 Hash: ...`).
+    """
+    return _USER_ID.sub(rf"\1{MASK}", _SIGNATURE.sub(MASK, mask(text)))
+
+
+def basic_credentials(userinfo: str) -> str:
+    """The Basic credentials for the percent-encoded `user:password` of a URL, as a header carries them."""
+    user, _, password = userinfo.partition(":")
+    parts = (unquote_to_bytes(os.fsencode(part)) for part in (user, password))
+    return base64.b64encode(b":".join(parts)).decode("ascii")
+
+
+def _pattern() -> re.Pattern[str] | None:
+    global _compiled  # noqa: PLW0603 -- a cache of the register, which is one for the process too
+    hidden, pattern = _compiled
+    if hidden is not _hidden:
+        hidden = _hidden
+        # The longest first: a secret may hold another one.
+        pattern = re.compile("|".join(map(re.escape, sorted(hidden, key=len, reverse=True))) or "(?!)")
+        _compiled = (hidden, pattern)
+    return pattern
+
+
+def _proxy_secrets(address: str) -> tuple[str, ...]:
+    """What is secret in the address of a proxy: as written, as meant and as sent.
+
+    That is the password, or the user's name where there is no password: some proxies take a key as such.
+    """
+    userinfo, found, _ = (address.partition("://")[2] or address).rpartition("@")
+    if not found:
+        return ()
+    user, _, password = userinfo.partition(":")
+    secret = password or user
+    return secret, unquote(secret), basic_credentials(userinfo)
