@@ -1,7 +1,8 @@
 """Names and places in an Archive, as pure functions of ids and texts.
 
-Ids and names come from outside. Whatever they hold, a path made here stays below its Snapshot, fits every
-file system in length, and differs from every other one even where case does not count.
+Ids and names come from outside. Whatever they hold, a path made here stays below its Snapshot and differs
+from every other one even where case does not count. No name that is made here has more than 143 bytes, which
+is what an encrypted file system (eCryptfs) leaves; with the dot and `.part` of its temporary name neither.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ PART: Final = ".part"
 """Ends the name of what is being written beside its place."""
 
 _SLUG_CHARS: Final = 60
-_SLUG_BYTES: Final = 120
+_SLUG_BYTES: Final = 72
+"""The longest id has 64 bytes, a temporary name 6 more: with the `_` between slug and id that makes 143."""
 _PLAIN_ID: Final = re.compile(r"[0-9a-z_-]{1,64}")
 _SNAPSHOT_NAME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.([1-9]\d{0,5}))?", re.ASCII)
 _PARTIAL_NAME: Final = re.compile(r"\.(.+)\.partial")
@@ -50,10 +52,12 @@ def slug(name: str) -> str:
     """The name as part of a path: letters and digits of any script, lower case, `-` for all else."""
     text = unicodedata.normalize("NFC", name.lower())
     words = "".join(char if char.isalnum() else " " for char in text).split()
-    short = "-".join(words)[:_SLUG_CHARS]
-    while len(short.encode()) > _SLUG_BYTES:
-        short = short[:-1]
-    return short.strip("-") or "unnamed"
+    return _cut("-".join(words)[:_SLUG_CHARS], _SLUG_BYTES).strip("-") or "unnamed"
+
+
+def _cut(text: str, size_bytes: int) -> str:
+    """As many whole characters from the beginning as fit."""
+    return text.encode()[:size_bytes].decode(errors="ignore")
 
 
 def safe_id(text: str) -> str:
@@ -64,7 +68,7 @@ def safe_id(text: str) -> str:
     if _PLAIN_ID.fullmatch(text):
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{slug(text)[:24]}~{digest[:24]}"
+    return f"{_cut(slug(text), 24)}~{digest[:24]}"
 
 
 def project_dir(project_id: int, name: str) -> str:

@@ -32,7 +32,8 @@ from harvester.archive.layout import (
         ("", "unnamed"),
         ("a\x00b\nc", "a-b-c"),
         ("x" * 300, "x" * 60),
-        ("戦" * 300, "戦" * 40),
+        ("戦" * 300, "戦" * 24),
+        ("é" + "한" * 300, "é" + "한" * 23),
         ("\ud800", "unnamed"),
     ],
 )
@@ -47,6 +48,14 @@ def test_directories_are_slug_and_id() -> None:
         == "logical-red-monkey_26c7bb06b8487cff1c7b3c44652b30f1"
     )
     assert report_path(1, "P", "b" * 32, "") == f"data/p_1/unnamed_{'b' * 32}"
+
+
+@pytest.mark.parametrize("name", ["한" * 40, "x" * 300, "🚀é" * 200, "\U00020000" * 99])
+@pytest.mark.parametrize("backtest_id", ["b" * 32, "b" * 64, "b" * 65, "한" * 65])
+def test_names_fit_an_encrypted_file_system(name: str, backtest_id: str) -> None:
+    longest = 143 - len("..part")
+    assert len(backtest_dir(backtest_id, name).encode()) <= longest
+    assert len(project_dir(2**63, name).encode()) <= longest
 
 
 @pytest.mark.parametrize("hostile", ["../x", "", "a/b", "x" * 300, "A", "a b", "ü", "a~b", ".", "\x00"])

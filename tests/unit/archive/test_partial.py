@@ -12,6 +12,7 @@ from archives import STARTED, Night, Report, make_record, make_reports, open_arc
 from faults import NoLinksDisk, check_archive, check_bag
 
 from harvester.archive import Archive, Disk, LinkMode, PartialSnapshot, Placement, Source
+from harvester.audit.verify import verify
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import Outcome, ReportRecord
 
@@ -181,6 +182,23 @@ def test_a_renamed_report_is_linked_under_its_new_name(archive: Archive) -> None
     assert snapshot.report(after).backtest.name == "New Name"
     assert snapshot.report(after).run_id == first.report(before).run_id
     assert snapshot.record().written_bytes == snapshot.file(after, "report.json").stat().st_size
+
+
+def test_longer_names_of_an_older_version_are_carried_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = open_archive(tmp_path / "older")
+    report = replace(REPORTS[0], name="한" * 40)
+    with monkeypatch.context() as older:
+        older.setattr("harvester.archive.layout._SLUG_BYTES", 120)
+        before = next(Night(archive, "2026-11-21").run([report]).inventory())
+    after = next(Night(archive, "2026-11-22").run([report]).inventory())
+    assert len(after.path.rpartition("/")[2].encode()) == 120 + 1 + 32
+    assert after.path == before.path
+    renamed = next(Night(archive, "2026-11-23").run([replace(report, name="국" * 40)]).inventory())
+    assert len(renamed.path.rpartition("/")[2].encode()) == 72 + 1 + 32
+    assert not verify(archive)
+    check_archive(archive.root)
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EXDEV, errno.EMLINK])
