@@ -154,6 +154,16 @@ class NoLinksDisk(Disk):
             raise OSError(self._code, os.strerror(self._code))
 
 
+class NoSymlinksDisk(Disk):
+    """A file system without symbolic links, such as vfat or exFAT."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def symlink(self, target: str, link: Path) -> None:
+        raise OSError(self._code, os.strerror(self._code))
+
+
 def check_bag(path: Path) -> None:
     """Let tools that are not ours say that this is a valid bag; no file in it is writable."""
     bagit.Bag(str(path)).validate()
@@ -165,8 +175,9 @@ def check_bag(path: Path) -> None:
 
 
 def check_archive(root: Path) -> None:
-    """Every Snapshot is valid and in the Ledger, `latest` points to the newest, nothing is left over."""
+    """Every Snapshot is valid and in the Ledger, `latest` names the newest, nothing is left over."""
     from harvester.archive import Archive
+    from harvester.archive.latest import read_latest
     from harvester.archive.ledger import load_ledger
 
     ledger = load_ledger(root)
@@ -182,6 +193,6 @@ def check_archive(root: Path) -> None:
         assert record.payload_bytes == sum(entry.payload_bytes for entry in entries)
         assert not list(snapshot.path.rglob(".*"))
     if snapshots:
-        assert str((root / "latest").readlink()) == snapshots[-1].name
+        assert read_latest(root) == snapshots[-1].name
     assert not list(root.glob(".*.part"))
     assert not list(root.glob(".*.partial"))

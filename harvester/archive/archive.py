@@ -131,20 +131,23 @@ class Archive:
         if not is_snapshot_name(date) or "." in date:
             raise ValueError(f"{date!r} is not a date")
         self._need_lock()
-        ledger = recover(self.root, self.disk)
+        recovered = recover(self.root, self.disk)
         state = PartialState(FORMAT, self.account, run_id, started)
-        self._partial = begin_partial(self.root, self.disk, ledger, date=date, state=state)
+        self._partial = begin_partial(self.root, self.disk, recovered, date=date, state=state)
         return self._partial
 
-    def recover(self) -> None:
-        """Finish what an earlier run or prune was cut off in, under the lock; `begin` does it too.
+    def recover(self) -> tuple[str, ...]:
+        """Finish what an earlier run or prune was interrupted in, under the lock; `begin` does it too.
+
+        Returns:
+            What was found and set aside, for the user.
 
         Raises:
             CorruptArchiveError: what stands there contradicts itself; says what to do.
             DiskError: it cannot be written.
         """
         self._need_lock()
-        recover(self.root, self.disk)
+        return recover(self.root, self.disk).notes
 
     def prune(self, name: str, *, at: str) -> None:
         """Remove a Snapshot for good, under the lock; one that is missing already is struck off the Ledger.

@@ -11,17 +11,16 @@ from harvester.archive.commit import PARTIAL_FILE
 from harvester.archive.disk import Disk, LinkMode
 from harvester.archive.filling import Base
 from harvester.archive.layout import BAGIT, JOURNAL, PART, PAYLOAD, RUN, next_name, partial_name
-from harvester.archive.ledger import Ledger
 from harvester.archive.partial import LISTING, PartialSnapshot, PartialState
 from harvester.archive.reading import load_record
-from harvester.archive.recovery import partial_names
+from harvester.archive.recovery import Recovered, partial_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import FORMAT
 
 
 def begin_partial(
-    root: Path, disk: Disk, ledger: Ledger, *, date: str, state: PartialState
+    root: Path, disk: Disk, recovered: Recovered, *, date: str, state: PartialState
 ) -> PartialSnapshot:
     """The partial Snapshot of this run: a new one, or the one that the run before has left.
 
@@ -29,6 +28,7 @@ def begin_partial(
         ArchiveError: a newer harvester has begun it.
         DiskError: it cannot be written.
     """
+    ledger = recovered.ledger
     name, passed = _free_name(root, date, ledger.names)
     path = root / partial_name(name)
     found, notes = _take_up(root, disk, state)
@@ -43,7 +43,9 @@ def begin_partial(
     committed = [*ledger.committed]
     previous = Snapshot(committed[-1], root / committed[-1]) if committed else None
     mode = _probe(disk, path, previous)
-    return PartialSnapshot(name, path, state, Base(root, disk, previous, mode, passed + notes))
+    return PartialSnapshot(
+        name, path, state, Base(root, disk, previous, mode, recovered.notes + passed + notes)
+    )
 
 
 def _free_name(root: Path, date: str, taken: list[str]) -> tuple[str, tuple[str, ...]]:
@@ -98,10 +100,7 @@ def _holds_reports(path: Path) -> bool:
 
 
 def _set_aside(root: Path, disk: Disk, name: str) -> str:
-    number = 1
-    while (aside := root / f".{name}.set-aside{number}").exists():
-        number += 1
-    disk.rename(root / partial_name(name), aside)
+    aside = disk.set_aside(root / partial_name(name), name)
     return (
         f"{root / partial_name(name)} is of another version or account, or damaged, and "
         f"was moved to {aside}. No Snapshot needs anything in it; delete it when you are sure"

@@ -10,15 +10,8 @@ import msgspec
 
 from harvester.archive.bag import DECLARATION, file_sha256, manifest_line, render_bag_info
 from harvester.archive.disk import Disk
-from harvester.archive.layout import (
-    BAG_INFO,
-    BAGIT,
-    LATEST,
-    PAYLOAD,
-    RUN,
-    TAGMANIFEST,
-    partial_name,
-)
+from harvester.archive.latest import point_latest
+from harvester.archive.layout import BAG_INFO, BAGIT, PAYLOAD, RUN, TAGMANIFEST, partial_name
 from harvester.archive.ledger import append_line, load_sound_ledger
 from harvester.errors import CorruptArchiveError
 from harvester.model import SnapshotRecord
@@ -91,20 +84,20 @@ def seal(disk: Disk, root: Path, name: str) -> None:
     disk.remove(partial / RUN / PARTIAL_FILE)
 
 
-def publish(disk: Disk, root: Path, record: SnapshotRecord) -> None:
-    """Give a sealed Snapshot its name, then its Ledger line, then `latest`."""
+def publish(disk: Disk, root: Path, record: SnapshotRecord) -> list[str]:
+    """Give a sealed Snapshot its name, then its Ledger line, then `latest`; gives notes for the user."""
     partial = root / partial_name(record.name)
     disk.remove_tree(partial / RUN)
     disk.sync_dir(partial)
     disk.rename(partial, root / record.name)
     disk.sync_dir(root)
-    register(disk, root, record)
+    return register(disk, root, record)
 
 
-def register(disk: Disk, root: Path, record: SnapshotRecord) -> None:
-    """Add the Ledger line of a Snapshot that has its name, and let `latest` point to it."""
+def register(disk: Disk, root: Path, record: SnapshotRecord) -> list[str]:
+    """Add the Ledger line of a Snapshot that has its name, and let `latest` name it."""
     ledger = load_sound_ledger(root)
     sha256 = file_sha256(root / record.name / TAGMANIFEST)[0]
     line = ledger.next_line("commit", record.name, sha256, at=record.finished)
     append_line(root, disk, msgspec.structs.replace(line, listed=record.listed, counts=record.counts))
-    disk.point(root / LATEST, record.name)
+    return point_latest(root, disk, record.name)

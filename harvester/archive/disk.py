@@ -6,7 +6,6 @@ An `OSError` ends here: what comes out is a `DiskError` that says what to do.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -17,16 +16,21 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Final
 
+from harvester.archive.calls import (
+    DIRECTORY,
+    NEW_FILE,
+    READ_ONLY,
+    opened_dir,
+    opened_pair,
+    syncfs,
+    write_all,
+)
 from harvester.archive.layout import PART
 from harvester.errors import DiskError
 
-READ_ONLY: Final = 0o444
-_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE: Final = 0x40049409
 """Linux: make one file share the extents of another (reflink)."""
 
@@ -48,6 +52,9 @@ _REMEDIES: Final = {
     errno.ENAMETOOLONG: "the path is too long for this file system. Move the Archive to a shorter path",
 }
 
+
+_NO_SYMLINKS: Final = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
+"""What file systems without symbolic links answer: vfat, exFAT, some network shares."""
 
 REFUSALS: Final = frozenset({*_REMEDIES} - {errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
 """Errors that are the disk's or the user's rights, wherever they come up."""
@@ -112,9 +119,9 @@ class Disk:
         Without `sync` it is durable only after `sync_all`.
         """
         with _explained(path):
-            fd = os.open(path, _NEW_FILE, READ_ONLY)
+            fd = os.open(path, NEW_FILE, READ_ONLY)
             try:
-                _write_all(fd, content)
+                write_all(fd, content)
                 if sync:
                     os.fsync(fd)
             except OSError:
@@ -166,12 +173,12 @@ class Disk:
     def create(self, path: Path | str) -> int:
         """Open a new file to be written piece by piece; `extend` and `finish` take what this gives."""
         with _explained(path):
-            return os.open(path, _NEW_FILE, READ_ONLY)
+            return os.open(path, NEW_FILE, READ_ONLY)
 
     def extend(self, fd: int, content: bytes, path: Path | str) -> None:
         """Write the next piece of a file that `create` has opened."""
         with _explained(path):
-            _write_all(fd, content)
+            write_all(fd, content)
 
     def finish(self, fd: int, path: Path | str) -> None:
         """Flush a file that `create` has opened, and close it."""
@@ -187,7 +194,7 @@ class Disk:
         with _explained(path):
             fd = os.open(path, flags, 0o644)
             try:
-                _write_all(fd, content)
+                write_all(fd, content)
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -227,18 +234,40 @@ class Disk:
         with _explained(target):
             source.rename(target)
 
-    def point(self, link: Path, target: str) -> None:
-        """Make `link` a symbolic link to `target`, in one step for whoever looks at it."""
+    def point(self, link: Path, target: str) -> bool:
+        """Make `link` a symbolic link to `target`, in one step for whoever looks at it.
+
+        False: the file system has no symbolic links; then it is a text file that holds `target`.
+        """
         part = link.with_name(f".{link.name}{PART}")
         with _explained(link):
             part.unlink(missing_ok=True)
-            part.symlink_to(target)
+            try:
+                self.symlink(target, part)
+            except OSError as exc:
+                if exc.errno not in _NO_SYMLINKS:
+                    raise
+                self.replace(link, f"{target}\n".encode())
+                return False
             part.rename(link)
+        return True
+
+    def symlink(self, target: str, link: Path) -> None:
+        """Make a symbolic link under a free name; raises the plain `OSError`."""
+        link.symlink_to(target)
+
+    def set_aside(self, path: Path, name: str) -> Path:
+        """Move something out of the way, to a free hidden name next to its place; gives that name."""
+        number = 1
+        while os.path.lexists(aside := path.with_name(f".{name}.set-aside{number}")):
+            number += 1
+        self.rename(path, aside)
+        return aside
 
     def sync_dir(self, path: Path) -> None:
         """Flush a directory: the names in it are as durable as the files."""
         with _explained(path):
-            fd = os.open(path, _DIRECTORY)
+            fd = os.open(path, DIRECTORY)
             try:
                 os.fsync(fd)
             finally:
@@ -247,9 +276,9 @@ class Disk:
     def sync_all(self, path: Path) -> None:
         """Flush everything on the file system of `path`: one call in place of one for each linked file."""
         with _explained(path):
-            fd = os.open(path, _DIRECTORY)
+            fd = os.open(path, DIRECTORY)
             try:
-                _syncfs(fd)
+                syncfs(fd)
             finally:
                 os.close(fd)
 
@@ -272,7 +301,11 @@ class Disk:
 
     def probe_links(self, source: Path, target: Path) -> LinkMode:
         """The cheapest way in which `target`, a free name, can be made to hold what `source` holds."""
-        with _explained(target), _opened(source.parent) as source_dir, _opened(target.parent) as target_dir:
+        with (
+            _explained(target),
+            opened_dir(source.parent) as source_dir,
+            opened_dir(target.parent) as target_dir,
+        ):
             for mode in (LinkMode.HARDLINK, LinkMode.REFLINK):
                 try:
                     self._link_one(mode, source.name, target.name, source_dir, target_dir)
@@ -287,13 +320,17 @@ class Disk:
 
     def copy_file(self, source: Path, target: Path) -> None:
         """Make a read-only copy under a free name; it is durable only after `sync_all`."""
-        with _explained(target), _opened(source.parent) as source_dir, _opened(target.parent) as target_dir:
+        with (
+            _explained(target),
+            opened_dir(source.parent) as source_dir,
+            opened_dir(target.parent) as target_dir,
+        ):
             self.copy(source.name, target.name, source_dir, target_dir)
 
     def adopt(self, source: Path, target: Path, part: Path) -> None:
         """Give `target` the file `source`, linked or copied, in one step; `part` is a name to do it with."""
         self.remove(part)
-        with _explained(target), _opened(source.parent) as source_dir, _opened(part.parent) as part_dir:
+        with _explained(target), opened_dir(source.parent) as source_dir, opened_dir(part.parent) as part_dir:
             try:
                 self.hardlink(source.name, part.name, source_dir, part_dir)
             except OSError:
@@ -305,7 +342,7 @@ class Disk:
         """Bring the named files of one directory into another one, both without a trailing slash."""
         name = ""
         try:
-            with _opened(source) as source_dir, _opened(target) as target_dir:
+            with opened_dir(source) as source_dir, opened_dir(target) as target_dir:
                 for name in names:
                     self._link_one(mode, name, name, source_dir, target_dir)
         except OSError as exc:
@@ -331,61 +368,11 @@ class Disk:
 
     def reflink(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
         """Make a file that shares the blocks of another one; raises the plain `OSError`."""
-        with _pair(source, target, source_dir, target_dir) as (old, new):
+        with opened_pair(source, target, source_dir, target_dir) as (old, new):
             fcntl.ioctl(new, _FICLONE, old)
 
     def copy(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
         """Copy a file; raises the plain `OSError`."""
-        with _pair(source, target, source_dir, target_dir) as (old, new):
+        with opened_pair(source, target, source_dir, target_dir) as (old, new):
             while os.sendfile(new, old, None, 2**30):
                 pass
-
-
-@contextmanager
-def _opened(directory: Path | str) -> Iterator[int]:
-    fd = os.open(directory, _DIRECTORY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def _pair(source: str, target: str, source_dir: int, target_dir: int) -> Iterator[tuple[int, int]]:
-    """Open the one to read and the other, new, to write; what fails leaves nothing behind."""
-    old = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source_dir)
-    try:
-        if not stat.S_ISREG(os.fstat(old).st_mode):  # the end of a pipe would be waited for
-            raise OSError(errno.EINVAL, f"{source} is not a regular file")
-        new = os.open(target, _NEW_FILE, READ_ONLY, dir_fd=target_dir)
-        try:
-            yield old, new
-        except OSError:
-            os.unlink(target, dir_fd=target_dir)
-            raise
-        finally:
-            os.close(new)
-    finally:
-        os.close(old)
-
-
-def _write_all(fd: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _syncfs(fd: int) -> None:
-    try:
-        call = _libc().syncfs
-    except AttributeError:
-        os.sync()  # not Linux
-        return
-    if call(fd) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

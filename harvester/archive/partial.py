@@ -58,7 +58,7 @@ class PartialSnapshot:
         self.started = state.started
         self.previous = base.previous
         self.notes = base.notes
-        """What was found and set aside when this one was begun, for the user."""
+        """What was found and set aside, for the user."""
         self._base = base
         self._disk = base.disk
         self._finished: dict[tuple[int, str], str] = {}
@@ -184,7 +184,7 @@ class PartialSnapshot:
             self._make_pages(pages)
         write_tags(self._disk, self.path, record, known)
         seal(self._disk, self._base.root, self.name)
-        publish(self._disk, self._base.root, record)
+        self.notes = (*self.notes, *publish(self._disk, self._base.root, record))
         return Snapshot(self.name, self._base.root / self.name)
 
     def _make_pages(self, pages: Callable[[Path], None]) -> None:

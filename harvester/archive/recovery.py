@@ -8,13 +8,14 @@ the rest. What does not fit into this order was done by somebody else, and is an
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from harvester.archive.bag import check_tags, file_sha256
 from harvester.archive.commit import PARTIAL_FILE, publish, register
 from harvester.archive.disk import Disk
+from harvester.archive.latest import point_latest, read_latest
 from harvester.archive.layout import (
-    LATEST,
     LEDGER,
     PART,
     PAYLOAD,
@@ -31,6 +32,16 @@ from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import Previous, SnapshotRecord
 
 
+@dataclass(frozen=True)
+class Recovered:
+    """An Archive in which nothing is left unfinished."""
+
+    ledger: Ledger
+    """Every Snapshot that stands has its line."""
+    notes: tuple[str, ...]
+    """What was found and set aside, for the user."""
+
+
 def snapshot_names(root: Path) -> list[str]:
     """The Snapshots that stand in the Archive, oldest first."""
     names = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
@@ -45,22 +56,22 @@ def partial_names(root: Path) -> list[str]:
     return sorted((name for name in found if name is not None), key=snapshot_order)
 
 
-def recover(root: Path, disk: Disk) -> Ledger:
-    """Finish what was cut off; gives the Ledger, in which every Snapshot that stands has its line.
+def recover(root: Path, disk: Disk) -> Recovered:
+    """Finish what was interrupted.
 
     Raises:
         CorruptArchiveError: something is there, or is missing, that no cut-off run explains.
-        DiskError: it cannot be mended.
+        DiskError: something cannot be written.
     """
     ledger = mend_ledger(root, disk)
     _finish_prunes(root, disk, ledger)
-    ledger = _finish_commit(root, disk, ledger)
+    ledger, notes = _finish_commit(root, disk, ledger)
     _check_newest(root, ledger)
     _sweep(root, disk)
     committed = ledger.committed
-    if committed and _points_to(root / LATEST) != [*committed][-1]:
-        disk.point(root / LATEST, [*committed][-1])
-    return ledger
+    if committed and read_latest(root) != [*committed][-1]:
+        notes += point_latest(root, disk, [*committed][-1])
+    return Recovered(ledger, tuple(notes))
 
 
 def _finish_prunes(root: Path, disk: Disk, ledger: Ledger) -> None:
@@ -95,20 +106,21 @@ def remove_snapshot(root: Path, disk: Disk, name: str) -> None:
     disk.remove_tree(pruned)
 
 
-def _finish_commit(root: Path, disk: Disk, ledger: Ledger) -> Ledger:
+def _finish_commit(root: Path, disk: Disk, ledger: Ledger) -> tuple[Ledger, list[str]]:
     """Give a Snapshot without a Ledger line its line, and a sealed partial its name and line."""
+    notes: list[str] = []
     unknown = [name for name in snapshot_names(root) if name not in ledger.committed]
     if len(unknown) > 1:
         raise CorruptArchiveError(_foreign(root / unknown[0], "it has no line in the Ledger"))
     if unknown:
-        register(disk, root, _check_adoptable(root, unknown[-1], root / unknown[-1], ledger))
+        notes += register(disk, root, _check_adoptable(root, unknown[-1], root / unknown[-1], ledger))
         ledger = load_sound_ledger(root)
     for name in partial_names(root):
         path = root / partial_name(name)
         if (path / TAGMANIFEST).exists() and not (path / RUN / PARTIAL_FILE).exists():
-            publish(disk, root, _check_adoptable(root, name, path, ledger))
+            notes += publish(disk, root, _check_adoptable(root, name, path, ledger))
             ledger = load_sound_ledger(root)
-    return ledger
+    return ledger, notes
 
 
 def _check_adoptable(root: Path, name: str, path: Path, ledger: Ledger) -> SnapshotRecord:
@@ -174,10 +186,3 @@ def _sweep(root: Path, disk: Disk) -> None:
     for entry in list(os.scandir(root)):
         if entry.name.startswith(".") and entry.name.endswith(PART):
             disk.remove_tree(Path(entry.path))
-
-
-def _points_to(link: Path) -> str | None:
-    try:
-        return str(link.readlink())
-    except OSError:
-        return None

@@ -6,6 +6,7 @@ import os
 
 from harvester.archive.archive import Archive
 from harvester.archive.bag import file_sha256
+from harvester.archive.latest import read_latest
 from harvester.archive.layout import LATEST, LEDGER, TAGMANIFEST, is_snapshot_name
 from harvester.archive.ledger import Ledger, load_ledger
 from harvester.audit.problem import Findings, Kind, Problem
@@ -83,9 +84,5 @@ def _check_links(archive: Archive, found: Findings) -> None:
 
 def _check_latest(archive: Archive, found: Findings) -> None:
     newest = archive.newest()
-    try:
-        target = str((archive.root / LATEST).readlink())
-    except OSError:
-        target = ""
-    if newest is not None and target != newest.name:
+    if newest is not None and read_latest(archive.root) != newest.name:
         found.add(Kind.LATEST, LATEST, f"does not point to {newest.name}")

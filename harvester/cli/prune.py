@@ -75,6 +75,8 @@ def prune(
     else:
         with found.lock(command="prune", wait_s=float(settings.archive.lock_wait)):
             plan = order.carry_out()
+        for note in order.notes:
+            session.log.warning(note)
     if json:
         emit_json(_document(plan, forgotten, done=yes))
     else:
@@ -93,6 +95,8 @@ class _Order:
         self._today = today
         self._forget = forget
         self._drop_superseded = drop_superseded
+        self.notes: tuple[str, ...] = ()
+        """What was found and set aside in the Archive, for the user."""
 
     def plan(self) -> PrunePlan:
         """What would be done."""
@@ -107,7 +111,7 @@ class _Order:
         at = stamp(datetime.now(UTC))
         self._check_forgotten()
         prune(self._archive, self._forget, at=at)
-        self._archive.recover()
+        self.notes = self._archive.recover()
         plan = self._plan()
         prune(self._archive, plan.remove, at=at)
         return plan

@@ -50,6 +50,18 @@ def test_the_only_snapshot_with_a_report_is_refused_and_the_report_named(archive
     check_archive(archive.root)
 
 
+def test_a_copied_archive_in_which_latest_is_a_directory_is_pruned_and_named(archive: Archive) -> None:
+    (archive.root / "latest").unlink()
+    shutil.copytree(archive.root / "2026-11-22", archive.root / "latest")
+    said = call(archive, "prune", "--keep-daily", "1", "--yes")
+    assert (said.code, names(archive)) == (0, ["2026-11-20", "2026-11-22"])
+    assert (
+        f"latest was a directory, which `cp -L` and `rsync -L` make of a link; it was moved to {archive.root}"
+        in said.err
+    )
+    check_archive(archive.root)
+
+
 def test_superseded_versions_may_be_dropped(archive: Archive) -> None:
     said = call(archive, "prune", "--keep-daily", "1", "--drop-superseded", "--yes", "--json")
     assert said.document()["remove"] == ["2026-11-20", "2026-11-21"]

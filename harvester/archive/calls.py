@@ -1,0 +1,70 @@
+"""System calls with the care that an Archive needs; all raise the plain `OSError`. Only `Disk` uses them."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+READ_ONLY: Final = 0o444
+NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def opened_dir(directory: Path | str) -> Iterator[int]:
+    """A directory's descriptor; a symbolic link is not followed."""
+    fd = os.open(directory, DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def opened_pair(source: str, target: str, source_dir: int, target_dir: int) -> Iterator[tuple[int, int]]:
+    """Open one file to read and another, new, to write; what fails leaves nothing behind."""
+    old = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source_dir)
+    try:
+        if not stat.S_ISREG(os.fstat(old).st_mode):  # the end of a pipe would be waited for
+            raise OSError(errno.EINVAL, f"{source} is not a regular file")
+        new = os.open(target, NEW_FILE, READ_ONLY, dir_fd=target_dir)
+        try:
+            yield old, new
+        except OSError:
+            os.unlink(target, dir_fd=target_dir)
+            raise
+        finally:
+            os.close(new)
+    finally:
+        os.close(old)
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """Write all of it, however little the system takes at once."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def syncfs(fd: int) -> None:
+    """Flush everything on the file system of an open file."""
+    try:
+        call = _libc().syncfs
+    except AttributeError:
+        os.sync()  # not Linux
+        return
+    if call(fd) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
