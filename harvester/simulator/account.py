@@ -79,7 +79,7 @@ class Account:
         return [
             live.spec
             for live in project.backtests.values()
-            if now - live.added_at >= live.spec.listed_after_s / scale
+            if live.spec.listed and now - live.added_at >= live.spec.listed_after_s / scale
         ]
 
     def report_html(self, project_id: int, backtest_id: str) -> str:
@@ -136,6 +136,11 @@ class Account:
         """Another name for a project."""
         live = self.projects[project_id]
         live.spec = msgspec.structs.replace(live.spec, name=name)
+
+    def change_project(self, project_id: int, **fields: object) -> None:
+        """Change fields of a project's `ProjectSpec`, except its backtests."""
+        live = self.projects[project_id]
+        live.spec = msgspec.structs.replace(live.spec, **fields)
 
     def recycle_project(self, project_id: int) -> None:
         """A project is deleted softly: it moves into the recycle bin."""

@@ -33,8 +33,8 @@ def project_row(project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
         "projectId": project.project_id,
         "organizationId": project.organization_id,
         "name": project.name,
-        "modified": _date(project.created, shapes),
-        "created": _date(project.created, shapes),
+        "modified": date_of(project.modified or project.created, shapes),
+        "created": date_of(project.created, shapes),
         "ownerId": scenario.user_id,
         "language": project.language,
         "collaborators": [],
@@ -66,7 +66,7 @@ def backtest_row(spec: BacktestSpec, scenario: Scenario, *, statistics: bool) ->
         "backtestId": spec.backtest_id,
         "status": spec.status,
         "name": spec.name,
-        "created": _date(spec.created, scenario.shapes),
+        "created": date_of(spec.created, scenario.shapes),
         "completed": completed,
         "progress": progress,
         "error": error,
@@ -81,7 +81,7 @@ def backtest_row(spec: BacktestSpec, scenario: Scenario, *, statistics: bool) ->
         return row
     if not finished:
         return row | dict.fromkeys(_LISTED) | {"parameters": None, "trades": None, "securityTypes": None}
-    drawn = statistics_of(_seed(spec, scenario), scenario.drawing.years)
+    drawn = listed_statistics(spec, scenario)
     figures = {name: drawn[name] for name in _LISTED}
     return row | figures | {
         "tradeableDates": drawn["tradeableDates"],
@@ -89,6 +89,11 @@ def backtest_row(spec: BacktestSpec, scenario: Scenario, *, statistics: bool) ->
         "parameters": len(parameters_of(spec)),
         "securityTypes": (1, "Equity", None)[spec.seed % 3],
     }  # fmt: skip
+
+
+def listed_statistics(spec: BacktestSpec, scenario: Scenario) -> dict[str, float | int]:
+    """The figures of a finished backtest, by the names that a listing has for them."""
+    return statistics_of(_seed(spec, scenario), scenario.drawing.years)
 
 
 def _state_of(spec: BacktestSpec) -> tuple[bool, float, str | None]:
@@ -162,7 +167,8 @@ def _heavy(project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _date(text: str, shapes: Shapes) -> str:
+def date_of(text: str, shapes: Shapes) -> str:
+    """A moment of the scenario, in the form that the scenario wants."""
     if shapes.dates == "naive":
         return text
     return datetime.fromisoformat(text).isoformat(timespec="milliseconds") + "Z"

@@ -138,8 +138,41 @@ class BacktestSpec(Part, frozen=True):
     snapshot_id: int = 1
     optimization_id: str = ""
     tags: tuple[str, ...] = ()
+    listed: bool = True
+    """Whether `backtests/list` has it; if not, only its optimization names it."""
     listed_after_s: Seconds = 0.0
     """A new backtest shows up in the listing only after this long."""
+
+
+class OptimizationAnswer(StrEnum):
+    """What is answered to a request for one optimization."""
+
+    BY_ID = "by-id"
+    """Its backtests as an object, by their ids."""
+    ROWS = "rows"
+    """Its backtests as a list."""
+    EMPTY = "empty"
+    """No backtest, although its figures count some."""
+    SHORT = "short"
+    """All backtests but the last one, which its figures count."""
+    REFUSED = "refused"
+    """`success: false` and a text."""
+    UNLISTED = "unlisted"
+    """As `by-id`, but `optimizations/list` lacks it."""
+
+
+class OptimizationSpec(Part, frozen=True):
+    """One optimization; its backtests are those of the project that have its id.
+
+    It need not be described to exist: the `optimization_id` of a backtest is enough.
+    """
+
+    optimization_id: str
+    name: str = "Optimization"
+    created: str = "2024-05-02 09:00:00"
+    status: Literal["", "new", "running", "aborted", "completed"] = ""
+    """Empty: `running` until all of its backtests are over, then `completed`."""
+    answer: OptimizationAnswer = OptimizationAnswer.BY_ID
 
 
 class ProjectSpec(Part, frozen=True):
@@ -150,8 +183,12 @@ class ProjectSpec(Part, frozen=True):
     organization_id: str = "0123456789abcdef0123456789abcdef"
     owner: bool = True
     created: str = "2024-01-02 08:00:00"
+    modified: str = ""
+    """Empty: as `created`."""
     language: str = "Py"
     backtests: tuple[BacktestSpec, ...] = ()
+    optimizations: tuple[OptimizationSpec, ...] = ()
+    """Those that are not as the `optimization_id` of backtests implies."""
 
 
 class Generation(Part, frozen=True):

@@ -20,6 +20,7 @@ from harvester.errors import ConfigError
 from harvester.simulator.account import Account, LiveBacktest, LiveProject
 from harvester.simulator.faults import answer_wrongly
 from harvester.simulator.gate import Gatekeeper, LimitGate, find_window
+from harvester.simulator.optimizations import list_optimizations, read_optimization
 from harvester.simulator.protocol import Answer, encode, number, read_arguments, refuse
 from harvester.simulator.rows import backtest_details, backtest_row, project_page
 from harvester.simulator.scenario import Fault, FaultKind, ReportKind, Scenario
@@ -198,6 +199,12 @@ class Simulator:
             "backtests/list": self._backtests,
             "backtests/read": self._backtest,
             "files/read": self._project_files,
+            "optimizations/list": lambda args: self._judged(
+                list_optimizations(self.account, self.scenario, args)
+            ),
+            "optimizations/read": lambda args: self._judged(
+                read_optimization(self.account, self.scenario, args)
+            ),
         }
         handler = routes.get(route)
         answer = handler(args) if handler else refuse(f"Endpoint not found ({route})")
@@ -207,6 +214,9 @@ class Simulator:
         if self.scenario.shapes.errors_on_success:
             answer["errors"] = []
         return answer | {"success": True}
+
+    def _judged(self, answer: Answer) -> Answer:
+        return answer if "success" in answer else self._good(answer)
 
     def _projects(self, args: Answer) -> Answer:
         projects = list(self.account.projects.values())
