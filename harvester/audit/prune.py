@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from harvester.archive.archive import Archive
 from harvester.archive.snapshot import Snapshot
+from harvester.audit.copies import Holders
 from harvester.audit.retention import Retention, plan_retention
 from harvester.errors import ArchiveError
 from harvester.model import InventoryEntry
@@ -17,14 +19,31 @@ _NAMED = 20
 
 
 @dataclass(frozen=True)
+class LastCopy:
+    """A report of which only damaged copies would be left."""
+
+    entry: InventoryEntry
+    damaged: str
+    """A damaged file of one that would stay, as Snapshot and path."""
+
+
+@dataclass(frozen=True)
 class Refused:
     """A Snapshot that no rule keeps and that may not go all the same."""
 
     reports: int
     """Reports that no other kept Snapshot holds."""
     examples: tuple[InventoryEntry, ...] = ()
+    last_copies: int = 0
+    """Reports that other kept Snapshots hold too, but damaged."""
+    last_copy_examples: tuple[LastCopy, ...] = ()
     error: str = ""
     """Why its Inventory cannot be read."""
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether it is kept because something in the Archive is damaged."""
+        return bool(self.error or self.last_copies)
 
 
 @dataclass(frozen=True)
@@ -37,11 +56,19 @@ class PrunePlan:
     """Oldest first."""
     refused: dict[str, Refused] = field(default_factory=dict)
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a Snapshot is kept because something in the Archive is damaged."""
+        return any(refused.is_damage for refused in self.refused.values())
+
 
 def plan_prune(
     archive: Archive, today: dt.date, retention: Retention, *, drop_superseded: bool = False
 ) -> PrunePlan:
     """Decide what a prune would remove; nothing is changed.
+
+    A Snapshot goes only when each of its reports is held by one that stays. Copies that stay and are no hard
+    links to what goes are hashed: a damaged one is no reason to remove a sound one.
 
     Args:
         archive: Every Inventory of it is read.
@@ -54,16 +81,16 @@ def plan_prune(
     reasons = plan_retention(list(snapshots), today, retention)
     key = _backtest if drop_superseded else _version
     plan = PrunePlan(keep={name: why for name, why in reasons.items() if why})
-    held: set[str] = set()
+    holders = Holders()
     for name in plan.keep:
-        _hold(snapshots[name], key, held)
+        _hold(snapshots[name], key, holders)
     for name in (name for name, why in reasons.items() if not why):
-        refused = _only_here(snapshots[name], key, held)
+        refused = _only_here(snapshots[name], key, holders)
         if refused is None:
             plan.remove.append(name)
         else:
             plan.refused[name] = refused
-            _hold(snapshots[name], key, held)
+            _hold(snapshots[name], key, holders)
     plan.remove.reverse()
     return plan
 
@@ -91,24 +118,36 @@ def _backtest(entry: InventoryEntry) -> str:
     return f"{entry.project_id}/{entry.backtest_id}"
 
 
-def _hold(snapshot: Snapshot, key: _Key, held: set[str]) -> None:
-    """Add what a Snapshot holds; one whose Inventory cannot be read is no proof that anything is held."""
+def _hold(snapshot: Snapshot, key: _Key, holders: Holders) -> None:
+    """Count on what a Snapshot holds; one whose Inventory cannot be read proves nothing."""
     try:
-        held.update({key(entry) for entry in snapshot.inventory() if entry.archived})  # all of it, or nothing
+        holders.add(snapshot, {key(entry): entry.path for entry in snapshot.inventory() if entry.archived})
     except ArchiveError:
         return
 
 
-def _only_here(snapshot: Snapshot, key: _Key, held: set[str]) -> Refused | None:
-    """Why a Snapshot may not go; None when everything in it is held by another one."""
+def _only_here(snapshot: Snapshot, key: _Key, holders: Holders) -> Refused | None:
+    """Why a Snapshot may not go; None when sound copies of everything in it stay in other ones."""
     count = 0
     examples: list[InventoryEntry] = []
+    elsewhere: dict[str, str] = {}
     try:
         for entry in snapshot.inventory():
-            if entry.archived and key(entry) not in held:
-                count += 1
-                if len(examples) < _NAMED:
-                    examples.append(entry)
+            if not entry.archived:
+                continue
+            if key(entry) in holders:
+                elsewhere[key(entry)] = entry.path
+                continue
+            count += 1
+            if len(examples) < _NAMED:
+                examples.append(entry)
+        last = holders.find_last_copies(snapshot, elsewhere)
+        last_examples = _last_copies(snapshot, key, last)
     except ArchiveError as exc:
-        return Refused(count, tuple(examples), str(exc))
-    return Refused(count, tuple(examples)) if count else None
+        return Refused(count, tuple(examples), error=str(exc))
+    return Refused(count, tuple(examples), len(last), last_examples) if count or last else None
+
+
+def _last_copies(snapshot: Snapshot, key: _Key, last: dict[str, str]) -> tuple[LastCopy, ...]:
+    entries = (entry for entry in snapshot.inventory() if entry.archived and key(entry) in last)
+    return tuple(LastCopy(entry, last[key(entry)]) for entry in islice(entries, _NAMED)) if last else ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harvester.cli import options
-from harvester.cli.console import Session, emit_json
+from harvester.cli.console import ExitCode, Session, emit_json, leave
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harvester.archive import Archive
     from harvester.audit.prune import PrunePlan, Refused
     from harvester.audit.retention import Retention
+    from harvester.model import InventoryEntry
 
 
 def _count(period: str) -> Any:
@@ -42,7 +43,8 @@ def prune(
     """Remove the Snapshots that no rule keeps; without --yes nothing is changed.
 
     The newest Snapshot always stays, and so does one that alone holds a report: each version of a report
-    counts, and what has vanished at QuantConnect too. Those are refused and named.
+    counts, and what has vanished at QuantConnect too. One that holds the last undamaged copy stays as well.
+    Those are refused and named.
 
     \b
     Examples:
@@ -52,7 +54,8 @@ def prune(
 
     \b
     Exit codes:
-      0 ok, also when some were refused   1 error   2 usage   11 a run is under way   16 disk   20 damaged
+      0 ok, also when some were refused   1 error   2 usage   11 a run is under way   16 disk
+      20 damaged: also when some were refused because copies in others are damaged
     """
     from zoneinfo import ZoneInfo
 
@@ -77,11 +80,14 @@ def prune(
             plan = order.carry_out()
         for note in order.notes:
             session.log.warning(note)
+    code = ExitCode.DAMAGED if plan.is_damaged else ExitCode.OK
     if json:
-        emit_json(_document(plan, forgotten, done=yes))
+        emit_json(_document(plan, forgotten, code, done=yes))
     else:
-        tell = session.say if yes else session.show  # cron mails whatever a job prints
+        # Cron mails whatever a job prints.
+        tell = session.say if yes and code is ExitCode.OK else session.show
         tell(*_lines(plan, forgotten, done=yes))
+    leave(code)
 
 
 class _Order:
@@ -152,11 +158,8 @@ def _retention(within: str | None, daily: int, weekly: int, monthly: int, yearly
 def _lines(plan: PrunePlan, forgotten: list[str], *, done: bool) -> list[str]:
     verb = "removed" if done else "would remove"
     lines = [f"keep    {name:<13} {', '.join(why)}" for name, why in plan.keep.items()]
-    lines += [f"refuse  {name:<13} {_why(refused)}" for name, refused in plan.refused.items()]
-    for refused in plan.refused.values():
-        lines += [
-            f"        {entry.project} / {entry.name} [{entry.backtest_id}]" for entry in refused.examples
-        ]
+    for name, refused in plan.refused.items():
+        lines += _refusal_lines(name, refused)
     lines += [f"remove  {name}" for name in plan.remove]
     lines += [f"forget  {name}" for name in forgotten]
     count = len(plan.remove) + len(forgotten)
@@ -164,12 +167,37 @@ def _lines(plan: PrunePlan, forgotten: list[str], *, done: bool) -> list[str]:
     return [*lines, f"{verb} {count} of {count + len(plan.keep) + len(plan.refused)} Snapshots{hint}"]
 
 
-def _why(refused: Refused) -> str:
-    return refused.error or f"holds {refused.reports} reports (or versions of them) that no other one does:"
+def _refusal_lines(name: str, refused: Refused) -> list[str]:
+    lines = []
+    if refused.error:
+        lines.append(f"refuse  {name:<13} {refused.error}")
+    elif refused.reports:
+        text = f"holds {refused.reports} reports (or versions of them) that no other one does:"
+        lines.append(f"refuse  {name:<13} {text}")
+    lines += [f"        {_title(entry)}" for entry in refused.examples]
+    if refused.last_copies:
+        text = (
+            f"holds the last undamaged copies of {refused.last_copies} reports; "
+            "`harvester verify --repair` restores the damaged ones:"
+        )
+        lines.append(f"refuse  {name:<13} {text}")
+    for last in refused.last_copy_examples:
+        lines.append(f"        {_title(last.entry)}, damaged is {last.damaged}")
+    return lines
 
 
-def _document(plan: PrunePlan, forgotten: list[str], *, done: bool) -> dict[str, Any]:
+def _title(entry: InventoryEntry) -> str:
+    return f"{entry.project} / {entry.name} [{entry.backtest_id}]"
+
+
+def _row(entry: InventoryEntry) -> dict[str, Any]:
+    return {"project_id": entry.project_id, "backtest_id": entry.backtest_id, "name": entry.name}
+
+
+def _document(plan: PrunePlan, forgotten: list[str], code: ExitCode, *, done: bool) -> dict[str, Any]:
     return {
+        "exit_code": code.value,
+        "exit": code.label,
         "done": done,
         "keep": {name: list(why) for name, why in plan.keep.items()},
         "remove": plan.remove,
@@ -178,9 +206,10 @@ def _document(plan: PrunePlan, forgotten: list[str], *, done: bool) -> dict[str,
             name: {
                 "reports": refused.reports,
                 "error": refused.error,
-                "examples": [
-                    {"project_id": entry.project_id, "backtest_id": entry.backtest_id, "name": entry.name}
-                    for entry in refused.examples
+                "examples": [_row(entry) for entry in refused.examples],
+                "last_copies": refused.last_copies,
+                "last_copy_examples": [
+                    _row(last.entry) | {"damaged": last.damaged} for last in refused.last_copy_examples
                 ],
             }
             for name, refused in plan.refused.items()

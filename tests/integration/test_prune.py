@@ -136,3 +136,22 @@ def test_a_broken_ledger_stops_a_prune(archive: Archive) -> None:
     assert said.code == 20
     assert "ledger.jsonl:2" in said.err
     assert len(names(archive)) == 3
+
+
+def test_the_last_undamaged_copy_stays_and_ends_with_20_even_with_quiet(archive: Archive) -> None:
+    """The directory of one report is lost in the date that stays."""
+    directory = f"data/project-1_101/backtest-2_{REPORTS[1].backtest_id}"
+    shutil.rmtree(archive.root / "2026-11-22" / directory)
+    for words in ([], ["--yes"]):
+        said = call(archive, "-q", "prune", "--keep-daily", "1", *words)
+        assert said.code == 20
+        assert "refuse  2026-11-21    holds the last undamaged copies of 1 reports" in said.out
+        assert f"Project 1 / Backtest 2 [{REPORTS[1].backtest_id}], damaged is 2026-11-22/" in said.out
+        assert "harvester verify --repair" in said.out
+    assert "2026-11-21" in names(archive)
+    document = call(archive, "prune", "--keep-daily", "1", "--json").document()
+    assert (document["exit_code"], document["exit"]) == (20, "damaged")
+    assert document["refused"]["2026-11-21"]["last_copies"] == 1
+    assert call(archive, "verify", "--repair").code == 0
+    assert call(archive, "prune", "--keep-daily", "1", "--yes").code == 0
+    assert names(archive) == ["2026-11-20", "2026-11-22"]
