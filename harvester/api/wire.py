@@ -27,6 +27,8 @@ _PRIVATE: Final = re.compile(
     r"encryption_?key|channel_?id|api_?key",
     re.IGNORECASE,
 )
+_ENDED: Final = ("stopped", "liquidated", "deleted")
+"""Statuses of a run that has ended before its last day."""
 _STATISTICS: Final = (
     "sharpeRatio", "alpha", "beta", "compoundingAnnualReturn", "drawdown", "lossRate", "netProfit", "psr",
     "sortinoRatio", "treynorRatio", "winRate", "trades", "parameters", "tradeableDates",
@@ -157,18 +159,37 @@ def parse_time(text: Any) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
 
 
-def parse_state(status: str, *, error: str = "") -> BacktestState:
-    """How far a backtest has come; statuses are an open set, and dots and case vary."""
+def parse_state(
+    status: str, *, error: str = "", completed: Any = None, progress: Any = None
+) -> BacktestState:
+    """How far a backtest has come; statuses are an open set, and dots and case vary.
+
+    Args:
+        status: In the server's words.
+        error: Of the row; empty when the run met none.
+        completed: Of the row; anything but a bool, 0 or 1 says nothing.
+        progress: Of the row, from 0 to 1; anything but a number says nothing.
+    """
+    # 1. Words that say "not yet" are believed, whatever the other fields claim.
+    # 2. `completed: false` outweighs all other words, unless an error has ended the run.
+    # 3. Without `completed`, words that nobody knows leave it to `progress`.
     known = status.lower().strip(". ")
-    if known.startswith("completed"):
-        return BacktestState.FINISHED
-    if known.startswith(("runtime error", "runtimeerror")) or (error and not known):
-        return BacktestState.BROKEN
-    if known.startswith("running"):
-        return BacktestState.RUNNING
+    over = bool(completed) if isinstance(completed, bool | int) and completed in (0, 1) else None
     if known.startswith(("in queue", "inqueue", "queued")):
         return BacktestState.QUEUED
+    if known.startswith(("in progress", "inprogress", "running")) or (over is False and not error):
+        return BacktestState.RUNNING
+    if known.startswith("completed"):
+        return BacktestState.FINISHED
+    if known.startswith(("runtime error", "runtimeerror")) or (error and (not known or over is False)):
+        return BacktestState.BROKEN
+    if over is None and not error and not known.startswith(_ENDED) and _is_half_way(progress):
+        return BacktestState.RUNNING
     return BacktestState.UNKNOWN
+
+
+def _is_half_way(progress: Any) -> bool:
+    return not isinstance(progress, bool) and isinstance(progress, int | float) and 0 <= progress < 1
 
 
 def redact(value: Any, *, levels: int = _MAX_DEPTH) -> Any:
@@ -252,7 +273,12 @@ def _backtest(row: Any, project_id: int, *, place: str, endpoint: str) -> Backte
         name=_text(row.get("name")),
         created=parse_time(row.get("created")),
         status=status,
-        state=parse_state(status, error=_text(row.get("error"))),
+        state=parse_state(
+            status,
+            error=_text(row.get("error")).strip(),
+            completed=row.get("completed"),
+            progress=row.get("progress"),
+        ),
         optimization_id=_text(row.get("optimizationId")),
         tags=tuple(_text(tag) for tag in tags) if isinstance(tags, list) else (),
         statistics=statistics,

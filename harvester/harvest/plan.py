@@ -204,10 +204,19 @@ def _decide(
 
 def _no_report(backtest: Backtest, policy: Policy) -> str:
     if backtest.state in (BacktestState.RUNNING, BacktestState.QUEUED):
-        return f"not finished: {backtest.status}"
+        return f"not finished: {backtest.status or 'no status'}" + _contradiction(backtest)
     if backtest.state is BacktestState.BROKEN and not policy.include_broken:
         return f"no report is made of a failed backtest: {backtest.status}"
     return ""
+
+
+def _contradiction(backtest: Backtest) -> str:
+    """What a row says beside its status, when that alone would not explain why it is not finished."""
+    said = {name: backtest.row[name] for name in ("completed", "progress") if name in backtest.row}
+    words = backtest.status.lower()
+    if not said or any(word in words for word in ("progress", "running", "queue")):
+        return ""
+    return f" ({', '.join(f'{name}: {str(value).lower():.20}' for name, value in said.items())})"
 
 
 def _older(stamp: str, age: timedelta, policy: Policy) -> bool:

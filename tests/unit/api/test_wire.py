@@ -249,6 +249,8 @@ def test_what_does_not_make_it_another_backtest_keeps_its_key(fields: dict[str, 
         ("RuntimeError", BacktestState.BROKEN),
         ("Running: 42%", BacktestState.RUNNING),
         ("Running", BacktestState.RUNNING),
+        ("In Progress...", BacktestState.RUNNING),
+        ("InProgress", BacktestState.RUNNING),
         ("In Queue...", BacktestState.QUEUED),
         ("InQueue", BacktestState.QUEUED),
         ("Queued", BacktestState.QUEUED),
@@ -258,6 +260,36 @@ def test_what_does_not_make_it_another_backtest_keeps_its_key(fields: dict[str, 
 )
 def test_statuses_are_an_open_set(status: str, state: BacktestState) -> None:
     assert parse_state(status) is state
+
+
+@pytest.mark.parametrize(
+    ("row", "state"),
+    [
+        ({"status": "In Progress...", "completed": True, "progress": 1}, BacktestState.RUNNING),
+        ({"status": "In Queue...", "completed": False}, BacktestState.QUEUED),
+        ({"status": "Completed.", "completed": False}, BacktestState.RUNNING),
+        ({"status": "Completed.", "completed": 0}, BacktestState.RUNNING),
+        ({"status": "Completed.", "completed": "no"}, BacktestState.FINISHED),
+        ({"status": "Completed.", "progress": 0}, BacktestState.FINISHED),
+        ({"status": "Completed.", "completed": False, "error": "boom"}, BacktestState.FINISHED),
+        ({"status": "Stopped.", "completed": True, "progress": 0.4}, BacktestState.UNKNOWN),
+        ({"status": "Stopped.", "progress": 0.4}, BacktestState.UNKNOWN),
+        ({"status": "Stopped.", "completed": False, "progress": 0.4}, BacktestState.RUNNING),
+        ({"status": "Warming up", "progress": 0.4}, BacktestState.RUNNING),
+        ({"status": "Warming up", "progress": True}, BacktestState.UNKNOWN),
+        ({"status": "Warming up", "progress": 1}, BacktestState.UNKNOWN),
+        ({"status": "Warming up", "completed": True, "progress": 0.4}, BacktestState.UNKNOWN),
+        ({"status": "Warming up", "completed": False, "error": "boom"}, BacktestState.BROKEN),
+        ({"status": "Runtime Error", "completed": False}, BacktestState.RUNNING),
+        ({"status": "Runtime Error", "completed": False, "error": "boom"}, BacktestState.BROKEN),
+        ({"status": "Runtime Error", "completed": True}, BacktestState.BROKEN),
+    ],
+)
+def test_a_row_that_says_not_completed_is_not_finished_whatever_its_status(
+    row: dict[str, Any], state: BacktestState
+) -> None:
+    without = dict.fromkeys(("completed", "progress", "error"))
+    assert backtest(**(without | row)).state is state
 
 
 def test_an_error_without_a_status_is_a_failed_backtest() -> None:

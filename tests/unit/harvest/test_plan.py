@@ -104,6 +104,20 @@ def test_what_has_no_report_is_skipped_or_carried(state: BacktestState, reason: 
     assert (known.request, known.outcome, known.reason) == (False, Outcome.CARRIED, reason)
 
 
+@pytest.mark.parametrize(
+    ("status", "row", "reason"),
+    [
+        ("In Progress...", {"completed": False, "progress": 0.45}, "not finished: In Progress..."),
+        ("Completed.", {"completed": False}, "not finished: Completed. (completed: false)"),
+        ("", {"completed": False, "progress": 0}, "not finished: no status (completed: false, progress: 0)"),
+    ],
+)
+def test_the_reason_says_what_shows_that_it_is_not_finished(
+    status: str, row: dict[str, Any], reason: str
+) -> None:
+    assert decide(make_backtest(state=BacktestState.RUNNING, status=status, row=row)).reason == reason
+
+
 def test_a_status_that_nobody_knows_is_worth_a_try() -> None:
     assert decide(make_backtest(state=BacktestState.UNKNOWN, status="Stopped")).request
 
