@@ -210,13 +210,17 @@ class Disk:
             finally:
                 os.close(fd)
 
-    def seal(self, path: Path) -> None:
-        """Make a file that somebody else has written read-only, and flush it."""
+    def seal(self, path: Path, *, sync: bool = True) -> None:
+        """Make a file that somebody else has written read-only, and flush it.
+
+        Without `sync` that is durable only after `sync_all`.
+        """
         with _explained(path):
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 os.fchmod(fd, os.fstat(fd).st_mode & READ_ONLY)
-                os.fsync(fd)
+                if sync:
+                    os.fsync(fd)
             finally:
                 os.close(fd)
 

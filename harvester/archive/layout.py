@@ -17,6 +17,8 @@ LEDGER: Final = "ledger.jsonl"
 LATEST: Final = "latest"
 CATALOG: Final = "catalog.sqlite"
 LOCK: Final = ".harvester.lock"
+DAMAGED: Final = ".damaged"
+"""What `verify --repair` has replaced."""
 
 BAGIT: Final = "bagit.txt"
 BAG_INFO: Final = "bag-info.txt"

@@ -44,7 +44,7 @@ _REMEDIES = {
     Kind.EXTRA: "see whose it is, and move it out of the Archive",
     Kind.ODD: "see who put it there, remove it, then harvester verify {snapshot} --repair",
     Kind.UNREADABLE: "check permissions and the disk (dmesg, smartctl), then verify again",
-    Kind.WRITABLE: "chmod a-w on it",
+    Kind.WRITABLE: "harvester verify {snapshot} --repair",
     Kind.BAG: "restore the file from a backup",
     Kind.MANIFEST: "restore the file from a backup",
     Kind.INVENTORY: "restore the file from a backup",

@@ -1,7 +1,7 @@
 """Putting back what `verify` has found damaged, where the recorded bytes can still be had.
 
-A committed Snapshot is touched for one purpose only: a damaged or missing file is replaced by one with the
-digest that was recorded for it.
+A committed Snapshot is touched for two purposes only: a damaged or missing file is replaced by one with the
+digest that was recorded for it, and a sound file that has become writable is made read-only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import msgspec
 
 from harvester.archive.archive import Archive
 from harvester.archive.bag import DECLARATION, file_sha256, load_manifest
+from harvester.archive.calls import READ_ONLY
+from harvester.archive.disk import Disk
 from harvester.archive.layout import (
     BAGIT,
     MANIFEST,
@@ -25,6 +27,7 @@ from harvester.archive.layout import (
 )
 from harvester.archive.reading import load_bytes
 from harvester.archive.snapshot import Snapshot
+from harvester.audit.damaged import DamagedFiles
 from harvester.audit.problem import Kind, Problem
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, ReportError
 from harvester.model import InventoryEntry
@@ -46,6 +49,10 @@ class Repaired:
     mended: list[Problem]
     left: list[Problem]
     """With what to do about each now."""
+    kept: int = 0
+    """Replaced files that are below `.damaged/` now."""
+    passed_over: int = 0
+    """Replaced files that there was no room for."""
 
 
 def repair(
@@ -55,10 +62,11 @@ def repair(
     reread: Reread | None = None,
     on_mended: Callable[[Problem], None] = lambda _: None,
 ) -> Repaired:
-    """Replace damaged and missing files, under the Archive's lock.
+    """Replace damaged and missing files and restore read-only modes, under the Archive's lock.
 
     Each file is looked for in other Snapshots, then made from the report it belongs to, then from the report
-    as `reread` gives it. What does not have the recorded digest is never used.
+    as `reread` gives it. What does not have the recorded digest is never used. What is replaced is kept below
+    `.damaged/`.
 
     Args:
         archive: Whose files.
@@ -83,7 +91,24 @@ def repair(
     mended = [problem for problem in wanted if problem not in lost]
     known = set(wanted)
     others = [problem for problem in problems if problem not in known]
-    return Repaired(mended, sorted([*others, *lost.values()]))
+    sealed = _seal(bench, others, unsound={problem.place for problem in left})
+    done = set(sealed)
+    others = [problem for problem in others if problem not in done]
+    left = sorted([*others, *lost.values()])
+    return Repaired([*mended, *sealed], left, bench.damaged.kept, bench.damaged.passed_over)
+
+
+def _seal(bench: _Bench, problems: Sequence[Problem], *, unsound: set[str]) -> list[Problem]:
+    """Make writable files read-only; gives their Problems. One with other bytes is left to people."""
+    unsound = unsound | {problem.place for problem in problems if problem.kind is not Kind.WRITABLE}
+    sealed = [
+        problem
+        for problem in problems
+        if problem.kind is Kind.WRITABLE and problem.place not in unsound and bench.seal(problem)
+    ]
+    if sealed:
+        bench.archive.disk.sync_all(bench.archive.root)
+    return sealed
 
 
 def _repairable(problems: Iterable[Problem]) -> list[Problem]:
@@ -106,6 +131,7 @@ class _Bench:
 
     def __init__(self, archive: Archive, on_mended: Callable[[Problem], None]) -> None:
         self.archive = archive
+        self.damaged = DamagedFiles(archive)
         self._on_mended = on_mended
         self._part = archive.root / f".repair{PART}"
         self._files: dict[str, Path] = {}
@@ -148,14 +174,26 @@ class _Bench:
         if (source is None and content is None) or not self._make_parents(target):
             return False
         disk = self.archive.disk
+        if problem.kind is Kind.ALTERED:
+            self.damaged.keep(problem.snapshot, problem.path)
         if source is not None:
             disk.adopt(source, target, self._part)
+            _make_read_only(disk, target)
         elif content is not None:
             disk.remove(self._part)
             disk.write(self._part, content)
             disk.rename(self._part, target)
             disk.sync_dir(target.parent)
             self._files[problem.sha256] = target
+        self._on_mended(problem)
+        return True
+
+    def seal(self, problem: Problem) -> bool:
+        """Make a sound file read-only; False when a link above it leads elsewhere."""
+        target = self.archive.root / problem.snapshot / problem.path
+        if not self._make_parents(target):
+            return False
+        _make_read_only(self.archive.disk, target)
         self._on_mended(problem)
         return True
 
@@ -168,6 +206,12 @@ class _Bench:
             if not place.exists():
                 self.archive.disk.make_dir(place)
         return True
+
+
+def _make_read_only(disk: Disk, path: Path) -> None:
+    """Take the right to write away, unless another name of the file has lost it already."""
+    if path.lstat().st_mode & ~READ_ONLY & 0o777:
+        disk.seal(path, sync=False)
 
 
 def _mend_from_reports(

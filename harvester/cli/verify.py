@@ -46,7 +46,8 @@ def verify(
     """Check every digest, the ledger's chain, inventories against the disk, and permissions.
 
     With --subset only a part of the reports is hashed; everything else is checked all the same. A repair
-    takes files from other Snapshots, makes images anew from their report, and reads lost reports again.
+    takes files from other Snapshots, makes images again from their report, reads lost reports again, and
+    makes files read-only again. What it replaces is kept below .damaged/ in the archive.
 
     \b
     Examples:
@@ -90,6 +91,7 @@ class _Check:
 
     def run(self, settings: Settings | None) -> ExitCode:
         """Verify, repair when there are settings for it, and say what came of it."""
+        from harvester.archive.layout import DAMAGED
         from harvester.audit.verify import verify
         from harvester.cli.bar import byte_bar
 
@@ -106,6 +108,12 @@ class _Check:
 
             problems = verify(self._archive, self._snapshots, subset=self._subset, on_progress=on_progress)
         repaired = self._repair(problems, settings)
+        if repaired.passed_over:
+            text = (
+                f"{repaired.passed_over} of the replaced files were not kept: {self._archive.root / DAMAGED} "
+                "is full. Look into what is there and delete it"
+            )
+            self._session.log.warning(text)
         code = ExitCode.DAMAGED if repaired.left else ExitCode.OK
         if self._json:
             emit_json(self._document(repaired, code, done, time.monotonic() - started))
@@ -131,11 +139,17 @@ class _Check:
             raise
 
     def _tell(self, repaired: Repaired, done_bytes: int, took_s: float) -> None:
+        from harvester.archive.layout import DAMAGED
         from harvester.config.units import render_size
 
         session = self._session
-        for problem in repaired.mended:
+        for problem in repaired.mended[:_SHOWN]:
             session.say(f"mended: {problem}")
+        if len(repaired.mended) > _SHOWN:
+            session.say(f"... and {len(repaired.mended) - _SHOWN} more; --json has all")
+        if repaired.kept:
+            place = self._archive.root / DAMAGED
+            session.say(f"kept what was replaced, {_count(repaired.kept, 'file')}, below {place}")
         for problem in repaired.left[:_SHOWN]:
             session.show(str(problem), f"    {problem.kind}: {problem.remedy}")
         if len(repaired.left) > _SHOWN:
@@ -157,6 +171,7 @@ class _Check:
             "seconds": round(took_s, 3),
             "problems": msgspec.to_builtins(repaired.left),
             "mended": msgspec.to_builtins(repaired.mended),
+            "kept_damaged": repaired.kept,
         }
 
 

@@ -116,6 +116,22 @@ def test_repair_takes_what_another_snapshot_has(archive: Archive) -> None:
     check_archive(archive.root)
 
 
+def test_repair_restores_modes_and_says_where_it_keeps_what_it_replaced(archive: Archive) -> None:
+    shared = f"data/project-1_101/backtest-2_{REPORTS[1].backtest_id}/report.json"
+    content = (archive.root / "2026-11-22" / shared).read_bytes()
+    (archive.root / "2026-11-22" / shared).unlink()
+    (archive.root / "2026-11-22" / shared).write_bytes(content[:-1])
+    said = call(archive, "verify", "--repair")
+    assert said.code == 0
+    assert f"kept what was replaced, 1 file, below {archive.root}/.damaged" in said.out
+    assert [path.read_bytes() for path in (archive.root / ".damaged").rglob("report.json")] == [content[:-1]]
+    for path in archive.root.glob("2026-*/**/*"):
+        path.chmod(path.stat().st_mode | 0o200)
+    assert call(archive, "verify").code == 20
+    assert call(archive, "verify", "--repair", "--json").document()["kept_damaged"] == 0
+    check_archive(archive.root)
+
+
 def test_without_credentials_a_lost_report_is_not_read_again(archive: Archive) -> None:
     damage(archive, f"{DIR}/report.html")
     said = call(archive, "verify", "--repair")

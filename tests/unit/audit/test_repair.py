@@ -9,6 +9,7 @@ from archives import STARTED, Night, Report, make_reports, open_archive, sha256
 from faults import FailingDisk, SteppingDisk, check_archive
 
 from harvester.archive import Archive, Placement, Source
+from harvester.audit.damaged import DamagedFiles
 from harvester.audit.problem import Kind, Problem
 from harvester.audit.repair import Repaired, Reread, repair
 from harvester.audit.verify import verify
@@ -138,6 +139,86 @@ def test_nothing_is_written_through_a_planted_link(archive: Archive, tmp_path: P
     (archive.root / SECOND / DIR).symlink_to(outside)
     mend(archive)
     assert list(outside.iterdir()) == []
+
+
+def kept(archive: Archive) -> dict[str, bytes]:
+    """What is below `.damaged/`."""
+    root = archive.root / ".damaged"
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_what_is_replaced_is_kept_under_its_date_digest_and_name(archive: Archive) -> None:
+    damage(archive, f"{DIR}/report.html")
+    (archive.root / SECOND / DIR / "offline.html").unlink()
+    repaired = mend(archive)
+    assert (len(repaired.mended), repaired.kept, repaired.passed_over) == (2, 1, 0)
+    assert kept(archive) == {f"{SECOND}/{sha256(b'damaged')[:32]}/{DIR}/report.html": b"damaged"}
+    assert verify(archive) == []
+    check_archive(archive.root)
+
+
+def test_damage_after_damage_is_kept_too_and_the_same_once(archive: Archive) -> None:
+    for content in (b"one", b"two", b"one"):
+        path = archive.root / SECOND / DIR / "report.html"
+        path.unlink()  # a repair has linked it to the first Snapshot's
+        path.write_bytes(content)
+        mend(archive)
+    assert sorted(kept(archive).values()) == [b"one", b"two"]
+
+
+def test_no_more_than_the_bound_is_kept_and_names_of_one_file_count_once(archive: Archive) -> None:
+    for date in (FIRST, SECOND):
+        damage(archive, f"{DIR}/report.html", date)
+    first, second = (archive.root / date / DIR / "report.html" for date in (FIRST, SECOND))
+    second.unlink()
+    second.hardlink_to(first)
+    other = damage(archive, f"{DIR}/report.json")
+    damaged = DamagedFiles(archive, most_bytes=len(b"damaged"))
+    for date in (FIRST, SECOND):
+        damaged.keep(date, f"{DIR}/report.html")
+    damaged.keep(SECOND, f"{DIR}/report.json")
+    assert (damaged.kept, damaged.passed_over) == (2, 1)
+    assert len({path.stat().st_ino for path in (archive.root / ".damaged").rglob("report.html")}) == 1
+    again = DamagedFiles(archive, most_bytes=len(b"damaged") + 1)
+    again.keep(SECOND, f"{DIR}/report.json")
+    assert (again.kept, again.passed_over) == (0, 1)
+    assert other.read_bytes() == b"damaged"
+
+
+def test_modes_lost_by_a_restore_come_back(archive: Archive) -> None:
+    """As `chmod -R u+w` leaves an archive; tag files and the tag manifest too."""
+    for path in archive.root.glob("2026-*/**/*"):
+        path.chmod(path.stat().st_mode | 0o220)
+    assert {problem.kind for problem in verify(archive)} == {Kind.WRITABLE}
+    repaired = mend(archive)
+    assert repaired.left == []
+    assert {problem.kind for problem in repaired.mended} == {Kind.WRITABLE}
+    assert verify(archive) == []
+    check_archive(archive.root)
+
+
+def test_a_writable_file_with_other_bytes_is_not_sealed(archive: Archive) -> None:
+    for date in (FIRST, SECOND):
+        damage(archive, f"{DIR}/report.html", date).chmod(0o644)
+    repaired = mend(archive)
+    assert [problem.kind for problem in repaired.left].count(Kind.WRITABLE) == 2
+    assert (archive.root / SECOND / DIR / "report.html").stat().st_mode & 0o200
+
+
+def test_a_tag_manifest_that_was_altered_is_not_sealed(archive: Archive) -> None:
+    path = archive.root / SECOND / "tagmanifest-sha256.txt"
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"0" * 64 + b"  stray\n")
+    mend(archive)
+    assert path.stat().st_mode & 0o200
+
+
+def test_a_file_taken_from_a_writable_one_is_read_only(archive: Archive) -> None:
+    (archive.root / FIRST / DIR / "report.html").chmod(0o644)
+    path = damage(archive, f"{DIR}/report.html")
+    with archive.lock(command="verify --repair", wait_s=0):
+        repair(archive, verify(archive, [archive.snapshot(SECOND)]))
+    assert not path.stat().st_mode & 0o222
 
 
 def test_a_sound_archive_is_not_written_to(archive: Archive) -> None:
