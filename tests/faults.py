@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import bagit
 
 from harvester.archive import Disk
-from harvester.archive.disk import LinkMode
+from harvester.archive.disk import LinkMode, explain
 
 STEPS = (
     "make_dir",
@@ -128,8 +129,6 @@ class FailingDisk(SteppingDisk):
             raise self._error(step)
 
     def _error(self, step: str) -> Exception:
-        from harvester.archive.disk import explain
-
         error = OSError(self.code, os.strerror(self.code))
         return error if step in {"hardlink", "reflink", "copy"} else explain(error, step)
 
@@ -162,6 +161,47 @@ class NoSymlinksDisk(Disk):
 
     def symlink(self, target: str, link: Path) -> None:
         raise OSError(self._code, os.strerror(self._code))
+
+
+class BareDisk(NoSymlinksDisk):
+    """A file system that has neither links nor permissions of its own, as the kernel's vfat answers."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EPERM)
+
+    def hardlink(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def chmod(self, fd: int, mode: int) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+class ShortNamesDisk(Disk):
+    """A file system whose names end at 143 bytes, as those of eCryptfs do."""
+
+    def make_dir(self, path: Path) -> None:
+        self._check(path)
+        super().make_dir(path)
+
+    def new_dir(self, path: str) -> bool:
+        self._check(path)
+        return super().new_dir(path)
+
+    def create(self, path: Path | str) -> int:
+        self._check(path)
+        return super().create(path)
+
+    def write(self, path: Path, content: bytes, *, sync: bool = True) -> None:
+        self._check(path)
+        super().write(path, content, sync=sync)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._check(target)
+        super().rename(source, target)
+
+    def _check(self, path: Path | str) -> None:
+        if len(Path(path).name.encode()) > 143:
+            raise explain(OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)), path)
 
 
 def check_bag(path: Path) -> None:

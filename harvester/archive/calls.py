@@ -8,13 +8,40 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 READ_ONLY: Final = 0o444
+WRITE_BITS: Final = 0o222
 NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_FEW: Final = 16
+"""Inodes that may be free although one could not be made: other threads have removed their failed files."""
+_LITTLE_BYTES: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a file system has left for this user."""
+
+    free_bytes: int
+    free_inodes: int | None
+    """Files and directories that can still be made; None where nothing bounds them but the space."""
+
+    @property
+    def lacks_only_inodes(self) -> bool:
+        """Whether a file system that says "no space left" means inodes."""
+        return self.free_inodes is not None and self.free_inodes < _FEW and self.free_bytes > _LITTLE_BYTES
+
+
+def room_at(path: Path | str) -> Room:
+    """The room on the file system that a path is on, or would be on if it existed."""
+    place = Path(path).absolute()
+    usage = os.statvfs(next(above for above in (place, *place.parents) if above.exists()))
+    return Room(usage.f_bavail * usage.f_frsize, usage.f_favail if usage.f_files else None)
 
 
 @contextmanager

@@ -19,10 +19,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from harvester.archive.advice import NOT_OFFERED, advice
 from harvester.archive.calls import (
     DIRECTORY,
     NEW_FILE,
     READ_ONLY,
+    WRITE_BITS,
     opened_dir,
     opened_pair,
     syncfs,
@@ -33,31 +35,6 @@ from harvester.errors import DiskError
 
 _FICLONE: Final = 0x40049409
 """Linux: make one file share the extents of another (reflink)."""
-
-_REMEDIES: Final = {
-    errno.ENOSPC: "the disk is full. Free space, then run again; what was finished is kept",
-    errno.EDQUOT: "the disk quota is used up. Raise it, then run again; what was finished is kept",
-    errno.EROFS: "the file system is read-only. Mount it writable, then run again",
-    errno.EACCES: "this user may not write here. Give the directory to it, or run as the Archive's owner",
-    errno.EPERM: "this user may not write here. Give the directory to it, or run as the Archive's owner",
-    errno.EFBIG: "a file would exceed the file-size limit (ulimit -f). Raise it, then run again",
-    errno.EIO: "the disk reports an input/output error. Check it (dmesg, smartctl) before you run again",
-    errno.EMFILE: "too many files are open (ulimit -n). Raise the limit or use fewer workers",
-    errno.ENFILE: "too many files are open on this machine",
-    errno.EEXIST: "something else has this name. See who put it there, remove it, then run again",
-    errno.EISDIR: "a directory has this name. See who put it there, remove it, then run again",
-    errno.ENOTDIR: "a file or link stands where a directory should. See who put it there, then run again",
-    errno.ELOOP: "a symbolic link has this name, and is not followed. See who put it there, then run again",
-    errno.ENOENT: "it vanished while it was in use. See what else changes the Archive, then run again",
-    errno.ENAMETOOLONG: "the path is too long for this file system. Move the Archive to a shorter path",
-}
-
-
-_NO_SYMLINKS: Final = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
-"""What file systems without symbolic links answer: vfat, exFAT, some network shares."""
-
-REFUSALS: Final = frozenset({*_REMEDIES} - {errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
-"""Errors that are the disk's or the user's rights, wherever they come up."""
 
 
 class LinkMode(StrEnum):
@@ -76,8 +53,7 @@ def _kernel() -> tuple[int, ...]:
 
 def explain(exc: OSError, path: Path | str) -> DiskError:
     """The error as the user reads it: where, what, and what to do now."""
-    remedy = _REMEDIES.get(exc.errno or 0, f"{exc.strerror or exc}")
-    return DiskError(f"{path}: {remedy}", path=str(path))
+    return DiskError(f"{path}: {advice(exc, path)}", path=str(path))
 
 
 @contextmanager
@@ -218,7 +194,7 @@ class Disk:
         with _explained(path):
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
-                os.fchmod(fd, os.fstat(fd).st_mode & READ_ONLY)
+                self._set_mode(fd, os.fstat(fd).st_mode & ~WRITE_BITS)
                 if sync:
                     os.fsync(fd)
             finally:
@@ -229,9 +205,24 @@ class Disk:
         with _explained(path):
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
-                os.fchmod(fd, os.fstat(fd).st_mode | stat.S_IWUSR)
+                self._set_mode(fd, os.fstat(fd).st_mode | stat.S_IWUSR)
             finally:
                 os.close(fd)
+
+    def _set_mode(self, fd: int, mode: int) -> None:
+        """Change the mode of a file of ours; on a file system without permissions that is no failure.
+
+        Only bits for writing are ever changed: the kernel's vfat and exFAT refuse everything else.
+        """
+        try:
+            self.chmod(fd, mode)
+        except OSError as exc:
+            if exc.errno not in NOT_OFFERED:
+                raise
+
+    def chmod(self, fd: int, mode: int) -> None:
+        """Change the mode of an open file; raises the plain `OSError`."""
+        os.fchmod(fd, mode)
 
     def rename(self, source: Path, target: Path) -> None:
         """Move to another name on the same file system; a file there is replaced."""
@@ -249,7 +240,7 @@ class Disk:
             try:
                 self.symlink(target, part)
             except OSError as exc:
-                if exc.errno not in _NO_SYMLINKS:
+                if exc.errno not in NOT_OFFERED:
                     raise
                 self.replace(link, f"{target}\n".encode())
                 return False
@@ -302,6 +293,24 @@ class Disk:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+    def keeps_permissions(self, directory: Path) -> bool:
+        """Whether a file that is made read-only is so; on vfat, exFAT and some shares all have one mode."""
+        probe = directory / f".permissions-{os.getpid()}{PART}"
+        self.remove(probe)
+        try:
+            self.write(probe, b"", sync=False)
+            return not probe.lstat().st_mode & WRITE_BITS
+        finally:
+            self.remove(probe)
+
+    def probe_symlinks(self, directory: Path) -> bool:
+        """Whether the file system has symbolic links."""
+        link = directory / f".symlink-{os.getpid()}{PART}"
+        try:
+            return self.point(link, "nowhere")
+        finally:
+            self.remove(link)
 
     def probe_links(self, source: Path, target: Path) -> LinkMode:
         """The cheapest way in which `target`, a free name, can be made to hold what `source` holds."""

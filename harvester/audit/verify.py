@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -14,7 +15,7 @@ from harvester.audit.agreement import check_agreement
 from harvester.audit.chain import check_chain
 from harvester.audit.fixity import Hasher
 from harvester.audit.payload import check_payload
-from harvester.audit.problem import Problem
+from harvester.audit.problem import Kind, Problem
 from harvester.audit.tags import check_tags
 from harvester.errors import ArchiveError
 
@@ -66,6 +67,8 @@ def verify(
         problems += check_agreement(archive, snapshot, directories)
     # Last, for a run or a prune may have ended meanwhile: what it removed was no damage.
     pruned = _pruned(archive)
+    if any(problem.kind is Kind.WRITABLE for problem in problems) and not _permissions_count(archive):
+        problems = [problem for problem in problems if problem.kind is not Kind.WRITABLE]
     return sorted([*check_chain(archive), *(item for item in problems if item.snapshot not in pruned)])
 
 
@@ -87,6 +90,16 @@ def _pruned(archive: Archive) -> set[str]:
         return load_ledger(archive.root).pruned - standing
     except (ArchiveError, OSError):
         return set()
+
+
+def _permissions_count(archive: Archive) -> bool:
+    """Whether a committed file that is writable says anything: some file systems keep no permissions."""
+    try:
+        if os.statvfs(archive.root).f_flag & os.ST_RDONLY:
+            return False  # nobody can write at all
+        return archive.disk.keeps_permissions(archive.root)
+    except (ArchiveError, OSError):
+        return True  # it cannot be tried here
 
 
 def _payload_bytes(snapshot: Snapshot) -> int:

@@ -14,6 +14,7 @@ from typing import Final
 
 from harvester.archive import Archive, Disk, LinkMode
 from harvester.archive.archive import check_vacant
+from harvester.archive.calls import Room, room_at
 from harvester.archive.disk import explain
 from harvester.archive.layout import ARCHIVE_FILE
 from harvester.archive.lock import find_holder
@@ -26,6 +27,10 @@ from harvester.model import SnapshotRecord, account_fingerprint
 
 _LITTLE_BYTES: Final = 1_000_000_000
 """Less free space than that is worth a word before the first run, when nothing else is known."""
+_FIRST_INODES: Final = 10_000
+"""500 reports, each of about 18 files in two directories."""
+_DIRECTORIES: Final = 2
+"""A report's own and its images'; a night makes both for each backtest, and links the files."""
 _OVERDUE: Final = timedelta(hours=36)
 """A nightly job that is older than this has missed a night."""
 
@@ -95,6 +100,7 @@ def _check_contents(root: Path, credentials: Credentials | None, *, now: datetim
     if not (root / ARCHIVE_FILE).exists():
         yield _check_newcomer(root)
         yield check_space(root, None)
+        yield from check_inodes(room_at(root), None)
         return
     archive = Archive.read(root)
     if credentials is not None:
@@ -104,6 +110,7 @@ def _check_contents(root: Path, credentials: Credentials | None, *, now: datetim
     record = newest.record() if newest else None
     yield _check_last_run(record, now=now)
     yield check_space(root, record)
+    yield from check_inodes(room_at(root), record)
 
 
 def check_space(root: Path, last: SnapshotRecord | None) -> Check:
@@ -114,6 +121,51 @@ def check_space(root: Path, last: SnapshotRecord | None) -> Check:
     if free_bytes < need_bytes:
         return warning("disk", text, "free space, or `harvester prune` what need not be kept")
     return ok("disk", text)
+
+
+def check_inodes(room: Room, last: SnapshotRecord | None) -> Iterator[Check]:
+    """Free inodes against what the next run takes; nothing where the file system does not count them."""
+    if room.free_inodes is None:
+        return
+    if last is None:
+        need, why = _FIRST_INODES, f"a first run over 500 reports takes about {_FIRST_INODES:,}"
+    else:
+        need = _DIRECTORIES * (last.listed + last.gone)
+        need += last.files if last.link_mode == LinkMode.COPY else 0
+        why = f"a night with nothing new takes about {need:,}"
+    text = f"{room.free_inodes:,} inodes free; {why}"
+    if room.free_inodes < need:
+        yield warning(
+            "inodes", text, "`harvester prune` what need not be kept, or make the file system with more"
+        )
+    else:
+        yield ok("inodes", text)
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """What the file system of the archive can do."""
+
+    links: LinkMode
+    symlinks: bool = True
+    permissions: bool = True
+
+
+def check_file_system(place: Path, found: FileSystem) -> Iterator[Check]:
+    """What is missed on this file system, one warning for each."""
+    yield check_links(place, found.links)
+    if not found.symlinks:
+        yield warning(
+            "links",
+            f"{place} has no symbolic links, so `latest` is a text file with the newest Snapshot's name",
+            "read it, or put the archive on a file system that has them",
+        )
+    if not found.permissions:
+        yield warning(
+            "permissions",
+            f"{place} keeps no permissions: no file is read-only, and the mount decides who can read",
+            "mount it with umask=077, or put the archive on a file system that keeps them",
+        )
 
 
 def check_links(place: Path, mode: LinkMode) -> Check:
@@ -139,10 +191,10 @@ def _need(last: SnapshotRecord | None) -> tuple[int, str]:
 
 
 def _check_directory(root: Path) -> Iterator[Check]:
-    """Whether it can be written to, who else can, and whether it keeps hard links."""
+    """Whether it can be written to, who else can, and what its file system can do."""
     place = _existing(root)
     try:
-        mode = _probe(place)
+        found = _probe(place)
     except DiskError as exc:
         yield failure("permissions", exc)
         return
@@ -150,16 +202,22 @@ def _check_directory(root: Path) -> Iterator[Check]:
         yield warning("permissions", f"anybody may change {root}", f"chmod o-w {root}")
     else:
         yield ok("permissions", f"{place} is writable")
-    yield check_links(place, mode)
+    yield from check_file_system(place, found)
 
 
-def _probe(place: Path) -> LinkMode:
-    """Write a file beside the archive and link it, then leave no trace."""
+def _probe(place: Path) -> FileSystem:
+    """Write and link files in a directory next to the archive's, then leave no trace."""
+    disk = Disk()
     try:
-        with tempfile.TemporaryDirectory(dir=place, prefix=".harvester-doctor-") as directory:
-            source = Path(directory, "file")
+        with tempfile.TemporaryDirectory(dir=place, prefix=".harvester-doctor-") as name:
+            directory = Path(name)
+            source = directory / "file"
             source.write_bytes(b"doctor")
-            return Disk().probe_links(source, Path(directory, "link"))
+            return FileSystem(
+                disk.probe_links(source, directory / "link"),
+                symlinks=disk.probe_symlinks(directory),
+                permissions=disk.keeps_permissions(directory),
+            )
     except OSError as exc:
         raise explain(exc, place) from exc
 

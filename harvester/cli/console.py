@@ -210,7 +210,8 @@ def report_error(error: BaseException, session: Session) -> ExitCode:
 
 def _leaves(error: BaseException) -> list[BaseException]:
     """The errors of a group; what the system refuses is a DiskError, wherever it comes from."""
-    from harvester.archive.disk import REFUSALS, explain
+    from harvester.archive.advice import REFUSALS
+    from harvester.archive.disk import explain
 
     if isinstance(error, BaseExceptionGroup):
         return [leaf for member in error.exceptions for leaf in _leaves(member)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from archives import STARTED, Night, Report, make_record, make_reports, open_archive, plan, sha256
-from faults import NoLinksDisk, check_archive, check_bag
+from faults import BareDisk, NoLinksDisk, ShortNamesDisk, check_archive, check_bag
 
 from harvester.archive import Archive, Disk, LinkMode, PartialSnapshot, Placement, Source
 from harvester.audit.verify import verify
@@ -36,6 +36,10 @@ def partial(archive: Archive) -> Iterator[PartialSnapshot]:
 
 def save(partial: PartialSnapshot, report: Report) -> None:
     partial.save_report(report.record(partial.run_id), report.html, report.offline, report.pictures)
+
+
+def write_index(directory: Path) -> None:
+    (directory / "index.html").write_bytes(b"a page")
 
 
 NEW = Report(project_id=103, backtest_id="d" * 32, html=b"<html>new</html>")
@@ -182,6 +186,27 @@ def test_a_renamed_report_is_linked_under_its_new_name(archive: Archive) -> None
     assert snapshot.report(after).backtest.name == "New Name"
     assert snapshot.report(after).run_id == first.report(before).run_id
     assert snapshot.record().written_bytes == snapshot.file(after, "report.json").stat().st_size
+
+
+def test_names_of_any_length_and_script_fit_where_143_bytes_are_the_end(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path / "short", ShortNamesDisk())
+    names = ["한" * 40, "x" * 300, "é" * 100]
+    reports = [
+        replace(REPORTS[0], backtest_id=f"{n}" * 64, name=name, project=name) for n, name in enumerate(names)
+    ]
+    Night(archive, "2026-11-21").run(reports)
+    renamed = [replace(reports[0], name="국" * 99), *reports[1:]]
+    assert Night(archive, "2026-11-22").run(renamed).record().listed == 3
+    check_archive(archive.root)
+
+
+def test_without_links_and_permissions_every_snapshot_is_still_whole(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path / "bare", BareDisk())
+    for date in ("2026-11-21", "2026-11-22"):
+        Night(archive, date).run(REPORTS, pages=write_index)
+    assert [str(problem) for problem in verify(archive)] == [
+        f"{date}/index.html is writable" for date in ("2026-11-21", "2026-11-22")
+    ]
 
 
 def test_longer_names_of_an_older_version_are_carried_as_they_are(

@@ -12,12 +12,14 @@ import pytest
 from archives import Night, make_reports, open_archive
 
 from harvester.archive import Archive, LinkMode
+from harvester.archive.calls import Room
 from harvester.cli.checks import (
     Check,
     Status,
     check_archive,
     check_configuration,
     check_credentials,
+    check_inodes,
     check_links,
     check_space,
 )
@@ -71,6 +73,7 @@ def public_dir() -> Iterator[Path]:
 def test_archive_in_good_order_passes_everything(tmp_path: Path) -> None:
     archive_with(tmp_path)
     found = checks(tmp_path)
+    found.pop("inodes", None)  # some file systems do not count them
     assert {name: check.status for name, check in found.items()} == dict.fromkeys(
         ("permissions", "links", "lock", "last run", "disk"), Status.OK
     )
@@ -89,6 +92,36 @@ def test_archive_that_is_not_there_yet_will_be_made(tmp_path: Path) -> None:
     found = checks(tmp_path / "new" / "archive")
     assert found["archive"].status is Status.OK
     assert "1.0 GB" in found["disk"].text
+
+
+@pytest.mark.parametrize(
+    ("free", "fields", "status", "text"),
+    [
+        (20, {"listed": 8, "gone": 2}, Status.OK, "a night with nothing new takes about 20"),
+        (19, {"listed": 8, "gone": 2}, Status.WARNING, "19 inodes free"),
+        (29, {"listed": 5, "files": 20, "link_mode": "copy"}, Status.WARNING, "takes about 30"),
+    ],
+)
+def test_free_inodes_are_held_against_what_a_night_takes(
+    tmp_path: Path, free: int, fields: dict[str, object], status: Status, text: str
+) -> None:
+    newest = archive_with(tmp_path, **fields).newest()
+    assert newest is not None
+    (found,) = check_inodes(Room(10**9, free), newest.record())
+    assert found.status is status
+    assert text in found.text
+
+
+def test_free_inodes_are_held_against_a_first_run(tmp_path: Path) -> None:
+    (found,) = check_inodes(Room(10**9, 9_999), None)
+    assert (found.status, found.text) == (
+        Status.WARNING,
+        "9,999 inodes free; a first run over 500 reports takes about 10,000",
+    )
+
+
+def test_a_file_system_that_does_not_count_inodes_is_not_asked() -> None:
+    assert not list(check_inodes(Room(10**9, None), None))
 
 
 def test_directory_of_something_else_is_an_error(tmp_path: Path) -> None:
