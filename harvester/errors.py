@@ -9,6 +9,7 @@
     + ThrottledError             it keeps saying so, or for longer than the run may last; ends the run
     + RefusedError               4xx or `success: false`; final for the item
       . AuthenticationError      stops the run: every further call would fail too
+        , LockedOutError         too many of them; not a single further signature may be sent
       . NotFoundError            the server does not know the item
     + ProtocolError              the body has not the documented shape
   - ReportError                  the HTML cannot be taken apart within its bounds
@@ -68,16 +69,23 @@ class ThrottledError(ApiError):
 
 
 class RefusedError(ApiError):
-    """The server understood and said no; `texts` are its own words."""
+    """The server understood and said no; `texts` are its own words, `code` its number for the failure."""
 
-    def __init__(self, message: str, *, endpoint: str, status: int, texts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, endpoint: str, status: int, texts: tuple[str, ...] = (), code: str = ""
+    ) -> None:
         super().__init__(message, endpoint=endpoint)
         self.status = status
         self.texts = texts
+        self.code = code
 
 
 class AuthenticationError(RefusedError):
     """Credentials or the clock were refused; the message says which, and what to do."""
+
+
+class LockedOutError(AuthenticationError):
+    """The user or the IP address is locked out for a time, and every further request prolongs it."""
 
 
 class NotFoundError(RefusedError):

@@ -67,8 +67,19 @@ def hide_environment(environ: Mapping[str, str]) -> None:
         if name.endswith("_API_TOKEN"):
             hide(value.strip())
         elif name.lower().endswith("_proxy"):
-            for secret in _proxy_secrets(value):
-                hide(secret)
+            hide_proxy(value)
+
+
+def hide_proxy(address: str) -> None:
+    """Hide the password in the address of a proxy: as written, as meant and as sent.
+
+    Where there is no password, it is the user's name that is hidden: some proxies take a key as such.
+    """
+    userinfo, found, _ = (address.partition("://")[2] or address).rpartition("@")
+    if found:
+        user, _, password = userinfo.partition(":")
+        for secret in (password or user, unquote(password or user), basic_credentials(userinfo)):
+            hide(secret)
 
 
 def mask(text: str) -> str:
@@ -115,16 +126,3 @@ def _pattern() -> re.Pattern[str] | None:
         pattern = re.compile("|".join(map(re.escape, sorted(hidden, key=len, reverse=True))) or "(?!)")
         _compiled = (hidden, pattern)
     return pattern
-
-
-def _proxy_secrets(address: str) -> tuple[str, ...]:
-    """What is secret in the address of a proxy: as written, as meant and as sent.
-
-    That is the password, or the user's name where there is no password: some proxies take a key as such.
-    """
-    userinfo, found, _ = (address.partition("://")[2] or address).rpartition("@")
-    if not found:
-        return ()
-    user, _, password = userinfo.partition(":")
-    secret = password or user
-    return secret, unquote(secret), basic_credentials(userinfo)

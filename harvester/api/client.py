@@ -23,13 +23,14 @@ from harvester.api.faults import (
     too_large,
 )
 from harvester.api.pace import RateLimiter
-from harvester.api.proxy import find_proxy
+from harvester.api.proxy import Route, find_route
 from harvester.api.retry import Backoff, retrying
 from harvester.api.wire import Answer, Pending, parse_report
 from harvester.config.settings import ApiSettings
 from harvester.errors import (
     ApiError,
     AuthenticationError,
+    LockedOutError,
     RateLimitedError,
     RefusedError,
     TransportError,
@@ -112,6 +113,7 @@ class ApiClient:
         self._outside = surroundings or Surroundings()
         self._backoff = self._outside.backoff or Backoff(tries=settings.tries)
         self._session: aiohttp.ClientSession | None = None
+        self._route = Route()
         self.requests = 0
         """Requests that were sent, of all kinds."""
         self.server_offset_s: float | None = None
@@ -123,11 +125,11 @@ class ApiClient:
             sock_connect=float(self._settings.connect_timeout),
             sock_read=float(self._settings.read_timeout),
         )
+        self._route = find_route(self._settings.base_url)
         self._session = aiohttp.ClientSession(
             timeout=timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"harvester/{__version__}"},
-            proxy=find_proxy(self._settings.base_url),
         )
         return self
 
@@ -141,10 +143,13 @@ class ApiClient:
         """Prove the credentials.
 
         Raises:
-            AuthenticationError: they are refused, or this machine's clock is off; the text says which.
+            AuthenticationError: they are refused or locked out, or this machine's clock is off; the text says
+                which.
         """
         try:
             await self._attempts(_Call("authenticate", {}, lambda answer: answer))
+        except LockedOutError:
+            raise
         except AuthenticationError as exc:
             raise self._explained(exc) from exc
 
@@ -165,6 +170,8 @@ class ApiClient:
         """
         try:
             return await self._attempts(_Call(endpoint, payload, parse, requested))
+        except LockedOutError:
+            raise  # and nothing more is sent, not even to see whether the credentials are good
         except AuthenticationError as exc:
             # Only a refused `authenticate` proves that further calls are useless.
             await self.authenticate()
@@ -173,6 +180,7 @@ class ApiClient:
                 endpoint=endpoint,
                 status=exc.status,
                 texts=exc.texts,
+                code=exc.code,
             ) from exc
 
     async def fetch_report(
@@ -254,7 +262,12 @@ class ApiClient:
         limit_bytes = self._settings.max_body_mb * 2**20
         try:
             async with self._session.post(
-                url, json=payload, headers=self._signer.headers(timestamp_s), allow_redirects=False
+                url,
+                json=payload,
+                headers={**self._route.headers, **self._signer.headers(timestamp_s)},
+                proxy=self._route.proxy,
+                proxy_headers=self._route.proxy_headers,
+                allow_redirects=False,
             ) as response:
                 self._note_clock(response.headers)
                 parts, size = [], 0
@@ -282,7 +295,7 @@ class ApiClient:
             if abs(offset_s) > _CLOCK_NOTICE_S:
                 remedy += f"; besides, {_clock_words(offset_s)}"
         return AuthenticationError(
-            f"{exc}; {remedy}", endpoint=exc.endpoint, status=exc.status, texts=exc.texts
+            f"{exc}; {remedy}", endpoint=exc.endpoint, status=exc.status, texts=exc.texts, code=exc.code
         )
 
 

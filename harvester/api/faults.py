@@ -3,14 +3,16 @@
 | what came back | error | then |
 |---|---|---|
 | no connection, name not found, TLS, reset, timeout, cut short | TransportError | again, with a wait |
-| 408, 425, 5xx, Cloudflare's 52x, not JSON, `Internal Error` | TransportError | again, with a wait |
+| 407, 408, 425, 5xx, Cloudflare's 52x, not JSON, `Internal Error` | TransportError | again, with a wait |
+| "too many failed attempts", "account is locked" | LockedOutError | no further request at all |
 | 429, or words such as "slow down" | RateLimitedError | everyone holds, then again |
 | 401, or words about hash, user id or timestamp | AuthenticationError | once more with a new signature |
 | 404, or "not found" (but for "endpoint not found") | NotFoundError | final for the item |
 | any other 3xx or 4xx, or `success: false` | RefusedError | final for the call |
 | JSON of another shape, or larger than the limit | ProtocolError | final for the call |
 
-Words weigh more than the status, since a failure usually comes as 200 and sometimes as 500.
+Words weigh more than the status, since a failure usually comes as 200 and sometimes as 500. The first row
+that fits counts: a lock-out says "too many" as throttling does, and may say "hash doesn't match" besides.
 """
 
 from __future__ import annotations
@@ -28,16 +30,29 @@ from harvester.api.wire import Answer, parse_answer
 from harvester.errors import (
     ApiError,
     AuthenticationError,
+    LockedOutError,
     NotFoundError,
     ProtocolError,
     RateLimitedError,
     RefusedError,
     TransportError,
 )
+from harvester.secrets import mask_answer
 
 _WORDS: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = (
     (
-        re.compile(r"hash doesn't match|userid not valid|invalid timestamp", re.IGNORECASE),
+        re.compile(
+            r"too many (failed|invalid|unsuccessful) (\w+ )?(attempts|log-?ins)|locked[- ]out|"
+            r"\b(account|user|ip|ip address) (is|has been|was) (\w+ )?locked",
+            re.IGNORECASE,
+        ),
+        LockedOutError,
+    ),
+    (
+        re.compile(
+            r"hash doesn't match|hash is not valid|api token hash|userid not valid|invalid timestamp",
+            re.IGNORECASE,
+        ),
         AuthenticationError,
     ),
     (re.compile(r"too many|slow down|rate limit|throttl", re.IGNORECASE), RateLimitedError),
@@ -49,6 +64,7 @@ _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (aiohttp.ClientConnectorDNSError, "the server's name could not be looked up"),
     (aiohttp.ClientSSLError, "the TLS handshake failed"),
     (aiohttp.ClientProxyConnectionError, "the proxy could not be reached"),
+    (aiohttp.ClientHttpProxyError, "the proxy refused to connect to the server"),
     (aiohttp.ConnectionTimeoutError, "no connection in time"),
     (aiohttp.SocketTimeoutError, "the answer stopped coming"),
     (aiohttp.ServerTimeoutError, "no answer in time"),
@@ -63,14 +79,22 @@ _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
 NETWORK_ERRORS: Final = (aiohttp.ClientError, TimeoutError, OSError)
 """What an exchange may raise when no complete answer came."""
 
-_AGAIN_STATUSES: Final = frozenset({408, 425})
+_PROXY_STATUS: Final = 407
+"""Comes from the proxy and says nothing about what was asked for."""
+_AGAIN_STATUSES: Final = frozenset({_PROXY_STATUS, 408, 425})
+_FIX_PROXY: Final = "check the user and the password in HTTPS_PROXY or HTTP_PROXY"
 
 
 def network_error(exc: BaseException, *, endpoint: str) -> TransportError:
     """The error for an exchange that ended without a complete answer."""
     words = next(words for kind, words in _NETWORK if isinstance(exc, kind))
-    detail = str(exc) or type(exc).__name__
-    return TransportError(f"{endpoint}: {words} ({detail:.200})", endpoint=endpoint)
+    if isinstance(exc, aiohttp.ClientResponseError):
+        # Its own text holds the URL that was asked, and a proxy's URL may hold a password.
+        detail, refused = f"HTTP {exc.status} {exc.message}", exc.status == _PROXY_STATUS
+    else:
+        detail, refused = str(exc) or type(exc).__name__, False
+    said = f"{endpoint}: {words} ({mask_answer(detail):.200})" + (f"; {_FIX_PROXY}" if refused else "")
+    return TransportError(said, endpoint=endpoint)
 
 
 def check_answer(
@@ -89,7 +113,7 @@ def check_answer(
         answer = Answer()
     if status == 200 and (answer.success is True or answer.pending or answer.ready):
         return answer
-    raise _refusal(status, headers, answer.texts, endpoint=endpoint, now=now)
+    raise _refusal(status, headers, answer, endpoint=endpoint, now=now)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
@@ -124,24 +148,31 @@ def too_large(limit_bytes: int, *, endpoint: str) -> ProtocolError:
 
 
 def _refusal(
-    status: int, headers: Mapping[str, str], texts: tuple[str, ...], *, endpoint: str, now: float
+    status: int, headers: Mapping[str, str], answer: Answer, *, endpoint: str, now: float
 ) -> ApiError:
+    texts, code = answer.texts, answer.code
     words = "; ".join(texts)
     kind = next((kind for pattern, kind in _WORDS if pattern.search(words)), None) or _by_status(status)
-    said = f"{endpoint}: " + (
-        f"the server says {words!r}" if words else f"the server says no with HTTP {status}"
-    )
+    said = f"{endpoint}: {_statement(status, words)}" + (f" (errorCode {code})" if code else "")
     if kind is RateLimitedError:
         return RateLimitedError(said, endpoint=endpoint, retry_after_s=retry_after_s(headers, now=now))
     if kind is TransportError:
         return TransportError(said, endpoint=endpoint, status=status)
     if 300 <= status < 400:
-        target = headers.get("Location", "")[:200]
-        said = (
-            f"{endpoint}: the server redirects to {target!r}; a signature is never sent on, mend api.base_url"
-        )
+        target = mask_answer(headers.get("Location", ""))[:200]
+        said = f"{endpoint}: the server redirects to {target!r}; no signature is sent there, fix api.base_url"
+    if kind is LockedOutError:
+        said += ". The user or this IP address is locked out for a time: fix the token, then wait"
     refusal = kind if issubclass(kind, RefusedError) else RefusedError
-    return refusal(said, endpoint=endpoint, status=status, texts=texts)
+    return refusal(said, endpoint=endpoint, status=status, texts=texts, code=code)
+
+
+def _statement(status: int, words: str) -> str:
+    if words:
+        return f"the server says {words!r}"
+    if status == _PROXY_STATUS:
+        return f"the proxy says no with HTTP {status}; {_FIX_PROXY}"
+    return f"the server says no with HTTP {status}"
 
 
 def _by_status(status: int) -> type[ApiError]:

@@ -1,32 +1,49 @@
-"""Which proxy an address is reached through, as the environment says it.
+"""How an address is reached: through which proxy, as the environment says, and with what it has to be sent.
 
-Asked once for all requests. aiohttp's own `trust_env` asks again for each, and takes passwords out of
-`~/.netrc` besides, which then contradict our signature or go to a webhook.
+The environment is asked once for all requests. aiohttp's own `trust_env` asks again for each, and takes
+passwords out of `~/.netrc` besides, which then contradict our signature or go to a webhook.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 from harvester.errors import ConfigError
+from harvester.secrets import basic_credentials, hide_proxy
 
 
-def find_proxy(url: str) -> str | None:
-    """The proxy for this address by `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; None: directly.
+@dataclass(frozen=True)
+class Route:
+    """The way to an address, as aiohttp takes it; the proxy's password is in headers and never in its URL.
 
-    The address that it gives holds the proxy's password.
+    aiohttp puts a proxy's URL into the texts of its errors.
+    """
+
+    proxy: str | None = None
+    """None: directly."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """To be sent with each request: one by plain http goes to the proxy as a whole."""
+    proxy_headers: Mapping[str, str] | None = field(default=None, repr=False)
+    """To be sent with the CONNECT that comes before a request by https."""
+
+
+def find_route(url: str) -> Route:
+    """The way to this address by `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 
     Raises:
-        ConfigError: it is a proxy that is not spoken to by plain HTTP, such as one by SOCKS.
+        ConfigError: the proxy is not spoken to by plain HTTP, such as one by SOCKS, or is no address.
     """
     target = urlsplit(url)
     proxies = getproxies_environment()
     if proxy_bypass(target.netloc.rpartition("@")[2]):
-        return None
+        return Route()
     proxy = proxies.get(target.scheme) or proxies.get("all")
     if not proxy:
-        return None
+        return Route()
+    hide_proxy(proxy)
     kind, separator, _ = proxy.partition("://")
     if separator and kind.lower() != "http":
         shown = kind if kind.isalnum() else "unknown"  # what stands there may be a password
@@ -34,4 +51,22 @@ def find_proxy(url: str) -> str | None:
             f"the environment names a proxy of the kind {shown}; only http:// proxies can be used. "
             "Set another one in HTTPS_PROXY, or add the host to NO_PROXY"
         )
-    return proxy if separator else f"http://{proxy}"
+    return _route(proxy if separator else f"http://{proxy}", target.scheme)
+
+
+def _route(proxy: str, scheme: str) -> Route:
+    userinfo, _, host = urlsplit(proxy).netloc.rpartition("@")
+    address = f"http://{host}"
+    try:
+        usable = urlsplit(address).hostname and (urlsplit(address).port or 80)
+    except ValueError:
+        usable = None
+    if not usable:
+        raise ConfigError(
+            "the environment names a proxy whose address is not one; write http://USER:PASSWORD@HOST:PORT "
+            "in HTTPS_PROXY, with %2F for / and %40 for @ within the password"
+        )
+    headers = {"Proxy-Authorization": f"Basic {basic_credentials(userinfo)}"} if userinfo else {}
+    if scheme == "https":
+        return Route(address, proxy_headers=headers)
+    return Route(address, headers=headers)

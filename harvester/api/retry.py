@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 import tenacity
 
-from harvester.errors import AuthenticationError, RateLimitedError, TransportError
+from harvester.errors import AuthenticationError, LockedOutError, RateLimitedError, TransportError
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class _Failures:
         """Whether another attempt has a point."""
         error = _error(state)
         self._slow_downs += isinstance(error, RateLimitedError)
+        if isinstance(error, LockedOutError):
+            return False
         if isinstance(error, AuthenticationError):
             return self._own(state) == 1
         return isinstance(error, TransportError | RateLimitedError)

@@ -17,9 +17,13 @@ import msgspec
 
 from harvester.errors import ProtocolError, TransportError
 from harvester.model import Backtest, BacktestState, Project
+from harvester.secrets import mask_answer
 
 _MAX_TEXTS: Final = 20
 _MAX_TEXT: Final = 500
+_MASKED_TEXT: Final = 16 * _MAX_TEXT
+"""Secrets are masked before a text is cut to its length: half of a signature is no longer known as one."""
+_MAX_CODE: Final = 20
 _MAX_DEPTH: Final = 50
 """Levels of a row that are kept; real ones have three, and what reads JSON gives up below a thousand."""
 _PRIVATE: Final = re.compile(
@@ -46,6 +50,7 @@ class Answer(msgspec.Struct, frozen=True):
     errors: Any = None
     messages: Any = None
     message: Any = msgspec.field(default=None, name="Message")
+    error_code: Any = msgspec.field(default=None, name="errorCode")
     projects: Any = None
     backtests: Any = None
     backtest: Any = None
@@ -56,8 +61,14 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The server's own words about a failure, bounded in number and length."""
+        """The server's own words about a failure, secrets masked, bounded in number and length."""
         return tuple(_texts(self.errors) + _texts(self.messages) + _texts(self.message))[:_MAX_TEXTS]
+
+    @property
+    def code(self) -> str:
+        """The server's number for a failure, `10002` for a wrong hash; empty when it gives none."""
+        known = isinstance(self.error_code, str | int) and not isinstance(self.error_code, bool)
+        return mask_answer(str(self.error_code))[:_MAX_CODE] if known else ""
 
     @property
     def ready(self) -> bool:
@@ -75,7 +86,11 @@ _DECODER: Final = msgspec.json.Decoder(Answer)
 
 def _texts(field: Any) -> list[str]:
     rows = field if isinstance(field, list) else [field]
-    return [str(row)[:_MAX_TEXT] for row in rows if isinstance(row, str | int | float) and str(row).strip()]
+    return [_masked(row) for row in rows if isinstance(row, str | int | float) and str(row).strip()]
+
+
+def _masked(value: str | float, length: int = _MAX_TEXT) -> str:
+    return mask_answer(str(value)[:_MASKED_TEXT])[:length]
 
 
 def parse_answer(body: bytes, *, endpoint: str) -> Answer:
@@ -92,7 +107,7 @@ def parse_answer(body: bytes, *, endpoint: str) -> Answer:
             f"{endpoint}: the answer is not the JSON that is documented ({exc})", endpoint=endpoint
         ) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        opening = body[:60].decode("utf-8", "replace").strip()
+        opening = _masked(body[:_MASKED_TEXT].decode("utf-8", "replace").strip(), 60)
         raise TransportError(
             f"{endpoint}: the answer is not JSON but {opening!r} ({exc})", endpoint=endpoint, status=200
         ) from exc
@@ -226,7 +241,7 @@ def _text(value: Any) -> str:
 
 def _shown(value: Any) -> str:
     """A value in a message: never the whole of a list or object, which may be deep or large."""
-    return type(value).__name__ if isinstance(value, dict | list) else f"{value!r:.80}"
+    return type(value).__name__ if isinstance(value, dict | list) else _masked(repr(value), 80)
 
 
 def _id(value: Any, *, place: str, endpoint: str) -> int:

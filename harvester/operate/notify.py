@@ -9,8 +9,9 @@ from typing import Any, Final
 import aiohttp
 import anyio.to_thread
 
-from harvester.api.proxy import find_proxy
+from harvester.api.proxy import find_route
 from harvester.errors import ConfigError
+from harvester.secrets import mask, mask_value
 
 _TIMEOUT_S: Final = 10.0
 
@@ -26,7 +27,7 @@ async def ping(url: str, what: str) -> str:
 
 async def post_summary(url: str, summary: dict[str, Any]) -> str:
     """Send the JSON summary of a run to a webhook; returns what went wrong."""
-    return await _send("the webhook", url, summary)
+    return await _send("the webhook", url, mask_value(summary))
 
 
 async def send_message(urls: Sequence[str], title: str, body: str) -> str:
@@ -34,7 +35,7 @@ async def send_message(urls: Sequence[str], title: str, body: str) -> str:
 
     Addresses are called by their place in the settings, since they hold passwords.
     """
-    return await anyio.to_thread.run_sync(lambda: "; ".join(_deliver(urls, title, body)))
+    return await anyio.to_thread.run_sync(lambda: "; ".join(_deliver(urls, mask(title), mask(body))))
 
 
 def _deliver(urls: Sequence[str], title: str, body: str) -> Iterator[str]:
@@ -55,10 +56,17 @@ def _deliver(urls: Sequence[str], title: str, body: str) -> Iterator[str]:
 async def _send(name: str, url: str, body: dict[str, Any] | None) -> str:
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     try:
-        proxy = find_proxy(url)
+        route = find_route(url)
         async with (
             aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.post(url, json=body, proxy=proxy, allow_redirects=False) as response,
+            session.post(
+                url,
+                json=body,
+                headers=route.headers,
+                proxy=route.proxy,
+                proxy_headers=route.proxy_headers,
+                allow_redirects=False,
+            ) as response,
         ):
             return "" if response.status < 300 else f"{name} was answered with HTTP {response.status}"
     except ConfigError as exc:

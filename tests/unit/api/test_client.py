@@ -18,6 +18,7 @@ from harvester.api.wire import Pending
 from harvester.errors import (
     ApiError,
     AuthenticationError,
+    LockedOutError,
     NotFoundError,
     ProtocolError,
     RateLimitedError,
@@ -28,6 +29,8 @@ from harvester.errors import (
 
 REPORT = "backtests/read/report"
 HASH = b'{"errors":["Hash doesn\'t match."],"success":false}'
+LOCKED = b'{"errors":["too many failed attempts for this user or ip"],"success":false}'
+CODE = b'{"errorCode":10002,"errors":["The API token hash is not valid."],"success":false}'
 NOW = 1_700_000_000.0
 DATE = {"Date": "Tue, 14 Nov 2023 22:13:20 GMT"}
 
@@ -230,6 +233,42 @@ async def test_a_refused_signature_is_tried_once_more_and_then_proven(canned: Ca
     with pytest.raises(AuthenticationError, match=r"authenticate: .*check the user id and the API token"):
         await fetch(client)
     assert client.requests == 4
+
+
+@pytest.mark.parametrize("endpoint", ["authenticate", REPORT])
+async def test_a_lock_out_ends_everything_after_one_request(canned: Canned, endpoint: str) -> None:
+    told = Told()
+    for route in ("authenticate", REPORT):
+        for _ in range(9):
+            canned.answer(route, LOCKED)
+    client = make_client(tries=4, observer=told)
+    with pytest.raises(LockedOutError, match=f"^{endpoint}: .*fix the token, then wait$"):
+        async with client:
+            await (client.authenticate() if endpoint == "authenticate" else client.fetch_report(7, "b"))
+    assert client.requests == 1
+    assert [event.answer for event in told.events] == ["authentication"]
+
+
+async def test_a_lock_out_that_follows_a_refused_signature_is_not_answered_by_another_one(
+    canned: Canned,
+) -> None:
+    canned.answer(REPORT, HASH)
+    for _ in range(9):
+        canned.answer(REPORT, LOCKED)
+        canned.answer("authenticate", LOCKED)
+    client = make_client(tries=4)
+    with pytest.raises(LockedOutError):
+        await fetch(client)
+    assert client.requests == 2
+
+
+async def test_the_number_of_a_refusal_is_kept(canned: Canned) -> None:
+    for _ in range(2):
+        canned.answer("authenticate", CODE)
+    async with make_client(tries=4) as client:
+        with pytest.raises(AuthenticationError, match=r"\(errorCode 10002\); check the user id") as caught:
+            await client.authenticate()
+    assert caught.value.code == "10002"
 
 
 async def test_a_refused_call_with_good_credentials_fails_alone(canned: Canned) -> None:

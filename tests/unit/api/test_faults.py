@@ -8,6 +8,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from harvester.api.faults import (
     NETWORK_ERRORS,
@@ -21,6 +23,7 @@ from harvester.api.faults import (
 from harvester.errors import (
     ApiError,
     AuthenticationError,
+    LockedOutError,
     NotFoundError,
     ProtocolError,
     RateLimitedError,
@@ -42,7 +45,10 @@ def no(words: str) -> bytes:
 
 ROWS: list[tuple[int, bytes, type[ApiError]]] = [
     # again, with a wait
-    *[(status, b"", TransportError) for status in (408, 425, 500, 502, 503, 504, 507, 520, 522, 524, 530)],
+    *[
+        (status, b"", TransportError)
+        for status in (407, 408, 425, 500, 502, 503, 504, 507, 520, 522, 524, 530)
+    ],
     (502, HTML, TransportError),
     (500, b'{"success":true}', TransportError),
     (500, b'["not", "this"]', TransportError),
@@ -62,6 +68,18 @@ ROWS: list[tuple[int, bytes, type[ApiError]]] = [
     (200, no("Too many backtest requests; please slow down."), RateLimitedError),
     (200, no("Rate limit exceeded"), RateLimitedError),
     (503, no("You are being throttled"), RateLimitedError),
+    # no further request at all
+    *[
+        (status, no(words), LockedOutError)
+        for status in (200, 401, 429, 500)
+        for words in (
+            "too many failed attempts for this user or ip",
+            "Hash doesn't match. Too many failed login attempts.",
+            "Too many invalid logins; slow down",
+            "This account has been temporarily locked",
+            "You are locked out",
+        )
+    ],
     # once more with a new signature
     (401, b"", AuthenticationError),
     (401, HTML, AuthenticationError),
@@ -69,6 +87,8 @@ ROWS: list[tuple[int, bytes, type[ApiError]]] = [
     (200, no("UserID not valid (None) REF #m2scDQ8GD7"), AuthenticationError),
     (200, no("Invalid timestamp, value received: 0"), AuthenticationError),
     (500, no("Hash doesn't match."), AuthenticationError),
+    (200, no("The API token hash is not valid. This could be due to an old hash"), AuthenticationError),
+    (200, no("The API token hash is missing"), AuthenticationError),
     # final for the item
     (404, b"", NotFoundError),
     (200, b'{ "success": false, "errors": [ "Backtest not found" ] }', NotFoundError),
@@ -76,6 +96,7 @@ ROWS: list[tuple[int, bytes, type[ApiError]]] = [
     # final for the call
     (200, no("Endpoint not found (backtests/report/read)"), RefusedError),
     (200, no("Invalid argument"), RefusedError),
+    (200, no("The project is locked by a collaborator"), RefusedError),
     (200, b'{ "success": false, "messages": ["Message 1", "Message 2"] }', RefusedError),
     (200, b'{"success":false}', RefusedError),
     (200, b"{}", RefusedError),
@@ -145,7 +166,7 @@ def test_a_failure_without_words_names_its_status() -> None:
 
 
 def test_a_redirect_names_its_target_and_the_setting_to_mend() -> None:
-    with pytest.raises(RefusedError, match=r"redirects to 'https://elsewhere/'.*mend api\.base_url"):
+    with pytest.raises(RefusedError, match=r"redirects to 'https://elsewhere/'.*fix api\.base_url"):
         check(301, b"", {"Location": "https://elsewhere/"})
 
 
@@ -228,6 +249,67 @@ def test_every_exchange_without_a_complete_answer_says_what_happened(
     assert type(error) is TransportError
     assert words in str(error)
     assert error.status is None
+
+
+SIGNATURE = "a68a509d58e9094a43d206a16ab3a6550e0ebc5e0fac54e30d9085d780c31cc3"
+
+
+def test_a_lock_out_says_what_to_do() -> None:
+    with pytest.raises(LockedOutError, match="locked out for a time: fix the token, then wait"):
+        check(200, no("too many failed attempts for this user or ip"))
+
+
+def test_the_number_of_a_failure_is_kept_and_shown() -> None:
+    body = b'{"errorCode": 10002, "errors": ["The API token hash is not valid."], "success": false}'
+    with pytest.raises(AuthenticationError, match=r"hash is not valid\.' \(errorCode 10002\)$") as caught:
+        check(200, body)
+    assert caught.value.code == "10002"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (200, no(f"Hash doesn't match. UID: 123455 Hash: {SIGNATURE} Timestamp: ''"), {}),
+        (200, no("x" * 480 + f" {SIGNATURE}"), {}),
+        (200, f"<html>{SIGNATURE}: UID: 123455".encode(), {}),
+        (302, b"", {"Location": f"https://elsewhere/?hash={SIGNATURE}&uid=123455"}),
+        (200, b'{"success":false,"errorCode":"%s"}' % SIGNATURE.encode(), {}),
+    ],
+)
+def test_what_an_answer_echoes_of_a_request_is_in_no_error(
+    status: int, body: bytes, headers: dict[str, str]
+) -> None:
+    with pytest.raises(ApiError) as caught:
+        check(status, body, headers)
+    shown = str(caught.value) + str(getattr(caught.value, "texts", ""))
+    assert SIGNATURE[:16] not in shown
+    assert "123455" not in shown
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (502, "x: the proxy refused to connect to the server (HTTP 502 Bad Gateway)"),
+        (
+            407,
+            "x: the proxy refused to connect to the server (HTTP 407 Bad Gateway); "
+            "check the user and the password in HTTPS_PROXY or HTTP_PROXY",
+        ),
+    ],
+)
+def test_a_refusal_of_the_proxy_shows_its_status_and_nothing_of_its_address(
+    status: int, expected: str
+) -> None:
+    url = URL("http://user:CANARY@127.0.0.1:3128")
+    request = aiohttp.RequestInfo(url, "CONNECT", CIMultiDictProxy(CIMultiDict()), url)
+    error = aiohttp.ClientHttpProxyError(request, (), status=status, message="Bad Gateway")
+    assert "CANARY" in str(error)
+    assert str(network_error(error, endpoint="x")) == expected
+
+
+def test_a_refusal_of_the_proxy_to_a_request_by_plain_http_names_the_proxy() -> None:
+    with pytest.raises(TransportError, match="the proxy says no with HTTP 407; check the user"):
+        check(407, HTML)
 
 
 def test_a_long_reason_of_the_network_is_cut() -> None:
