@@ -15,13 +15,18 @@ from harvester.archive.layout import BAG_INFO, BAGIT, PAYLOAD, RUN, TAGMANIFEST,
 from harvester.archive.ledger import append_line, load_sound_ledger
 from harvester.errors import CorruptArchiveError
 from harvester.model import SnapshotRecord
+from harvester.secrets import mask
 
 PARTIAL_FILE: Final = "partial.json"
 """Below `.run/`: whose partial it is. While it is there the Snapshot is not complete."""
 
 
 def render_record(record: SnapshotRecord) -> bytes:
-    """`snapshot.json`, one field a line."""
+    """`snapshot.json`, one field a line; secrets are masked in the errors of projects."""
+    unread = tuple(
+        msgspec.structs.replace(project, error=mask(project.error)) for project in record.unread_projects
+    )
+    record = msgspec.structs.replace(record, unread_projects=unread)
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 

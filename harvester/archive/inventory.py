@@ -12,6 +12,7 @@ from harvester.archive.layout import is_report_path
 from harvester.archive.reading import opened
 from harvester.errors import CorruptArchiveError
 from harvester.model import InventoryEntry
+from harvester.secrets import mask
 
 LINE_BYTES: Final = 4 * 2**20
 """No line is longer; an entry with its statistics has about a kilobyte."""
@@ -21,7 +22,9 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 def render_entry(entry: InventoryEntry) -> bytes:
-    """One line of `inventory.jsonl`."""
+    """One line of `inventory.jsonl`; secrets are masked in its free texts, never in names and paths."""
+    if entry.error or entry.reason:
+        entry = msgspec.structs.replace(entry, error=mask(entry.error), reason=mask(entry.reason))
     return _ENCODER.encode(entry) + b"\n"
 
 

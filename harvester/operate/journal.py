@@ -17,6 +17,7 @@ import msgspec
 from harvester.api.faults import RequestEvent
 from harvester.archive.disk import explain
 from harvester.harvest.events import Asked, Event, Listed, Planned, Settled, Started, Stopping
+from harvester.secrets import mask_value
 
 _WRITTEN: Final = (Started, Listed, Planned, Asked, Settled, Stopping)
 _PAUSE_S: Final = 0.5
@@ -51,7 +52,7 @@ class Journal:
         rounded = {
             name: round(value, 3) if isinstance(value, float) else value for name, value in line.items()
         }
-        self._lines.append(msgspec.json.encode({"at": self._stamp()} | rounded) + b"\n")
+        self._lines.append(msgspec.json.encode({"at": self._stamp()} | mask_value(rounded)) + b"\n")
 
     def take(self) -> bytes:
         """The lines gathered since the last time."""

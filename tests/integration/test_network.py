@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import shutil
-import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.to_thread
@@ -17,43 +14,15 @@ import pytest
 from builders import TOKEN, USER_ID, make_backtests, make_scenario
 from commands import Done, harvester_beside
 from listener import listening
+from relays import ConnectProxy, connect_proxy, make_tls, port_of, relaying
 
-from harvester.simulator import Simulator
+from harvester.simulator import RequestRecord, Scenario, Simulator
 
 PASSWORD = "CANARY0proxy0password"
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 
 
-@dataclass
-class Relay:
-    """A server that hands every connection on to another one, and keeps what was sent to it."""
-
-    port: int = 0
-    heard: list[bytes] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def relaying(target_port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Relay]:
-    """A proxy for plain http, which a request reaches with its whole address; with `tls` a TLS terminator."""
-    relay = Relay()
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: list[bytes]) -> None:
-        while content := await reader.read(65536):
-            heard.append(content)
-            writer.write(content)
-            await writer.drain()
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_server, from_server = await asyncio.open_connection("127.0.0.1", target_port)
-        await asyncio.gather(pump(reader, from_server, relay.heard), pump(to_server, writer, []))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    relay.port = server.sockets[0].getsockname()[1]
-    async with server:
-        yield relay
-
-
-async def run(cwd: Path, base_url: str, **environ: str) -> Done:
+async def run(cwd: Path, base_url: str, *words: str, **environ: str) -> Done:
     given = {
         "HARVESTER_API_BASE_URL": base_url,
         "HARVESTER_API_TRIES": "1",
@@ -61,11 +30,7 @@ async def run(cwd: Path, base_url: str, **environ: str) -> Done:
         "QC_USER_ID": str(USER_ID),
         "QC_API_TOKEN": TOKEN,
     }
-    return await harvester_beside("-v", "run", cwd=cwd, environ=given | environ)
-
-
-def port_of(simulator: Simulator) -> int:
-    return int(simulator.base_url.split(":")[2].split("/")[0])
+    return await harvester_beside("-v", *(words or ("run",)), cwd=cwd, environ=given | environ)
 
 
 async def test_the_proxy_of_the_environment_is_used_and_its_password_goes_nowhere_else(
@@ -82,10 +47,9 @@ async def test_the_proxy_of_the_environment_is_used_and_its_password_goes_nowher
     assert sent.startswith(b"POST http://127.0.0.1:")
     basic = base64.b64encode(f"user:{PASSWORD}".encode())
     assert b"Proxy-Authorization: Basic " + basic in sent
-    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    for content in (done.out.encode(), done.err.encode(), *written):
-        assert PASSWORD.encode() not in content
-        assert basic not in content
+    assert PASSWORD not in done.out + done.err
+    assert basic.decode() not in done.out + done.err
+    assert not stored(tmp_path, PASSWORD.encode(), basic)
 
 
 async def test_a_proxy_that_is_not_there_is_named_without_its_password(tmp_path: Path) -> None:
@@ -135,19 +99,9 @@ async def test_passwords_of_netrc_are_none_of_our_business(tmp_path: Path) -> No
     assert "Authorization" not in listener.headers[-1]
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+@needs_openssl
 async def test_a_certificate_is_trusted_when_its_ca_is_named(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-
-    def make() -> ssl.SSLContext:
-        words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-        words += ["-addext", "subjectAltName=DNS:localhost"]
-        subprocess.run([*words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        return context
-
-    tls = await anyio.to_thread.run_sync(make)
+    tls, certificate = await anyio.to_thread.run_sync(make_tls, tmp_path)
     async with (
         Simulator(make_scenario(make_backtests(2))) as simulator,
         relaying(port_of(simulator), tls) as server,
@@ -158,3 +112,102 @@ async def test_a_certificate_is_trusted_when_its_ca_is_named(tmp_path: Path) -> 
     assert refused.code == 1
     assert "certificate is not trusted" in refused.err
     assert trusted.code == 0, trusted.err
+
+
+# -- an https address through a proxy ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A server that is reached by https and through a proxy."""
+
+    proxy: ConnectProxy
+    simulator: Simulator
+    base_url: str
+    certificate: Path
+
+    async def run(self, cwd: Path, *words: str) -> Done:
+        given = {
+            "HTTPS_PROXY": f"http://user:{PASSWORD}@127.0.0.1:{self.proxy.port}",
+            "SSL_CERT_FILE": str(self.certificate),
+            "HARVESTER_PACE_WORKERS": "1",
+            "HARVESTER_REPORTS_DEADLINE": "300ms",
+            "HARVESTER_REPORTS_RETRY_AFTER": "50ms",
+        }
+        return await run(cwd, self.base_url, *words, **given)
+
+
+@asynccontextmanager
+async def behind_a_proxy(
+    directory: Path, scenario: Scenario, *, status: int, at: str
+) -> AsyncIterator[Behind]:
+    """A proxy that refuses with this status once the server has been asked for this route."""
+    tls, certificate = await anyio.to_thread.run_sync(make_tls, directory)
+
+    def refuse(request: RequestRecord) -> None:
+        if request.route == at:
+            proxy.refuse(status)
+
+    async with (
+        Simulator(scenario, record=refuse) as simulator,
+        relaying(port_of(simulator), tls) as server,
+        connect_proxy() as proxy,
+    ):
+        yield Behind(proxy, simulator, f"https://localhost:{server.port}/api/v2", certificate)
+
+
+@needs_openssl
+async def test_a_password_opens_the_tunnel_and_is_not_sent_through_it(tmp_path: Path) -> None:
+    scenario = make_scenario(make_backtests(2))
+    async with behind_a_proxy(tmp_path, scenario, status=200, at="") as behind:
+        done = await behind.run(tmp_path)
+        (asked,) = behind.proxy.asked  # one tunnel for all requests
+    assert done.code == 0, done.err
+    basic = base64.b64encode(f"user:{PASSWORD}".encode())
+    assert b"\r\nProxy-Authorization: Basic " + basic + b"\r\n" in asked
+    assert not stored(tmp_path, PASSWORD.encode(), basic)
+
+
+@needs_openssl
+@pytest.mark.parametrize("status", [407, 502])
+async def test_a_proxy_that_refuses_from_the_start_is_named_without_its_password(
+    tmp_path: Path, status: int
+) -> None:
+    async with behind_a_proxy(tmp_path, make_scenario(make_backtests(1)), status=200, at="") as behind:
+        behind.proxy.refuse(status)
+        done = await behind.run(tmp_path)
+        checked = await behind.run(tmp_path, "doctor")
+    said = f"the proxy refused to connect to the server (HTTP {status} Not Today)"
+    assert done.code != 0
+    assert said in done.err
+    assert said in checked.out
+    assert ("check the user and the password in HTTPS_PROXY" in done.err) == (status == 407)
+    assert PASSWORD not in done.out + done.err + checked.out + checked.err
+
+
+@needs_openssl
+@pytest.mark.parametrize("status", [407, 502])
+@pytest.mark.parametrize(
+    ("at", "places"),
+    [
+        ("backtests/list", {"journal.jsonl", "snapshot.json"}),
+        ("backtests/read/report", {"journal.jsonl", "inventory.jsonl"}),
+    ],
+)
+async def test_a_proxy_that_refuses_during_a_run_leaves_no_password_in_the_snapshot(
+    tmp_path: Path, at: str, places: set[str], status: int
+) -> None:
+    scenario = make_scenario(make_backtests(2), make_backtests(2))
+    async with behind_a_proxy(tmp_path, scenario, status=status, at=at) as behind:
+        done = await behind.run(tmp_path)
+    assert done.code in {3, 4}, done.err
+    assert PASSWORD not in done.out + done.err
+    said = b"the proxy refused to connect to the server (HTTP %d Not Today)" % status
+    assert places <= {path.name for path in stored(tmp_path, said)}
+    assert not stored(tmp_path, PASSWORD.encode(), base64.b64encode(f"user:{PASSWORD}".encode()))
+
+
+def stored(directory: Path, *texts: bytes) -> list[Path]:
+    """The files below a directory that hold any of these."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return [path for path in files if any(text in path.read_bytes() for text in texts)]

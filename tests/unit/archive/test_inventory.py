@@ -8,6 +8,7 @@ from archives import Report
 from harvester.archive.inventory import load_inventory, render_entry
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import InventoryEntry, Outcome
+from harvester.secrets import hide
 
 
 def entry(number: int, **fields: str) -> InventoryEntry:
@@ -22,6 +23,13 @@ def write(path: Path, *lines: bytes) -> Path:
 def test_entries_are_read_back_in_order(tmp_path: Path) -> None:
     entries = [entry(1), entry(2, path="data/p_1/b_2"), entry(3, reason="line\nbreak \u2028")]
     assert list(load_inventory(write(tmp_path / "i", *map(render_entry, entries)))) == entries
+
+
+def test_secrets_are_masked_in_free_texts_and_no_name_is_changed(tmp_path: Path) -> None:
+    hide("CANARY-inventory")
+    secret = entry(1, error="at CANARY-inventory", reason="CANARY-inventory", status="CANARY-inventory")
+    (found,) = load_inventory(write(tmp_path / "i", render_entry(secret)))
+    assert (found.error, found.reason, found.status) == ("at ***", "***", "CANARY-inventory")
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from archives import Night, make_reports, open_archive
 
 from harvester.archive import Snapshot
+from harvester.archive.commit import render_record
 from harvester.errors import CorruptArchiveError
-from harvester.model import InventoryEntry, Outcome
+from harvester.model import InventoryEntry, Outcome, UnreadProject
+from harvester.secrets import hide
 
 
 @pytest.fixture
@@ -21,6 +24,14 @@ def test_a_snapshot_is_read_back(snapshot: Snapshot) -> None:
     for entry in snapshot.inventory():
         assert snapshot.report(entry).backtest.backtest_id == entry.backtest_id
         assert snapshot.file(entry, "images/01-chart-1.png").is_file()
+
+
+def test_secrets_are_masked_in_the_errors_of_a_record(snapshot: Snapshot) -> None:
+    hide("CANARY-record")
+    unread = (UnreadProject(1, "P", "at CANARY-record"),)
+    content = render_record(msgspec.structs.replace(snapshot.record(), unread_projects=unread))
+    assert b"CANARY" not in content
+    assert b'"error": "at ***"' in content
 
 
 def test_a_renamed_directory_is_no_other_snapshot(snapshot: Snapshot) -> None:

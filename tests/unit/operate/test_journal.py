@@ -10,10 +10,11 @@ import pytest
 
 from harvester.api.faults import RequestEvent
 from harvester.errors import DiskError
-from harvester.harvest.events import Committed, Filling, Settled, Started
+from harvester.harvest.events import Committed, Filling, Settled, Started, Stopping
 from harvester.model import Outcome
 from harvester.operate import journal as module
 from harvester.operate.journal import Journal, journal_at
+from harvester.secrets import hide
 
 
 def stamp() -> str:
@@ -39,6 +40,17 @@ async def test_requests_and_decisions_are_written_in_their_order(tmp_path: Path)
     assert [line["event"] for line in found] == ["started", "request", "settled"]
     assert found[1] | {"started": 1.235, "error": "cut short", "attempt": 2} == found[1]
     assert all(line["at"] == stamp() for line in found)
+
+
+async def test_secrets_are_masked_in_every_line(tmp_path: Path) -> None:
+    hide("CANARY-journal")
+    path = tmp_path / "journal.jsonl"
+    async with journal_at(path, stamp=stamp) as journal:
+        journal.requested(RequestEvent("x", 1, "x", 2, 1.0, 0.5, 0.1, "again", error="at CANARY-journal"))
+        journal.notify(Settled(1, "P", "x", "name", Outcome.FAILED, 2, 0, reason="at CANARY-journal"))
+        journal.notify(Stopping("at CANARY-journal"))
+    found = lines(path)
+    assert [line.get("error") or line["reason"] for line in found] == ["at ***"] * 3
 
 
 async def test_a_torn_last_line_is_ended_and_the_journal_goes_on(tmp_path: Path) -> None:
