@@ -89,7 +89,7 @@ async def _stream(journal: Journal, path: Path) -> None:
         try:
             await _write(journal, path)
         except OSError as exc:
-            raise explain(exc, path) from exc
+            raise await anyio.to_thread.run_sync(explain, exc, path) from exc  # it looks at the disk
 
 
 async def _write(journal: Journal, path: Path) -> None:
