@@ -14,8 +14,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from harvester.archive.bag import file_sha256
 from harvester.archive.disk import Disk
-from harvester.archive.layout import LEDGER, is_snapshot_name, snapshot_order
+from harvester.archive.layout import ARCHIVE_FILE, LEDGER, is_snapshot_name, snapshot_order
 from harvester.archive.reading import load_bytes
 from harvester.errors import CorruptArchiveError
 from harvester.model import FORMAT
@@ -41,6 +42,8 @@ class LedgerLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """Digest of the line before, its line feed included."""
     listed: int | None = None
     counts: dict[str, int] | None = None
+    archive_sha256: str = ""
+    """Digest of `harvester.json`, as it was when the first line with this field was written."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Ledger:
 
     lines: tuple[LedgerLine, ...] = ()
     faults: tuple[LedgerFault, ...] = ()
+    edits: tuple[LedgerFault, ...] = ()
+    """What no harvester writes, in lines that may be added to all the same: `verify` names it."""
     last_sha256: str = FIRST
     whole_bytes: int = 0
     """Without a last line that was cut off while it was written."""
@@ -81,6 +86,11 @@ class Ledger:
         return standing
 
     @property
+    def archive_sha256(self) -> str:
+        """The digest of `harvester.json` that the newest line has; empty when none has one."""
+        return next((line.archive_sha256 for line in reversed(self.lines) if line.archive_sha256), "")
+
+    @property
     def pruned(self) -> set[str]:
         """The Snapshots that were removed on purpose."""
         return set(self.names) - set(self.committed)
@@ -97,14 +107,17 @@ class Ledger:
             snapshot=snapshot,
             tagmanifest_sha256=tagmanifest_sha256,
             previous_sha256=self.last_sha256,
+            archive_sha256=self.archive_sha256,
         )
 
 
 def parse_ledger(content: bytes) -> Ledger:
-    """Read a Ledger and check its chain; what is wrong is in `faults`, never raised."""
+    """Read a Ledger and check its chain; what is wrong is in `faults` and `edits`, never raised."""
     lines: list[LedgerLine] = []
     faults: list[LedgerFault] = []
+    edits: list[LedgerFault] = []
     committed: dict[str, None] = {}
+    before = _Before()
     last = FIRST
     *whole, torn = content.split(b"\n")
     for number, raw in enumerate(whole, start=1):
@@ -115,12 +128,46 @@ def parse_ledger(content: bytes) -> Ledger:
         else:
             texts = [*_chain_faults(line, last, number), *_order_faults(line, committed)]
             faults += [LedgerFault(number, text) for text in texts]
+            edits += [LedgerFault(number, text) for text in before.find_edits(line, raw)]
             if is_snapshot_name(line.snapshot):  # nothing else becomes a path
                 lines.append(line)
                 if line.event == "commit":
                     committed[line.snapshot] = None
         last = hashlib.sha256(raw + b"\n").hexdigest()
-    return Ledger(tuple(lines), tuple(faults), last, len(content) - len(torn), bool(torn))
+    whole_bytes = len(content) - len(torn)
+    return Ledger(tuple(lines), tuple(faults), tuple(edits), last, whole_bytes, bool(torn))
+
+
+class _Before:
+    """What the lines so far have said; finds what does not go with it, or is not as harvester writes it.
+
+    The last line has none after it whose digest would cover it. So each line is held against what else is
+    known: of a prune's line, all but its time.
+    """
+
+    def __init__(self) -> None:
+        self._standing: dict[str, str] = {}
+        self._pruned: set[str] = set()
+        self._archive_sha256 = ""
+
+    def find_edits(self, line: LedgerLine, raw: bytes) -> Iterator[str]:
+        """What is odd about the next line; `raw` is without its line feed."""
+        if not 1 <= line.format <= FORMAT:
+            yield f"says it is of format {line.format}"
+        if msgspec.json.encode(line) != raw:
+            yield "is not as this harvester writes it: it was edited, or written by a newer one"
+        if line.archive_sha256 != self._archive_sha256 != "":
+            yield f"has another digest of {ARCHIVE_FILE} than the line before it"
+        self._archive_sha256 = line.archive_sha256 or self._archive_sha256
+        if line.event == "commit":
+            self._standing[line.snapshot] = line.tagmanifest_sha256
+            return
+        committed = self._standing.pop(line.snapshot, None)
+        if committed is None and line.snapshot in self._pruned:
+            yield f"prunes {line.snapshot}, which was pruned already"
+        elif committed is not None and committed != line.tagmanifest_sha256:
+            yield f"prunes a {line.snapshot} with another digest than the one that was committed"
+        self._pruned.add(line.snapshot)
 
 
 def _chain_faults(line: LedgerLine, last_sha256: str, number: int) -> Iterator[str]:
@@ -182,5 +229,12 @@ def mend_ledger(root: Path, disk: Disk) -> Ledger:
 
 
 def append_line(root: Path, disk: Disk, line: LedgerLine) -> None:
-    """Add one line and flush it."""
+    """Add one line and flush it.
+
+    The first line that has no digest of `harvester.json` from the line before takes it from the file; later
+    ones repeat it, so that a file that was altered since is not made good by the next run.
+    """
+    path = root / ARCHIVE_FILE
+    if not line.archive_sha256 and path.is_file():
+        line = msgspec.structs.replace(line, archive_sha256=file_sha256(path)[0])
     disk.append(root / LEDGER, msgspec.json.encode(line) + b"\n")

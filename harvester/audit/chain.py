@@ -7,7 +7,7 @@ import os
 from harvester.archive.archive import Archive
 from harvester.archive.bag import file_sha256
 from harvester.archive.latest import read_latest
-from harvester.archive.layout import LATEST, LEDGER, TAGMANIFEST, is_snapshot_name
+from harvester.archive.layout import ARCHIVE_FILE, LATEST, LEDGER, TAGMANIFEST, is_snapshot_name
 from harvester.archive.ledger import Ledger, load_ledger
 from harvester.audit.problem import Findings, Kind, Problem
 from harvester.errors import ArchiveError
@@ -22,6 +22,7 @@ def check_chain(archive: Archive) -> list[Problem]:
         _check_links(archive, found)
         ledger = load_ledger(archive.root)
         _check_lines(ledger, found)
+        _check_archive_file(archive, ledger, found)
         problems += [*_check_standing(archive, ledger), *_check_seals(archive, ledger)]
     except ArchiveError as exc:
         found.add_unusable(Kind.LEDGER, LEDGER, exc)
@@ -31,11 +32,23 @@ def check_chain(archive: Archive) -> list[Problem]:
 
 
 def _check_lines(ledger: Ledger, found: Findings) -> None:
-    for fault in ledger.faults:
+    for fault in (*ledger.faults, *ledger.edits):
         found.add(Kind.LEDGER, f"{LEDGER}:{fault.number}", fault.text)
     if ledger.torn:
         place = f"{LEDGER}:{len(ledger.lines) + 1}"
         found.add(Kind.LEDGER, place, "was cut off while it was written", remedy="the next run mends it")
+
+
+def _check_archive_file(archive: Archive, ledger: Ledger, found: Findings) -> None:
+    if not ledger.archive_sha256:
+        return  # no run has written it down yet
+    try:
+        sha256 = file_sha256(archive.root / ARCHIVE_FILE)[0]
+    except ArchiveError as exc:
+        found.add_unusable(Kind.RECORD, ARCHIVE_FILE, exc)
+        return
+    if sha256 != ledger.archive_sha256:
+        found.add(Kind.RECORD, ARCHIVE_FILE, f"is not the one that {LEDGER} has the digest of")
 
 
 def _check_standing(archive: Archive, ledger: Ledger) -> list[Problem]:

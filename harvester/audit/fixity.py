@@ -21,6 +21,8 @@ from harvester.audit.problem import Findings, Kind, Problem
 _CHUNK_BYTES: Final = 2**20
 _BATCH_FILES: Final = 64
 """A batch of directories has about this many files; smaller ones cost more to hand over than to hash."""
+_EMPTY_IMAGES: Final = f"{IMAGES}/"
+"""What a directory without files is called among the names of files."""
 _WAITING: Final = 16
 """Batches that may wait for a thread."""
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -113,10 +115,12 @@ def check_directory(directory: Recorded, hasher: Hasher, buffer: memoryview) -> 
         for kind, text in wrong:
             found.add(kind, f"{directory.path}/{name}", text, sha256=sha256)
     names = {name for name, _ in directory.files}
+    if any(name.startswith(f"{IMAGES}/") for name in names):
+        names.add(_EMPTY_IMAGES)
     try:
         for name in _names(base):
             if name not in names:
-                found.add(Kind.EXTRA, f"{directory.path}/{name}", "is in no Manifest")
+                found.add(Kind.EXTRA, f"{directory.path}/{name}".rstrip("/"), "is in no Manifest")
     except (FileNotFoundError, NotADirectoryError):
         pass  # its files are missing, each by its own name
     except OSError as exc:
@@ -161,6 +165,6 @@ def _names(base: str) -> Iterator[str]:
     with os.scandir(base) as items:
         for item in items:
             if item.name == IMAGES and item.is_dir(follow_symlinks=False):
-                yield from (f"{IMAGES}/{below.name}" for below in os.scandir(item))
+                yield from [f"{IMAGES}/{below.name}" for below in os.scandir(item)] or [_EMPTY_IMAGES]
             else:
                 yield item.name

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from harvester.archive.bag import DECLARATION, file_sha256, load_manifest
-from harvester.archive.commit import tag_files
-from harvester.archive.layout import BAG_INFO, BAGIT, INVENTORY, MANIFEST, SNAPSHOT_FILE, TAGMANIFEST
+from harvester.archive.layout import BAG_INFO, BAGIT, INVENTORY, MANIFEST, PAYLOAD, SNAPSHOT_FILE, TAGMANIFEST
 from harvester.archive.snapshot import Snapshot
 from harvester.audit.problem import Findings, Kind, Problem
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
@@ -59,16 +59,31 @@ def _check_tag(snapshot: Snapshot, name: str, sha256: str, found: Findings) -> N
 
 
 def _check_extra(snapshot: Snapshot, recorded: set[str], found: Findings) -> None:
-    try:
-        for path in tag_files(snapshot.path):
-            name = path.relative_to(snapshot.path).as_posix()
-            if name not in recorded:
+    """What is in the Snapshot outside of its payload and in no list; a directory is named as a whole."""
+    parents = {str(parent) for name in recorded for parent in PurePosixPath(name).parents}
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        for name, item in _listed(snapshot, below, found):
+            is_dir = item.is_dir(follow_symlinks=False)
+            if name in {PAYLOAD, TAGMANIFEST} or (name in recorded and not is_dir):
+                continue  # checked elsewhere
+            if is_dir and name in parents:
+                waiting.append(name)
+            elif is_dir or item.is_file(follow_symlinks=False):
                 found.add(Kind.EXTRA, name, "is in no tag manifest")
-    except CorruptArchiveError as exc:
-        found.add(Kind.ODD, "", f"holds what no Snapshot does: {exc}")
+            else:
+                found.add(Kind.ODD, name, "is neither a file nor a directory, and in no tag manifest")
+
+
+def _listed(snapshot: Snapshot, below: str, found: Findings) -> list[tuple[str, os.DirEntry[str]]]:
+    """The names in one of the Snapshot's directories, from the Snapshot on."""
+    try:
+        with os.scandir(snapshot.path / below) as items:
+            return sorted(((f"{below}/{item.name}".lstrip("/"), item) for item in items), key=itemgetter(0))
     except OSError as exc:
-        place = os.path.relpath(exc.filename or snapshot.path, snapshot.path)
-        found.add(Kind.UNREADABLE, place, f"cannot be listed: {exc.strerror}")
+        found.add(Kind.UNREADABLE, below or ".", f"cannot be listed: {exc.strerror}")
+        return []
 
 
 def _check_mode(snapshot: Snapshot, name: str, found: Findings) -> None:
