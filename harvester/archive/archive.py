@@ -16,7 +16,7 @@ from harvester.archive.layout import ARCHIVE_FILE, LATEST, is_snapshot_name
 from harvester.archive.lock import hold_lock
 from harvester.archive.partial import PartialSnapshot, PartialState
 from harvester.archive.reading import load_record
-from harvester.archive.recovery import prune_snapshot, recover, snapshot_names
+from harvester.archive.recovery import foreign_names, prune_snapshot, recover, snapshot_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import FORMAT, stamp
@@ -95,6 +95,10 @@ class Archive:
     def snapshots(self) -> list[Snapshot]:
         """The Snapshots that stand, oldest first."""
         return [Snapshot(name, self.root / name) for name in snapshot_names(self.root)]
+
+    def foreign(self) -> list[Path]:
+        """Directories with the name of a Snapshot that are none; nobody reads or touches them."""
+        return [self.root / name for name in foreign_names(self.root)]
 
     def newest(self) -> Snapshot | None:
         """The newest Snapshot; None before the first commit."""

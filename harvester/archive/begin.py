@@ -13,7 +13,7 @@ from harvester.archive.filling import Base
 from harvester.archive.layout import BAGIT, JOURNAL, PART, PAYLOAD, RUN, next_name, partial_name
 from harvester.archive.partial import LISTING, PartialSnapshot, PartialState
 from harvester.archive.reading import load_record
-from harvester.archive.recovery import Recovered, partial_names
+from harvester.archive.recovery import Recovered, foreign_note, partial_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import FORMAT
@@ -53,9 +53,8 @@ def _free_name(root: Path, date: str, taken: list[str]) -> tuple[str, tuple[str,
     notes: list[str] = []
     name = next_name(date, taken)
     while os.path.lexists(root / name):
-        notes.append(
-            f"{root / name} has a Snapshot's name and is none; it was left alone. See who put it there"
-        )
+        if not (root / name).is_dir() or (root / name).is_symlink():  # else `recover` has named it
+            notes.append(foreign_note(root / name))
         name = next_name(date, [*taken, name])
     return name, tuple(notes)
 

@@ -20,13 +20,14 @@ from harvester.archive.layout import (
     PART,
     PAYLOAD,
     RUN,
+    SNAPSHOT_FILE,
     TAGMANIFEST,
     is_snapshot_name,
     parse_partial_name,
     partial_name,
     snapshot_order,
 )
-from harvester.archive.ledger import Ledger, append_line, load_sound_ledger, mend_ledger
+from harvester.archive.ledger import Ledger, append_line, load_ledger, load_sound_ledger, mend_ledger
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import Previous, SnapshotRecord
@@ -43,9 +44,38 @@ class Recovered:
 
 
 def snapshot_names(root: Path) -> list[str]:
-    """The Snapshots that stand in the Archive, oldest first."""
-    names = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
-    return sorted(filter(is_snapshot_name, names), key=snapshot_order)
+    """The Snapshots that exist in the Archive, oldest first."""
+    return _sorted_directories(root)[0]
+
+
+def foreign_names(root: Path) -> list[str]:
+    """Directories with the name of a Snapshot that are none, oldest first.
+
+    They have no `snapshot.json`, and no run of this Archive has committed one of that name: somebody else has
+    made them. Nobody builds on them, and nobody touches them.
+    """
+    return _sorted_directories(root)[1]
+
+
+def _sorted_directories(root: Path) -> tuple[list[str], list[str]]:
+    """Snapshots, and directories that only have the name of one."""
+    names = [
+        entry.name
+        for entry in os.scandir(root)
+        if is_snapshot_name(entry.name) and entry.is_dir(follow_symlinks=False)
+    ]
+    bare = {name for name in names if not os.path.lexists(f"{root}/{name}/{SNAPSHOT_FILE}")}
+    foreign = bare - _committed_names(root, bare) if bare else bare
+    names.sort(key=snapshot_order)
+    return [name for name in names if name not in foreign], [name for name in names if name in foreign]
+
+
+def _committed_names(root: Path, names: set[str]) -> set[str]:
+    """Those that the Ledger has ever given; all of them when it cannot be read, which is told elsewhere."""
+    try:
+        return names & set(load_ledger(root).names)
+    except ArchiveError:
+        return names
 
 
 def partial_names(root: Path) -> list[str]:
@@ -71,7 +101,13 @@ def recover(root: Path, disk: Disk) -> Recovered:
     committed = ledger.committed
     if committed and read_latest(root) != [*committed][-1]:
         notes += point_latest(root, disk, [*committed][-1])
+    notes += [foreign_note(root / name) for name in foreign_names(root)]
     return Recovered(ledger, tuple(notes))
+
+
+def foreign_note(path: Path) -> str:
+    """What the user is told of something that only has the name of a Snapshot."""
+    return f"{path} has the name of a Snapshot but is not one; it was left alone. See who put it there"
 
 
 def _finish_prunes(root: Path, disk: Disk, ledger: Ledger) -> None:

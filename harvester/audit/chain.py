@@ -93,6 +93,8 @@ def _check_links(archive: Archive, found: Findings) -> None:
     for item in os.scandir(archive.root):
         if is_snapshot_name(item.name) and not item.is_dir(follow_symlinks=False):
             found.add(Kind.ODD, item.name, "has a Snapshot's name and is no directory")
+    for path in archive.foreign():
+        found.add(Kind.EXTRA, path.name, "has the name of a Snapshot but is not one: no run has committed it")
 
 
 def _check_latest(archive: Archive, found: Findings) -> None:

@@ -106,6 +106,12 @@ def _check_contents(root: Path, credentials: Credentials | None, *, now: datetim
     if credentials is not None:
         Archive.open(root, account=account_fingerprint(credentials.user_id))
     yield _check_lock(root)
+    for path in archive.foreign():
+        yield warning(
+            "archive",
+            f"{path} has the name of a Snapshot but is not one",
+            "see who put it there, and move it out",
+        )
     newest = archive.newest()
     record = newest.record() if newest else None
     yield _check_last_run(record, now=now)

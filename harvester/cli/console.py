@@ -16,8 +16,10 @@ from harvester.cli.terminal import printable
 from harvester.secrets import hide_environment, mask_value
 
 if TYPE_CHECKING:
+    from harvester.archive import Archive
     from harvester.config.credentials import Credentials
     from harvester.config.load import Loaded
+    from harvester.config.settings import Settings
     from harvester.model import Ending
 
 
@@ -143,6 +145,20 @@ class Session:
         return find_credentials(
             loaded.settings.credentials, self.environ, home=_home(), account=loaded.account
         )
+
+    def read_archive(self, settings: Settings) -> Archive:
+        """The Archive for a command that only looks; warns of what only has the name of a Snapshot.
+
+        Raises:
+            ArchiveError: there is none, or it is a newer harvester's.
+        """
+        from harvester.archive import Archive
+
+        found = Archive.read(Path(settings.archive.dir))
+        for path in found.foreign():
+            text = f"{path} has the name of a Snapshot but is not one; it is left out. See who put it there"
+            self.log.warning(text)
+        return found
 
     @cached_property
     def log(self) -> Any:

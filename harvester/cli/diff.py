@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,12 +35,11 @@ def diff(
     Exit codes:
       0 ok, whether anything differs or not · 1 no such Snapshot · 2 usage · 20 an inventory is damaged
     """
-    from harvester.archive import Archive
     from harvester.audit.diff import diff as compare
 
     session: Session = context.obj
     settings = session.load(account, archive__dir=str(archive) if archive else None).settings
-    found = Archive.read(Path(settings.archive.dir))
+    found = session.read_archive(settings)
     sides = found.snapshot(earlier), found.snapshot(later)
     between = compare(*sides)
     if json:

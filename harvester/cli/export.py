@@ -49,7 +49,6 @@ def export(
     Exit codes:
       0 ok   1 no such Snapshot, or DIR is in use   2 usage   16 disk   20 the Snapshot is damaged
     """
-    from harvester.archive import Archive
     from harvester.config.select import Selection
 
     session: Session = context.obj
@@ -57,7 +56,7 @@ def export(
     settings = session.load(
         account, archive__dir=str(archive) if archive else None, **options.only(given)
     ).settings
-    found = Archive.read(Path(settings.archive.dir))
+    found = session.read_archive(settings)
     order = _order(to, zipped=zipped, filters=given)
     if given:
         order = replace(order, selected=Selection(settings.filters).wants)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +24,6 @@ def history(
     Exit codes:
       0 ok · 1 no Snapshot has it · 2 usage · 16 disk · 20 a Snapshot is damaged
     """
-    from harvester.archive import Archive
     from harvester.audit.catalog import history as passages_of
     from harvester.cli.table import render_table
     from harvester.cli.terminal import printable
@@ -33,7 +31,7 @@ def history(
 
     session: Session = context.obj
     settings = session.load(account, archive__dir=str(archive) if archive else None).settings
-    found = passages_of(Archive.read(Path(settings.archive.dir)), backtest)
+    found = passages_of(session.read_archive(settings), backtest)
     if not found:
         raise ArchiveError(f"no Snapshot has a backtest whose id begins with {backtest!r}")
     if json:

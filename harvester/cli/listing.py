@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,7 +58,6 @@ def list_backtests(
     Exit codes:
       0 ok · 1 no such Snapshot · 2 usage · 20 its inventory is damaged
     """
-    from harvester.archive import Archive
     from harvester.config.select import Selection
     from harvester.errors import ConfigError
 
@@ -71,7 +69,7 @@ def list_backtests(
         archive__dir=str(archive) if archive else None,
         **options.only(options.filters(context)),
     )
-    snapshot = Archive.read(Path(loaded.settings.archive.dir)).snapshot(date)
+    snapshot = session.read_archive(loaded.settings).snapshot(date)
     selection = Selection(loaded.settings.filters)
     chosen = _outcomes(outcome)
     found = [entry for entry in snapshot.inventory() if selection.wants(entry) and chosen(entry)]

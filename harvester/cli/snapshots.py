@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -27,12 +26,11 @@ def snapshots(
     Exit codes:
       0 ok · 1 there is no archive · 2 usage · 20 a Snapshot cannot be read; the others are listed
     """
-    from harvester.archive import Archive
     from harvester.cli.table import render_table
 
     session: Session = context.obj
     loaded = session.load(account, archive__dir=str(archive) if archive else None)
-    records, damaged = _read(Archive.read(Path(loaded.settings.archive.dir)).snapshots())
+    records, damaged = _read(session.read_archive(loaded.settings).snapshots())
     if json:
         emit_json({"snapshots": [_row(record) for record in records], "damaged": damaged})
     elif records:

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +50,19 @@ def test_list_shows_the_best_first(archive: Path) -> None:
     sharpes = [float(line.split()[2]) for line in lines[1:5]]
     assert sharpes == sorted(sharpes, reverse=True)
     assert lines[-1] == "8 backtests"
+
+
+@pytest.mark.parametrize(
+    "words", [("list",), ("snapshots",), ("diff", "latest"), ("export", "latest", "--to", "out")]
+)
+def test_a_directory_that_only_looks_like_a_snapshot_is_named_and_left_out(
+    archive: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    shutil.copytree(archive, tmp_path / "a", symlinks=True)
+    (tmp_path / "a" / "2027-05-05").mkdir()
+    done = harvester(*words, "--archive", "a", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "2027-05-05 has the name of a Snapshot but is not one; it is left out" in done.err
 
 
 @pytest.mark.parametrize(

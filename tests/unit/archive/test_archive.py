@@ -99,7 +99,9 @@ def test_an_archive_without_snapshots_says_so(tmp_path: Path) -> None:
 def test_of_many_snapshots_a_message_names_the_first_and_last(tmp_path: Path) -> None:
     archive = open_archive(tmp_path)
     for day in range(1, 13):
-        (tmp_path / f"2026-11-{day:02d}").mkdir()
+        directory = tmp_path / f"2026-11-{day:02d}"
+        directory.mkdir()
+        (directory / "snapshot.json").touch()
     with pytest.raises(ArchiveError, match=r"2026-11-03, \.\.\., 2026-11-07"):
         archive.snapshot("2027-01-01")
 

@@ -13,6 +13,7 @@ from faults import Killed, SteppingDisk, check_archive
 from harvester.archive import Archive, Disk
 from harvester.archive.ledger import append_line, load_ledger
 from harvester.archive.recovery import recover, snapshot_names
+from harvester.audit.verify import verify
 from harvester.errors import CorruptArchiveError
 
 REPORTS = make_reports(projects=1, each=2)
@@ -71,6 +72,42 @@ def test_a_lost_latest_is_made_again(archive: Archive) -> None:
     latest.symlink_to("/etc")
     recover(archive.root, Disk())
     check_archive(archive.root)
+
+
+@pytest.mark.parametrize("name", ["2026-11-19", "2026-11-23", "2027-05-05", "2026-11-22.2"])
+def test_a_directory_that_only_looks_like_a_snapshot_is_named_and_left_alone(
+    archive: Archive, name: str
+) -> None:
+    (archive.root / name).mkdir()
+    (archive.root / name / "notes.txt").write_text("mine")
+    with archive.lock(command="test", wait_s=0):
+        snapshot = Night(archive, "2026-11-23").run_locked(REPORTS)
+        assert archive._partial is not None
+        (note,) = archive._partial.notes
+    assert note.startswith(
+        f"{archive.root / name} has the name of a Snapshot but is not one; it was left alone."
+    )
+    assert snapshot.name == ("2026-11-23.2" if name == "2026-11-23" else "2026-11-23")
+    assert archive.newest() == snapshot
+    assert [path.name for path in archive.foreign()] == [name]
+    assert [str(problem) for problem in verify(archive)] == [
+        f"{name} has the name of a Snapshot but is not one: no run has committed it"
+    ]
+    assert (archive.root / name / "notes.txt").read_text() == "mine"
+
+
+def test_a_committed_snapshot_without_its_record_is_damaged_and_not_foreign(archive: Archive) -> None:
+    (archive.root / DATES[1] / "snapshot.json").unlink()
+    assert archive.foreign() == []
+    assert [snapshot.name for snapshot in archive.snapshots()] == DATES
+    assert f"{DATES[1]}/snapshot.json is missing" in map(str, verify(archive))
+
+
+def test_without_a_ledger_that_can_be_read_nothing_is_called_foreign(archive: Archive) -> None:
+    (archive.root / "2027-05-05").mkdir()
+    (archive.root / "ledger.jsonl").unlink()
+    (archive.root / "ledger.jsonl").mkdir()
+    assert archive.foreign() == []
 
 
 def test_leftovers_are_swept(archive: Archive) -> None:

@@ -213,6 +213,15 @@ def test_last_run_of_long_ago_is_a_warning(tmp_path: Path) -> None:
     assert "4 days ago" in found.text
 
 
+def test_directory_that_only_looks_like_a_snapshot_is_a_warning(tmp_path: Path) -> None:
+    archive_with(tmp_path)
+    (tmp_path / "2027-05-05").mkdir()
+    found = checks(tmp_path)
+    assert found["archive"].status is Status.WARNING
+    assert str(tmp_path / "2027-05-05") in found["archive"].text
+    assert found["last run"].status is Status.OK
+
+
 def test_record_that_is_damaged_is_an_error(tmp_path: Path) -> None:
     newest = archive_with(tmp_path).newest()
     assert newest is not None
