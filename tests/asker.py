@@ -38,8 +38,9 @@ class Asker:
 
 
 @asynccontextmanager
-async def asking(scenario: Scenario | None = None) -> AsyncIterator[Asker]:
+async def asking(served: Scenario | Simulator | None = None) -> AsyncIterator[Asker]:
     """A client of this scenario; without one, of two projects with three and two backtests."""
-    served = scenario or make_scenario(make_backtests(3), make_backtests(2, first=4))
-    async with Simulator(served) as simulator, aiohttp.ClientSession() as session:
+    if not isinstance(served, Simulator):
+        served = Simulator(served or make_scenario(make_backtests(3), make_backtests(2, first=4)))
+    async with served as simulator, aiohttp.ClientSession() as session:
         yield Asker(session, simulator)

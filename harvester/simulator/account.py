@@ -35,6 +35,8 @@ class LiveBacktest:
     added_at: float
     ready_at: float | None = None
     """None: nobody has asked for the report yet."""
+    loading: dict[str, float] = field(default_factory=dict)
+    """Since when the chart, the orders or the log are prepared."""
     refused: int = 0
     """How many requests for the report were refused that a later one need not be."""
 
@@ -100,6 +102,12 @@ class Account:
             live.refused += 1
             return _NOT_FOUND if live.refused <= spec.not_found_first else _REFUSED
         return _REFUSED if spec.report is ReportKind.REFUSED else ""
+
+    def is_loading(self, live: LiveBacktest, what: str) -> bool:
+        """Whether the chart, the orders or the log are still prepared; the first question starts that."""
+        now = self._clock()
+        since = live.loading.setdefault(what, now)
+        return now - since < self._scenario.generation.loading_s / self._scenario.time_scale
 
     def is_ready(self, live: LiveBacktest) -> bool:
         """Whether the report can be sent; the first question starts its generation."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from harvester.simulator.protocol import Answer, number, refuse, signer_of
-from harvester.simulator.scenario import Limit, Scenario, Windows
+from harvester.simulator.scenario import Limit, Scenario
 
 LOCKED_OUT: Final = "too many failed attempts for this user or ip"
 HASH_CODE: Final[Answer] = {
@@ -79,8 +79,14 @@ def echo_of(headers: Mapping[str, str]) -> str:
     return f"Hash doesn't match. UID: {user} Hash: {digest} Timestamp: ''"
 
 
-def find_window(arguments: Answer, windows: Windows) -> slice | None:
-    """The rows that `start` and `end` choose; None when such a window is refused."""
+def find_window(arguments: Answer, *, widest: int, wider: str) -> slice | None:
+    """The rows that `start` and `end` choose; None when such a window is refused.
+
+    Args:
+        arguments: Of the request; without an `end` the window is open.
+        widest: Rows in a window at most; 0 means any number.
+        wider: `refuse` or `clamp`.
+    """
     start, end = number(arguments.get("start")), arguments.get("end")
     if start < 0:
         return None
@@ -89,8 +95,8 @@ def find_window(arguments: Answer, windows: Windows) -> slice | None:
     stop = number(end)
     if start >= stop:
         return None
-    if windows.projects and stop - start > windows.projects:
-        return slice(start, start + windows.projects) if windows.wider == "clamp" else None
+    if widest and stop - start > widest:
+        return slice(start, start + widest) if wider == "clamp" else None
     return slice(start, stop)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from harvester.simulator.drawing import curve_of, figures_of, statistics_of
+from harvester.simulator.drawing import statistics_of
 from harvester.simulator.scenario import BacktestSpec, ProjectSpec, Scenario, Shapes
 
 _PERCENT: Final = re.compile(r"(\d+)%")
@@ -66,9 +66,11 @@ def backtest_row(spec: BacktestSpec, scenario: Scenario, *, statistics: bool) ->
         "backtestId": spec.backtest_id,
         "status": spec.status,
         "name": spec.name,
+        "note": spec.note or None,
         "created": date_of(spec.created, scenario.shapes),
         "completed": completed,
         "progress": progress,
+        "result": None,
         "error": error,
         "stacktrace": "at OnData in main.py: line 42" if error else None,
         "optimizationId": spec.optimization_id or None,
@@ -87,13 +89,13 @@ def backtest_row(spec: BacktestSpec, scenario: Scenario, *, statistics: bool) ->
         "tradeableDates": drawn["tradeableDates"],
         "trades": drawn["trades"],
         "parameters": len(parameters_of(spec)),
-        "securityTypes": (1, "Equity", None)[spec.seed % 3],
+        "securityTypes": "Equity" if scenario.shapes.security_types == "text" else (1, None)[spec.seed % 2],
     }  # fmt: skip
 
 
 def listed_statistics(spec: BacktestSpec, scenario: Scenario) -> dict[str, float | int]:
     """The figures of a finished backtest, by the names that a listing has for them."""
-    return statistics_of(_seed(spec, scenario), scenario.drawing.years)
+    return statistics_of(curve_seed(spec, scenario), scenario.drawing.years)
 
 
 def _state_of(spec: BacktestSpec) -> tuple[bool, float, str | None]:
@@ -107,25 +109,19 @@ def _state_of(spec: BacktestSpec) -> tuple[bool, float, str | None]:
     return completed, progress if spec.progress is None else spec.progress, error
 
 
-def backtest_details(spec: BacktestSpec, project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
-    """A backtest as `backtests/read` gives it."""
-    row = backtest_row(spec, scenario, statistics=False)
-    finished = spec.status.startswith("Completed")
-    curve = curve_of(_seed(spec, scenario), scenario.drawing.years)
-    return row | {
-        "projectId": project.project_id,
-        "organizationId": project.organization_id,
-        "note": "",
-        "backtestStart": f"{curve.days[0]} 00:00:00",
-        "backtestEnd": f"{curve.days[-1]} 23:59:59",
-        "hasInitializeError": False,
-        "charts": {"Strategy Equity": {"name": "Strategy Equity", "series": {}}},
-        "statistics": figures_of(curve) if finished else [],
-        "runtimeStatistics": {"Equity": f"${curve.equity[-1] * 1e5:,.2f}"} if finished else [],
-        "totalPerformance": [],
-        "rollingWindow": [],
-        "nodeName": "B2-8 node 1",
-    }  # fmt: skip
+def lean_versions() -> list[dict[str, Any]]:
+    """The versions of LEAN, as `projects/read` and `lean/versions/read` list them."""
+    row = {
+        "id": 17021,
+        "created": "2024-01-02 08:00:00",
+        "description": "Drawn by the simulator",
+        "leanHash": "0" * 40,
+        "leanCloudHash": "0" * 40,
+        "name": "v2.5.0.0.17021",
+        "ref": "refs/heads/master",
+        "public": 1,
+    }
+    return [row]
 
 
 def project_page(projects: Sequence[ProjectSpec], scenario: Scenario, window: slice) -> list[dict[str, Any]]:
@@ -138,7 +134,8 @@ def project_page(projects: Sequence[ProjectSpec], scenario: Scenario, window: sl
     return [project_row(project, scenario) for project in (page[:limit] if limit else page)]
 
 
-def _seed(spec: BacktestSpec, scenario: Scenario) -> int:
+def curve_seed(spec: BacktestSpec, scenario: Scenario) -> int:
+    """The seed of a backtest's curve, out of as many as the scenario draws."""
     return spec.seed % scenario.drawing.distinct if scenario.drawing.distinct else spec.seed
 
 

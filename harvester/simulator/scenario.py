@@ -126,6 +126,8 @@ class BacktestSpec(Part, frozen=True):
     """What the row says; none: what the status means."""
     error: str = ""
     """What the row says; empty: what the status means."""
+    note: str = ""
+    """The user's own."""
     report: ReportKind = ReportKind.NORMAL
     not_found_first: Count = 0
     """How many requests for the report are answered that there is no such backtest, before it is served."""
@@ -200,6 +202,8 @@ class Generation(Part, frozen=True):
     """What `success` says meanwhile."""
     forgotten_after_s: Seconds = 0.0
     """A report that is ready must be made again after this long; 0: never."""
+    loading_s: Seconds = 0.5
+    """How long the chart, the orders and the log of a backtest are `loading` after the first request."""
 
 
 class Shapes(Part, frozen=True):
@@ -215,6 +219,8 @@ class Shapes(Part, frozen=True):
     """The listing is called `backtest`."""
     page_limit: Count = 0
     """Projects in one answer at most, whatever is asked for; 0: all."""
+    security_types: Literal["number", "text"] = "number"
+    """Of rows with statistics: `1` or nothing, or `Equity` as in older answers."""
     heavy: bool = True
     """Rows with grids, collaborators and tokens, as the real ones."""
 
@@ -224,6 +230,10 @@ class Windows(Part, frozen=True):
 
     projects: Count = 0
     """Rows of `projects/read`; 0: any number. Without an `end` only `shapes.page_limit` counts."""
+    rows: Count = 100
+    """Of `backtests/orders/read`, `backtests/trades/read` and `backtests/read/insights`; 0: any number."""
+    log_lines: Count = 200
+    """Of `backtests/read/log`; 0: any number."""
     wider: Literal["refuse", "clamp"] = "refuse"
     """Refuse the request, or answer with the first rows of the window."""
 

@@ -18,11 +18,13 @@ from aiohttp import web
 
 from harvester.errors import ConfigError
 from harvester.simulator.account import Account, LiveBacktest, LiveProject
+from harvester.simulator.cloud import CloudRoutes, Handler
 from harvester.simulator.faults import answer_wrongly
 from harvester.simulator.gate import Gatekeeper, LimitGate, find_window
 from harvester.simulator.optimizations import list_optimizations, read_optimization
 from harvester.simulator.protocol import Answer, encode, number, read_arguments, refuse
-from harvester.simulator.rows import backtest_details, backtest_row, project_page
+from harvester.simulator.results import backtest_details
+from harvester.simulator.rows import backtest_row, lean_versions, project_page
 from harvester.simulator.scenario import Fault, FaultKind, ReportKind, Scenario
 
 _PREFIX: Final = "/api/v2/"
@@ -60,6 +62,7 @@ class Simulator:
     ) -> None:
         self.scenario = scenario
         self.account = Account(scenario, clock=clock, reports_dir=reports_dir)
+        self._cloud = CloudRoutes(self.account, scenario)
         self.requests: list[RequestRecord] = []
         """Every request that has ended so far, also one that the client gave up."""
         self.port = port
@@ -193,21 +196,17 @@ class Simulator:
     async def _body(self, route: str, args: Answer) -> tuple[str, bytes]:
         if route == _REPORT:
             return await self._report(args)
-        routes: dict[str, Callable[[Answer], Answer]] = {
-            "authenticate": lambda _: self._good({}),
+        routes: dict[str, Handler] = {
+            "authenticate": lambda _: {},
             "projects/read": self._projects,
             "backtests/list": self._backtests,
             "backtests/read": self._backtest,
-            "files/read": self._project_files,
-            "optimizations/list": lambda args: self._judged(
-                list_optimizations(self.account, self.scenario, args)
-            ),
-            "optimizations/read": lambda args: self._judged(
-                read_optimization(self.account, self.scenario, args)
-            ),
-        }
+            "optimizations/list": lambda args: list_optimizations(self.account, self.scenario, args),
+            "optimizations/read": lambda args: read_optimization(self.account, self.scenario, args),
+        } | self._cloud.handlers()
         handler = routes.get(route)
         answer = handler(args) if handler else refuse(f"Endpoint not found ({route})")
+        answer = answer if "success" in answer else self._good(answer)
         return "ok" if answer["success"] else "no", encode(answer)
 
     def _good(self, answer: Answer) -> Answer:
@@ -215,25 +214,23 @@ class Simulator:
             answer["errors"] = []
         return answer | {"success": True}
 
-    def _judged(self, answer: Answer) -> Answer:
-        return answer if "success" in answer else self._good(answer)
-
     def _projects(self, args: Answer) -> Answer:
         projects = list(self.account.projects.values())
         organization = args.get("organizationId")
         if organization:
             projects = [live for live in projects if live.spec.organization_id == organization]
         one = args.get("projectId")
-        window = find_window(args, self.scenario.windows) if one is None else slice(None)
+        windows = self.scenario.windows
+        window = find_window(args, widest=windows.projects, wider=windows.wider)
         if one is not None:
+            window = slice(None)
             projects = [live for live in projects if live.spec.project_id == number(one)]
             if not projects:
                 return refuse("Project not found")
         if window is None:
             return refuse("Invalid argument")
         rows = project_page([live.spec for live in projects], self.scenario, window)
-        versions = [{"id": 17021, "name": "v2.5.0.0.17021", "leanHash": "0" * 40, "public": 1}]
-        return self._good({"projects": rows, "versions": versions})
+        return {"projects": rows, "versions": lean_versions()}
 
     def _backtests(self, args: Answer) -> Answer:
         project = self._project(args)
@@ -248,22 +245,14 @@ class Simulator:
         answer: Answer = {"backtest" if shapes.singular else "backtests": rows}
         if shapes.count != "missing":
             answer["count"] = len(rows) + (shapes.count == "wrong")
-        return self._good(answer)
+        return answer
 
     def _backtest(self, args: Answer) -> Answer:
         project, live = self._project(args), self._live(args)
         if project is None or live is None:
             return refuse("Backtest not found")
         details = backtest_details(live.spec, project.spec, self.scenario)
-        return self._good({"backtest": details, "debugging": False})
-
-    def _project_files(self, args: Answer) -> Answer:
-        """What QuantConnect's own client asks for when it pulls a project."""
-        if self._project(args) is None:
-            return refuse("Project not found")
-        content = "# drawn by the simulator\nfrom AlgorithmImports import *\n"
-        row = {"name": "main.py", "content": content, "modified": "2024-01-02 08:00:00", "isLibrary": False}
-        return self._good({"files": [row]})
+        return {"backtest": details, "debugging": False}
 
     async def _report(self, args: Answer) -> tuple[str, bytes]:
         live = self._live(args)
