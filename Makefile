@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LEAN   := .venv-lean/.ready
+MODELS := .venv-mcp/.ready
 AXE    := $(VENV)/axe/.ready
 FUZZ   := $(VENV)/.fuzz-ready
 FUZZ_S ?= 20
@@ -19,10 +20,12 @@ $(READY): pyproject.toml harvester/__init__.py
 	$(BIN)/pip install --quiet --quiet --editable '.[dev]'
 	@touch $@
 
-$(LEAN):
-	$(PYTHON) -m venv .venv-lean
-	.venv-lean/bin/pip install --quiet --quiet 'lean>=1.0.230'
-	@touch $@
+# Clients that are not ours judge the simulator. One that cannot be installed ends nothing: its tests are skipped with the reason.
+$(LEAN): tests/judges/install
+	PYTHON=$(PYTHON) tests/judges/install .venv-lean 'lean>=1.0.230'
+
+$(MODELS): tests/judges/install
+	PYTHON=$(PYTHON) tests/judges/install .venv-mcp 'pydantic>=2' 'httpx>=0.28' -- iflow-mcp-quantconnect-mcp-server==0.1.0
 
 $(AXE): $(READY)
 	@mkdir -p $(VENV)/axe
@@ -48,7 +51,7 @@ check: $(READY) ## report format, lint, types and floors; changes nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(READY) $(LEAN) $(AXE) ## run the tests with branch coverage (QuantConnect's client has an environment of its own)
+test: $(READY) $(LEAN) $(MODELS) $(AXE) ## run the tests with branch coverage (QuantConnect's clients have environments of their own)
 	$(BIN)/pytest -n auto --ignore tests/browser -m 'not bench and not soak' --cov --cov-report=
 	$(BIN)/pytest tests/browser --cov --cov-append --cov-report=term
 
@@ -63,5 +66,5 @@ fuzz: $(FUZZ) ## guided fuzzing of all that reads foreign bytes; FUZZ_S=seconds 
 	@for target in tests/fuzz/fuzz_*.py; do $(BIN)/python $$target $(FUZZ_S) || exit 1; done
 
 clean: ## remove what the targets above have made
-	rm -rf demo-archive $(VENV) .venv-lean .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
+	rm -rf demo-archive $(VENV) .venv-lean .venv-mcp .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* .hypothesis dist
 	find harvester tests -name __pycache__ -type d -prune -exec rm -rf {} +

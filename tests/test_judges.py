@@ -1,0 +1,54 @@
+"""The environments of clients that are not ours: made with patience, and none of them ends a test run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from served import ROOT
+
+_PYTHON = """#!/bin/sh
+# A python whose `-m venv DIRECTORY` makes a pip that fails until it has been called {failures} times.
+mkdir -p "$3/bin"
+cat >"$3/bin/pip" <<'PIP'
+#!/bin/sh
+echo "$@" >>"{calls}"
+[ "$(wc -l <"{calls}")" -gt {failures} ] || {{ echo "the registry is away"; exit 1; }}
+PIP
+chmod +x "$3/bin/pip"
+"""
+
+
+def _install(directory: Path, failures: int) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    python, calls = directory / "python", directory / "calls"
+    python.write_text(_PYTHON.format(failures=failures, calls=calls))
+    python.chmod(0o755)
+    done = subprocess.run(
+        [str(ROOT / "tests/judges/install"), "environment", "one>=1", "two", "--", "three==3"],
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], "PYTHON": str(python), "JUDGE_PAUSE_S": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done, [line.split("check ")[1] for line in calls.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_a_registry_is_asked_three_times_and_what_it_said_is_shown(tmp_path: Path, failures: int) -> None:
+    done, calls = _install(tmp_path, failures)
+    assert calls == ["one>=1 two"] * (failures + 1) + ["--no-deps three==3"]
+    assert done.stderr.count("the registry is away") == failures
+    assert (tmp_path / "environment/.ready").exists()
+
+
+def test_an_environment_that_cannot_be_made_says_why_and_ends_nothing(tmp_path: Path) -> None:
+    done, calls = _install(tmp_path, 99)
+    assert (done.returncode, len(calls)) == (0, 3)
+    assert not (tmp_path / "environment/.ready").exists()
+    assert "the registry is away" in (tmp_path / "environment/why-not").read_text()
+    done, _ = _install(tmp_path, 3)
+    assert (tmp_path / "environment/.ready").exists()
+    assert not (tmp_path / "environment/why-not").exists()
