@@ -76,6 +76,8 @@ class Ending(StrEnum):
     """Some backtests failed, or some project could not be listed."""
     THROTTLED = "throttled"
     """The server kept saying slow down."""
+    DAMAGED = "damaged"
+    """The run met damage in the Archive, and kept what could be kept."""
 
 
 class Project(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -278,5 +280,7 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     settings: dict[str, Any] = {}
     """The settings that decide what is in it."""
     previous: Previous | None = None
+    passed_over: tuple[str, ...] = ()
+    """Newer Snapshots than `previous` whose lists were damaged: nothing was taken from them."""
     learned: Learned = Learned()
     format: int = FORMAT

@@ -13,6 +13,8 @@ import msgspec
 from harvester.archive.begin import begin_partial
 from harvester.archive.disk import Disk
 from harvester.archive.layout import ARCHIVE_FILE, LATEST, is_snapshot_name
+from harvester.archive.ledger import load_sound_ledger
+from harvester.archive.lists import Base, CheckedSnapshot, check_lists, find_base
 from harvester.archive.lock import hold_lock
 from harvester.archive.partial import PartialSnapshot, PartialState
 from harvester.archive.reading import load_record
@@ -118,6 +120,24 @@ class Archive:
             if snapshot.name == name:
                 return snapshot
         raise ArchiveError(f"there is no Snapshot {name!r} in {self.root}; {_listed(snapshots)}")
+
+    def checked(self, name: str) -> CheckedSnapshot:
+        """The Snapshot of that name, its lists proven by the Ledger; `latest` is the newest one.
+
+        Raises:
+            ArchiveError: there is none; the message lists what there is.
+            CorruptArchiveError: a list is not what was committed; names the file.
+        """
+        return check_lists(self.snapshot(name), load_sound_ledger(self.root))
+
+    def base(self) -> Base:
+        """What the next Snapshot would be built on.
+
+        Raises:
+            CorruptArchiveError: the Ledger is broken.
+            DiskError: a list cannot be read.
+        """
+        return find_base(self.root, load_sound_ledger(self.root))
 
     def begin(self, *, date: str, run_id: str, started: str) -> PartialSnapshot:
         """The partial Snapshot of a run, under the lock; finishes or takes up what an earlier run has left.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from harvester.archive.commit import PARTIAL_FILE
 from harvester.archive.disk import Disk, LinkMode
-from harvester.archive.filling import Base
-from harvester.archive.layout import BAGIT, JOURNAL, PART, PAYLOAD, RUN, next_name, partial_name
+from harvester.archive.filling import Footing
+from harvester.archive.layout import JOURNAL, PART, PAYLOAD, RUN, TAGMANIFEST, next_name, partial_name
+from harvester.archive.lists import Base, find_base
 from harvester.archive.partial import LISTING, PartialSnapshot, PartialState
 from harvester.archive.reading import load_record
 from harvester.archive.recovery import Recovered, foreign_note, partial_names
@@ -40,12 +42,22 @@ def begin_partial(
         if earlier != path:
             disk.rename(earlier, path)
             disk.sync_dir(root)
-    committed = [*ledger.committed]
-    previous = Snapshot(committed[-1], root / committed[-1]) if committed else None
-    mode = _probe(disk, path, previous)
-    return PartialSnapshot(
-        name, path, state, Base(root, disk, previous, mode, recovered.notes + passed + notes)
-    )
+    base = find_base(root, ledger)
+    mode = _probe(disk, path, base.snapshot)
+    notes += tuple(_passed_over(base))
+    footing = Footing(root, disk, base, mode, recovered.notes + passed + notes)
+    return PartialSnapshot(name, path, state, footing)
+
+
+def _passed_over(base: Base) -> Iterator[str]:
+    """What the user is told of each Snapshot that cannot be built on."""
+    instead = f"is built on {base.snapshot.name}" if base.snapshot else "is built on no earlier one"
+    for name, why in base.passed_over.items():
+        yield (
+            f"{why}. Nothing is taken from {name}: this Snapshot {instead}, and what only {name} holds is "
+            f"requested again where it is still listed. Run `harvester verify {name} --repair`, or restore "
+            "the file from a backup; until then keep that date, since it may hold the only copy of a report"
+        )
 
 
 def _free_name(root: Path, date: str, taken: list[str]) -> tuple[str, tuple[str, ...]]:
@@ -144,4 +156,4 @@ def _probe(disk: Disk, path: Path, previous: Snapshot | None) -> LinkMode:
         return LinkMode.HARDLINK
     target = path / RUN / "probe"
     disk.remove(target)
-    return disk.probe_links(previous.path / BAGIT, target)
+    return disk.probe_links(previous.path / TAGMANIFEST, target)

@@ -14,24 +14,29 @@ from harvester.archive.carrying import Carry, Linker, moved_lines
 from harvester.archive.disk import Disk, LinkMode, explain
 from harvester.archive.inventory import render_entry
 from harvester.archive.layout import INVENTORY, MANIFEST, PAYLOAD, REPORT_JSON, report_path
+from harvester.archive.lists import Base, CheckedSnapshot
 from harvester.archive.manifest import ManifestCursor, NewFile
 from harvester.archive.placement import Placement, Source
 from harvester.archive.reading import load_bytes, parse_record
-from harvester.archive.reports import manifest_lines, path_of, render_report
-from harvester.archive.snapshot import Snapshot
+from harvester.archive.reports import check_directories, manifest_lines, path_of, render_report
 from harvester.errors import CorruptArchiveError
 from harvester.model import InventoryEntry, Outcome, ReportRecord
 
 
 @dataclass(frozen=True)
-class Base:
-    """What a partial Snapshot stands on."""
+class Footing:
+    """Where a partial Snapshot is made and what it is built on."""
 
     root: Path
     disk: Disk
-    previous: Snapshot | None
+    base: Base
     mode: LinkMode
     notes: tuple[str, ...] = ()
+
+    @property
+    def previous(self) -> CheckedSnapshot | None:
+        """The Snapshot that this one is built on."""
+        return self.base.snapshot
 
 
 @dataclass
@@ -46,17 +51,19 @@ class Totals:
 class Filling:
     """The files, threads and totals of a partial Snapshot, from its first project to the commit."""
 
-    def __init__(self, path: Path, base: Base) -> None:
+    def __init__(self, path: Path, footing: Footing) -> None:
         self.totals = Totals()
         self._path = path
-        self._base = base
-        self._inventory = NewFile(base.disk, path / INVENTORY)
-        self._manifest = NewFile(base.disk, path / MANIFEST)
-        self._linker = Linker(base.disk, base.mode)
-        self._cursor = ManifestCursor(base.previous.path / MANIFEST) if base.previous else None
+        self._footing = footing
+        self._inventory = NewFile(footing.disk, path / INVENTORY)
+        self._manifest = NewFile(footing.disk, path / MANIFEST)
+        self._linker = Linker(footing.disk, footing.mode)
+        self._cursor = ManifestCursor(footing.previous.path / MANIFEST) if footing.previous else None
         self._last_project: int | None = None
         self._projects: set[str] = set()
         """Project directories that have reports in this Snapshot."""
+        self._sources: set[str] = set()
+        """Project directories of the previous Snapshot that were seen to be directories."""
 
     def add_project(
         self, project_id: int, placements: Sequence[Placement], finished: dict[tuple[int, str], str]
@@ -107,7 +114,7 @@ class Filling:
         content = load_bytes(directory / REPORT_JSON)
         record = parse_record(content, ReportRecord, where=str(directory / REPORT_JSON))
         lines, payload_bytes = manifest_lines(directory, path, record, content)
-        kept = record.outcome is Outcome.UNCHANGED and self._base.mode is not LinkMode.COPY
+        kept = record.outcome is Outcome.UNCHANGED and self._footing.mode is not LinkMode.COPY
         self.totals.written_bytes += len(content) if kept else payload_bytes
         seen = msgspec.structs.replace(
             entry,
@@ -121,7 +128,7 @@ class Filling:
         return path
 
     def _add_carried(self, item: Placement, wanted: set[str]) -> str:
-        earlier, record, previous = item.earlier, item.record, self._base.previous
+        earlier, record, previous = item.earlier, item.record, self._footing.previous
         if earlier is None or previous is None or self._cursor is None:
             raise ValueError(f"backtest {item.entry.backtest_id} is carried from nowhere")
         lines = self._cursor.take(earlier.path, wanted)
@@ -136,10 +143,13 @@ class Filling:
             content = _as_of(old, record)
             lines = moved_lines(lines, earlier.path, path, content)
             payload_bytes += len(content) - len(old)
+        if (above := earlier.path.rpartition("/")[0]) not in self._sources:
+            check_directories(previous.path, above)
+            self._sources.add(above)
         self._make_project_dir(path)
         source, target = f"{previous.path}/{earlier.path}", f"{self._path}/{path}"
         self._linker.add(Carry(source, target, lines, PATH_AT + len(path.encode()) + 1, content))
-        copied = self._base.mode is LinkMode.COPY
+        copied = self._footing.mode is LinkMode.COPY
         self.totals.written_bytes += payload_bytes if copied else len(content or b"")
         seen = msgspec.structs.replace(
             item.entry,
@@ -161,7 +171,7 @@ class Filling:
     def _make_project_dir(self, path: str) -> None:
         _, project, _ = path.split("/")
         if project not in self._projects:
-            self._base.disk.make_dir(self._path / PAYLOAD / project)
+            self._footing.disk.make_dir(self._path / PAYLOAD / project)
             self._projects.add(project)
 
     def _sweep(self, directory: Path, keep: set[str]) -> None:
@@ -172,7 +182,7 @@ class Filling:
             raise explain(exc, directory) from exc
         for name in names:
             if name not in keep:
-                self._base.disk.remove_tree(directory / name)
+                self._footing.disk.remove_tree(directory / name)
 
 
 def _as_of(old: bytes, record: ReportRecord) -> bytes:

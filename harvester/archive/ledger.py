@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -74,7 +75,7 @@ class Ledger:
         """Every Snapshot name that was ever committed."""
         return [line.snapshot for line in self.lines if line.event == "commit"]
 
-    @property
+    @cached_property
     def committed(self) -> dict[str, LedgerLine]:
         """The Snapshots that should be there, oldest first, with the line that committed each."""
         standing: dict[str, LedgerLine] = {}

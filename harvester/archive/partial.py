@@ -13,7 +13,7 @@ import msgspec
 from harvester.archive import reports
 from harvester.archive.commit import publish, render_record, seal, write_tags
 from harvester.archive.disk import explain
-from harvester.archive.filling import Base, Filling
+from harvester.archive.filling import Filling, Footing
 from harvester.archive.flush import SharedFlush
 from harvester.archive.layout import PAYLOAD, RUN, SNAPSHOT_FILE
 from harvester.archive.placement import Placement
@@ -51,21 +51,23 @@ class PartialSnapshot:
     another, and `commit` makes a Snapshot of it.
     """
 
-    def __init__(self, name: str, path: Path, state: PartialState, base: Base) -> None:
+    def __init__(self, name: str, path: Path, state: PartialState, footing: Footing) -> None:
         self.name = name
         self.path = path
         self.run_id = state.run_id
         self.started = state.started
-        self.previous = base.previous
-        self.notes = base.notes
+        self.previous = footing.previous
+        self.notes = footing.notes
         """What was found and set aside, for the user."""
-        self._base = base
-        self._disk = base.disk
+        self.passed_over = tuple(footing.base.passed_over)
+        """Newer Snapshots than the previous one, which are not built on because their lists are damaged."""
+        self._footing = footing
+        self._disk = footing.disk
         self._finished: dict[tuple[int, str], str] = {}
         self._project_dirs: set[str] = set()
         self._making_dirs = Lock()
         self._filling: Filling | None = None
-        self._flush = SharedFlush(lambda: self._disk.sync_all(path), crowd=base.disk.crowd)
+        self._flush = SharedFlush(lambda: self._disk.sync_all(path), crowd=footing.disk.crowd)
 
     def save_listing(self, project: Project, backtests: Sequence[Backtest]) -> None:
         """Keep what was listed of a project until the run ends."""
@@ -129,8 +131,9 @@ class PartialSnapshot:
         """
         if self.previous is None:
             raise ValueError("there is no previous Snapshot to keep a report of")
+        reports.check_directories(self.previous.path, entry.path)
         source = self.previous.path / entry.path
-        reports.keep_report(self._disk, self._base.mode, source, self._target(record), record)
+        reports.keep_report(self._disk, self._footing.mode, source, self._target(record), record)
 
     def _target(self, record: ReportRecord) -> Path:
         path = self.path / reports.path_of(record)
@@ -154,7 +157,7 @@ class PartialSnapshot:
 
     def _begin_filling(self) -> Filling:
         if self._filling is None:
-            self._filling = Filling(self.path, self._base)
+            self._filling = Filling(self.path, self._footing)
         return self._filling
 
     def commit(self, record: SnapshotRecord, *, pages: Callable[[Path], None] | None = None) -> Snapshot:
@@ -173,7 +176,8 @@ class PartialSnapshot:
             record,
             name=self.name,
             previous=self.previous.reference() if self.previous else None,
-            link_mode=str(self._base.mode) if self.previous else "",
+            passed_over=self.passed_over,
+            link_mode=str(self._footing.mode) if self.previous else "",
             files=filling.totals.files,
             payload_bytes=filling.totals.payload_bytes,
             written_bytes=filling.totals.written_bytes,
@@ -183,9 +187,9 @@ class PartialSnapshot:
         if pages is not None:
             self._make_pages(pages)
         write_tags(self._disk, self.path, record, known)
-        seal(self._disk, self._base.root, self.name)
-        self.notes = (*self.notes, *publish(self._disk, self._base.root, record))
-        return Snapshot(self.name, self._base.root / self.name)
+        seal(self._disk, self._footing.root, self.name)
+        self.notes = (*self.notes, *publish(self._disk, self._footing.root, record))
+        return Snapshot(self.name, self._footing.root / self.name)
 
     def _make_pages(self, pages: Callable[[Path], None]) -> None:
         try:

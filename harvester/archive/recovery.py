@@ -11,14 +11,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from harvester.archive.bag import check_tags, file_sha256
+from harvester.archive.bag import check_tags
 from harvester.archive.commit import PARTIAL_FILE, publish, register
 from harvester.archive.disk import Disk
 from harvester.archive.latest import point_latest, read_latest
 from harvester.archive.layout import (
     LEDGER,
     PART,
-    PAYLOAD,
     RUN,
     SNAPSHOT_FILE,
     TAGMANIFEST,
@@ -160,14 +159,18 @@ def _finish_commit(root: Path, disk: Disk, ledger: Ledger) -> tuple[Ledger, list
 
 
 def _check_adoptable(root: Path, name: str, path: Path, ledger: Ledger) -> SnapshotRecord:
-    """The record of a Snapshot that lacks only its Ledger line; anything else is an error."""
+    """The record of a Snapshot that lacks only its Ledger line; anything else is an error.
+
+    It was built on the last Snapshot committed, or on the last before those that it says it passed over
+    because their lists were damaged.
+    """
     record = Snapshot(name, path).record()
     if ledger.names and snapshot_order(name) <= snapshot_order(ledger.names[-1]):
         raise CorruptArchiveError(
             _foreign(path, f"it is not newer than {ledger.names[-1]}, the last one committed")
         )
-    committed = ledger.committed
-    last = [*committed.values()][-1] if committed else None
+    lines = [line for line in ledger.committed.values() if line.snapshot not in record.passed_over]
+    last = lines[-1] if lines else None
     expected = Previous(last.snapshot, last.tagmanifest_sha256) if last else None
     if record.previous != expected:
         raise CorruptArchiveError(_foreign(path, "it was not built on the last Snapshot committed"))
@@ -183,7 +186,7 @@ def _foreign(path: Path, why: str) -> str:
 
 
 def _check_newest(root: Path, ledger: Ledger) -> None:
-    """The newest Snapshot is what the next one is built on: it must be there, and be what was committed."""
+    """The newest Snapshot must be there; whether the next is built on it is for `find_base` to say."""
     if not ledger.committed:
         return
     line = [*ledger.committed.values()][-1]
@@ -193,27 +196,6 @@ def _check_newest(root: Path, ledger: Ledger) -> None:
             f"Snapshot {line.snapshot} is missing, although {LEDGER} has it committed and never pruned. "
             "Restore the directory from a backup; or accept the loss with "
             f"`harvester prune --forget {line.snapshot} --yes`: then the next run builds on the one before"
-        )
-    if file_sha256(path / TAGMANIFEST)[0] != line.tagmanifest_sha256:
-        raise CorruptArchiveError(
-            f"{path / TAGMANIFEST} is not the one that was committed. "
-            f"See `harvester verify {line.snapshot}`, and restore what it names"
-        )
-    _check_directories(path / PAYLOAD)
-
-
-def _check_directories(payload: Path) -> None:
-    """What reports are linked from must lie within the Archive: no link leads to it from above."""
-    if not os.path.lexists(payload):
-        return  # then every file in it is missing, by its own name
-    odd = payload.is_symlink() or not payload.is_dir()
-    links = (
-        [] if odd else [item.path for item in os.scandir(payload) if not item.is_dir(follow_symlinks=False)]
-    )
-    if odd or links:
-        raise CorruptArchiveError(
-            f"{links[0] if links else payload} stands where a directory was committed, and is none. "
-            "See who put it there, and restore what `harvester verify` names"
         )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -113,6 +113,21 @@ def link(disk: Disk, mode: LinkMode, source: str, target: str, names: Sequence[s
         raise CorruptArchiveError(
             f"{source}/{missing[0]} is missing, although it was committed. Run `harvester verify --repair`"
         ) from exc
+
+
+def check_directories(root: Path, path: str) -> None:
+    """Refuse what is reached through a link or file in the place of a directory, `path` itself included.
+
+    Raises:
+        CorruptArchiveError: names the place.
+    """
+    for below in reversed([PurePosixPath(path), *PurePosixPath(path).parents][:-1]):
+        place = root / below
+        if place.is_symlink() or not place.is_dir():
+            raise CorruptArchiveError(
+                f"{place} is no directory, although one was committed. "
+                "See who put it there, and restore what `harvester verify` names"
+            )
 
 
 def _new_part(disk: Disk, target: Path) -> Path:

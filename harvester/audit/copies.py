@@ -15,8 +15,8 @@ from typing import Final
 
 from harvester.archive.bag import load_manifest
 from harvester.archive.layout import MANIFEST
+from harvester.archive.lists import CheckedSnapshot
 from harvester.archive.reports import file_names
-from harvester.archive.snapshot import Snapshot
 from harvester.audit.fixity import Hasher, Recorded, check_directories
 from harvester.audit.problem import Kind
 from harvester.errors import ArchiveError, CorruptArchiveError
@@ -33,14 +33,14 @@ class Holders:
     """
 
     def __init__(self) -> None:
-        self._snapshots: list[Snapshot] = []
+        self._snapshots: list[CheckedSnapshot] = []
         self._held: dict[str, dict[str, array[int]]] = {}
         """By key and directory: the numbers of the Snapshots that have the report there."""
         self._faults: dict[_Copy, frozenset[str] | None] = {}
         """Damaged files of a copy that was hashed; None: its Manifest does not say what it should be."""
         self._hasher = Hasher()
 
-    def add(self, snapshot: Snapshot, reports: Mapping[str, str]) -> None:
+    def add(self, snapshot: CheckedSnapshot, reports: Mapping[str, str]) -> None:
         """Count on a Snapshot that stays; `reports` has key and directory of everything in it."""
         number = len(self._snapshots)
         self._snapshots.append(snapshot)
@@ -50,7 +50,7 @@ class Holders:
     def __contains__(self, key: str) -> bool:
         return key in self._held
 
-    def find_last_copies(self, snapshot: Snapshot, reports: Mapping[str, str]) -> dict[str, str]:
+    def find_last_copies(self, snapshot: CheckedSnapshot, reports: Mapping[str, str]) -> dict[str, str]:
         """The reports of which no copy that stays is as good as the one in `snapshot`.
 
         Args:
@@ -74,7 +74,7 @@ class Holders:
                 last[key] = self._name_fault(key)
         return last
 
-    def _is_held_well(self, key: str, snapshot: Snapshot, path: str) -> bool:
+    def _is_held_well(self, key: str, snapshot: CheckedSnapshot, path: str) -> bool:
         copy = next(self._copies(key))
         if self._faults.get(copy) == frozenset():
             return True
@@ -135,7 +135,9 @@ def _is_shared(here: Path, there: Path) -> bool:
         return False
 
 
-def _sound_files(snapshot: Snapshot, paths: set[str], hasher: Hasher) -> Iterator[tuple[str, frozenset[str]]]:
+def _sound_files(
+    snapshot: CheckedSnapshot, paths: set[str], hasher: Hasher
+) -> Iterator[tuple[str, frozenset[str]]]:
     """The files of each directory that are what was recorded of them."""
     blocks = list(_recorded(snapshot, paths))
     for block, (path, lost) in zip(blocks, _check(blocks, hasher), strict=True):
@@ -152,7 +154,7 @@ def _check(blocks: Iterable[Recorded], hasher: Hasher) -> Iterator[tuple[str, fr
         )
 
 
-def _recorded(snapshot: Snapshot, paths: set[str]) -> Iterator[Recorded]:
+def _recorded(snapshot: CheckedSnapshot, paths: set[str]) -> Iterator[Recorded]:
     """The directories as the Manifest has them.
 
     Raises:

@@ -37,7 +37,8 @@ from harvester.archive.layout import (
     SNAPSHOT_FILE,
     TAGMANIFEST,
 )
-from harvester.archive.ledger import LEDGER_BYTES, load_sound_ledger
+from harvester.archive.ledger import LEDGER_BYTES, LedgerLine, load_sound_ledger
+from harvester.archive.lists import CheckedSnapshot, check_lists
 from harvester.archive.manifest import ManifestCursor
 from harvester.archive.reading import load_bytes
 from harvester.archive.snapshot import Snapshot
@@ -127,8 +128,9 @@ def export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported
         raise ArchiveError(f"{order.to} is within the Archive. Export to another place")
     if not order.to.absolute().parent.is_dir():
         raise ArchiveError(f"{order.to.parent} is no directory. Make it, or mount what belongs there")
-    seal = _check_seal(archive, snapshot)
-    if order.selected is not None and not any(_wanted(order, entry) for entry in snapshot.inventory()):
+    checked, line = _check_seal(archive, snapshot)
+    seal = line.tagmanifest_sha256
+    if order.selected is not None and not any(_wanted(order, entry) for entry in checked.inventory()):
         raise ArchiveError(f"no report in Snapshot {snapshot.name} fits the filters; nothing was exported")
     if order.zipped:
         opened = open_zip(order.to, order.at, archive.disk)
@@ -136,7 +138,7 @@ def export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported
         opened = open_directory(order.to, Purpose(snapshot.name, seal, order.filters), archive.disk)
     try:
         with opened as package, tempfile.TemporaryDirectory(prefix="harvester-") as draft:
-            return _Export(snapshot, order, package, Path(draft)).run(seal, _ledger_line(archive, snapshot))
+            return _Export(checked, order, package, Path(draft)).run(seal, _ledger_line(archive, line))
     except OSError as exc:
         raise explain(exc, exc.filename or order.to) from exc
 
@@ -145,30 +147,23 @@ def _wanted(order: ExportOrder, entry: InventoryEntry) -> bool:
     return entry.archived and (order.selected is None or order.selected(entry))
 
 
-def _check_seal(archive: Archive, snapshot: Snapshot) -> str:
-    """The digest of the tag manifest, which is checked against the Ledger, and all that it covers."""
-    seal = check_tags(snapshot.path)
-    line = load_sound_ledger(archive.root).committed.get(snapshot.name)
-    if line is not None and line.tagmanifest_sha256 != seal:
-        raise CorruptArchiveError(
-            f"{snapshot.path / TAGMANIFEST} is not the one that was committed. "
-            f"See `harvester verify {snapshot.name}`"
-        )
-    return seal
+def _check_seal(archive: Archive, snapshot: Snapshot) -> tuple[CheckedSnapshot, LedgerLine]:
+    """The Snapshot with its lists and all that is handed over beside them checked, and its Ledger line."""
+    ledger = load_sound_ledger(archive.root)
+    checked = check_lists(snapshot, ledger)
+    check_tags(snapshot.path)
+    return checked, ledger.committed[snapshot.name]
 
 
-def _ledger_line(archive: Archive, snapshot: Snapshot) -> bytes | None:
+def _ledger_line(archive: Archive, line: LedgerLine) -> bytes:
     """The line with which the Snapshot was committed, byte for byte."""
-    committed = load_sound_ledger(archive.root).committed.get(snapshot.name)
-    if committed is None:
-        return None
-    return load_bytes(archive.root / LEDGER, LEDGER_BYTES).split(b"\n")[committed.n - 1] + b"\n"
+    return load_bytes(archive.root / LEDGER, LEDGER_BYTES).split(b"\n")[line.n - 1] + b"\n"
 
 
 class _Export:
     """One export under way; `draft` is a place for what is made for it."""
 
-    def __init__(self, snapshot: Snapshot, order: ExportOrder, package: Package, draft: Path) -> None:
+    def __init__(self, snapshot: CheckedSnapshot, order: ExportOrder, package: Package, draft: Path) -> None:
         self._snapshot = snapshot
         self._order = order
         self._package = package
@@ -176,7 +171,7 @@ class _Export:
         self._sums = Sums()
         self._tags: dict[str, str] = {}
 
-    def run(self, seal: str, ledger_line: bytes | None) -> Exported:
+    def run(self, seal: str, ledger_line: bytes) -> Exported:
         """Pack everything; the tag manifest comes last."""
         self._package.add_dir(PAYLOAD)
         with (
@@ -255,7 +250,7 @@ class _Export:
             (self._draft / PAYLOAD).symlink_to(self._snapshot.path / PAYLOAD)
             self._order.pages(self._draft)
 
-    def _draft_proof(self, seal: str, ledger_line: bytes | None) -> None:
+    def _draft_proof(self, seal: str, ledger_line: bytes) -> None:
         """What ties the export to the Archive: its record, the Ledger's line, and how to check all this."""
         order = self._order
         whole = order.selected is None
@@ -265,13 +260,10 @@ class _Export:
         (self._draft / EXPORT_FILE).write_bytes(
             msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
         )
-        if ledger_line is not None:
-            (self._draft / LEDGER_LINE).parent.mkdir(exist_ok=True)
-            (self._draft / LEDGER_LINE).write_bytes(ledger_line)
+        (self._draft / LEDGER_LINE).parent.mkdir(exist_ok=True)
+        (self._draft / LEDGER_LINE).write_bytes(ledger_line)
         has_pages = INDEX in self._tags or (self._draft / INDEX).exists()
-        readme = render_readme(
-            record, self._sums, has_ledger_line=ledger_line is not None, has_pages=has_pages
-        )
+        readme = render_readme(record, self._sums, has_pages=has_pages)
         (self._draft / README).write_bytes(readme)
 
     def _add_draft(self) -> None:

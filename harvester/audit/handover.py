@@ -68,15 +68,13 @@ class Sums:
         )
 
 
-def render_readme(record: ExportRecord, sums: Sums, *, has_ledger_line: bool, has_pages: bool) -> bytes:
+def render_readme(record: ExportRecord, sums: Sums, *, has_pages: bool) -> bytes:
     """The text that tells a stranger what this is and how to check it."""
     pages = _PAGES if has_pages else ""
     text = _README.format(record=record, sums=sums, part="all" if record.whole else "a part", pages=pages)
     if record.whole:
         text += _WHOLE
-    if has_ledger_line:
-        text += _LEDGER
-    return text.encode()
+    return (text + _LEDGER).encode()
 
 
 _README: Final = """\

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from harvester.archive.archive import Archive
-from harvester.archive.snapshot import Snapshot
+from harvester.archive.ledger import load_sound_ledger
+from harvester.archive.lists import CheckedSnapshot, check_lists
 from harvester.audit.copies import Holders
 from harvester.audit.retention import Retention, plan_retention
 from harvester.errors import ArchiveError
@@ -38,7 +39,7 @@ class Refused:
     """Reports that other kept Snapshots hold too, but damaged."""
     last_copy_examples: tuple[LastCopy, ...] = ()
     error: str = ""
-    """Why its Inventory cannot be read."""
+    """What is wrong with its lists, so that nobody knows what it holds."""
 
     @property
     def is_damage(self) -> bool:
@@ -55,11 +56,13 @@ class PrunePlan:
     remove: list[str] = field(default_factory=list)
     """Oldest first."""
     refused: dict[str, Refused] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Snapshots whose lists are not what was committed, kept ones too, with what is wrong."""
 
     @property
     def is_damaged(self) -> bool:
-        """Whether a Snapshot is kept because something in the Archive is damaged."""
-        return any(refused.is_damage for refused in self.refused.values())
+        """Whether lists are damaged, or a Snapshot is kept because copies of its reports are."""
+        return bool(self.damaged) or any(refused.is_damage for refused in self.refused.values())
 
 
 def plan_prune(
@@ -71,26 +74,37 @@ def plan_prune(
     links to what goes are hashed: a damaged one is no reason to remove a sound one.
 
     Args:
-        archive: Every Inventory of it is read.
+        archive: Every Inventory of it is checked against the Ledger and read.
         today: By the calendar that names Snapshots.
         retention: The rules.
         drop_superseded: An earlier version of a report may go when a kept Snapshot has a later one. Otherwise
             each version, by its sha256, counts as a report of its own.
+
+    Raises:
+        CorruptArchiveError: the Ledger is broken.
     """
     snapshots = {snapshot.name: snapshot for snapshot in archive.snapshots()}
     reasons = plan_retention(list(snapshots), today, retention)
     key = _backtest if drop_superseded else _version
     plan = PrunePlan(keep={name: why for name, why in reasons.items() if why})
+    ledger = load_sound_ledger(archive.root)
     holders = Holders()
-    for name in plan.keep:
-        _hold(snapshots[name], key, holders)
-    for name in (name for name, why in reasons.items() if not why):
-        refused = _only_here(snapshots[name], key, holders)
-        if refused is None:
-            plan.remove.append(name)
-        else:
+    for name in sorted(reasons, key=lambda name: not reasons[name]):  # what is kept first
+        try:
+            checked = check_lists(snapshots[name], ledger)
+        except ArchiveError as exc:
+            # It is no proof that it holds anything, nor that it holds nothing.
+            plan.damaged[name] = str(exc)
+            if not reasons[name]:
+                plan.refused[name] = Refused(0, error=str(exc))
+            continue
+        refused = None if reasons[name] else _only_here(checked, key, holders)
+        if refused is not None:
             plan.refused[name] = refused
-            _hold(snapshots[name], key, holders)
+        elif not reasons[name]:
+            plan.remove.append(name)
+            continue
+        holders.add(checked, {key(entry): entry.path for entry in checked.inventory() if entry.archived})
     plan.remove.reverse()
     return plan
 
@@ -118,15 +132,7 @@ def _backtest(entry: InventoryEntry) -> str:
     return f"{entry.project_id}/{entry.backtest_id}"
 
 
-def _hold(snapshot: Snapshot, key: _Key, holders: Holders) -> None:
-    """Count on what a Snapshot holds; one whose Inventory cannot be read proves nothing."""
-    try:
-        holders.add(snapshot, {key(entry): entry.path for entry in snapshot.inventory() if entry.archived})
-    except ArchiveError:
-        return
-
-
-def _only_here(snapshot: Snapshot, key: _Key, holders: Holders) -> Refused | None:
+def _only_here(snapshot: CheckedSnapshot, key: _Key, holders: Holders) -> Refused | None:
     """Why a Snapshot may not go; None when sound copies of everything in it stay in other ones."""
     count = 0
     examples: list[InventoryEntry] = []
@@ -148,6 +154,6 @@ def _only_here(snapshot: Snapshot, key: _Key, holders: Holders) -> Refused | Non
     return Refused(count, tuple(examples), len(last), last_examples) if count or last else None
 
 
-def _last_copies(snapshot: Snapshot, key: _Key, last: dict[str, str]) -> tuple[LastCopy, ...]:
+def _last_copies(snapshot: CheckedSnapshot, key: _Key, last: dict[str, str]) -> tuple[LastCopy, ...]:
     entries = (entry for entry in snapshot.inventory() if entry.archived and key(entry) in last)
     return tuple(LastCopy(entry, last[key(entry)]) for entry in islice(entries, _NAMED)) if last else ()

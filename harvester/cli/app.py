@@ -50,7 +50,7 @@ Exit codes, the worst wins:
   12 auth     credentials refused, or the clock is off
   16 disk     full, read-only or not writable
   18 throttled  the server keeps saying slow down
-  20 damaged  the archive contradicts itself
+  20 damaged  the archive contradicts itself, or a run met damage in it (and went on without)
   130, 143    interrupted by a signal; what was finished is kept
 """
 

@@ -20,7 +20,7 @@ import anyio.to_thread
 from harvester.api.auth import Signer
 from harvester.api.client import ApiClient, Surroundings
 from harvester.api.pace import RateLimiter, limiter_for
-from harvester.archive import Archive, Snapshot
+from harvester.archive import Archive, CheckedSnapshot
 from harvester.archive.layout import ARCHIVE_FILE
 from harvester.archive.lock import find_holder
 from harvester.audit.catalog import update_catalog
@@ -122,7 +122,7 @@ def preview_only(job: Job) -> ExitCode:
     """List and plan, and say what a run would do; an Archive that it would refuse is refused here too."""
     begun = Path(job.settings.archive.dir, ARCHIVE_FILE).exists()
     archive = open_archive(job) if begun else None
-    found = anyio.run(_preview, job, archive.newest() if archive else None)
+    found = anyio.run(_preview, job, archive.base().snapshot if archive else None)
     rate_per_min = job.settings.pace.rate_per_min
     if job.json:
         emit_json(preview_json(found, rate_per_min))
@@ -165,8 +165,8 @@ async def run_once(job: Job, archive: Archive) -> Ended:
 
 
 def _learned(archive: Archive) -> Learned:
-    newest = archive.newest()
-    return newest.record().learned if newest else Learned()
+    base = archive.base().snapshot
+    return base.record().learned if base else Learned()
 
 
 def _tell(job: Job, result: RunResult, end: RunEnd, took_s: float) -> None:
@@ -220,7 +220,7 @@ def _open(job: Job, index: Path) -> None:
         job.session.log.warning(text)
 
 
-async def _preview(job: Job, previous: Snapshot | None) -> Preview:
+async def _preview(job: Job, previous: CheckedSnapshot | None) -> Preview:
     observer = Reporter(job.session)
     async with _client(job, limiter_for(job.settings.pace), observer) as client:
         return await preview(client, previous, job.settings, job.policy, observer)

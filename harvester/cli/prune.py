@@ -55,7 +55,7 @@ def prune(
     \b
     Exit codes:
       0 ok, also when some were refused   1 error   2 usage   11 a run is under way   16 disk
-      20 damaged: also when some were refused because copies in others are damaged
+      20 damaged: the lists of some are, or copies in others are, so that they were refused
     """
     from zoneinfo import ZoneInfo
 
@@ -87,6 +87,9 @@ def prune(
         # Cron mails whatever a job prints.
         tell = session.say if yes and code is ExitCode.OK else session.show
         tell(*_lines(plan, forgotten, done=yes))
+    for name, why in plan.damaged.items():
+        text = f"{why}; what {name} holds cannot be known, so it is kept and counts as a copy of nothing"
+        session.log.warning(text, next=f"harvester verify {name} --repair, or restore the file from a backup")
     leave(code)
 
 
@@ -202,6 +205,7 @@ def _document(plan: PrunePlan, forgotten: list[str], code: ExitCode, *, done: bo
         "keep": {name: list(why) for name, why in plan.keep.items()},
         "remove": plan.remove,
         "forget": forgotten,
+        "damaged": plan.damaged,
         "refused": {
             name: {
                 "reports": refused.reports,

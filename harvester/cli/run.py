@@ -54,7 +54,7 @@ def run(
       0 ok            3 some reports or listings failed    4 pending: some are still being generated
       1 error         10 time: --max-duration reached      11 another run holds the archive
       2 usage         12 credentials, or the clock is off  16 disk full or not writable
-      18 throttled    20 the archive is damaged            130, 143 interrupted
+      18 throttled    20 the archive was found damaged     130, 143 interrupted
     """
     session: Session = context.obj
     loaded = session.load_all(

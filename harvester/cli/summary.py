@@ -22,6 +22,7 @@ def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
     lines = [f"Snapshot {record.name}: {state}", f"  listed      {_proof(record)}"]
     if record.gone:
         lines.append(f"  gone        {record.gone} no longer listed, kept")
+    lines += [f"  damaged     nothing was taken from {name}, which is kept" for name in record.passed_over]
     lines += [f"  unread      project {unread.name}: {unread.error}" for unread in record.unread_projects]
     lines += [
         f"  requests    {record.requests}, {record.throttled} of them throttled, in {took_s:.0f} s",

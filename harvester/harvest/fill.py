@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from harvester.archive.lists import CheckedSnapshot
 from harvester.archive.partial import PartialSnapshot
 from harvester.archive.placement import Placement, Source
-from harvester.archive.snapshot import Snapshot
 from harvester.harvest.events import Filling, RunObserver
 from harvester.harvest.plan import Decision
 from harvester.harvest.settle import Archived, Result, count, settle
@@ -64,7 +64,9 @@ class Filler:
 
     def _concluded(self, draft: SnapshotRecord) -> SnapshotRecord:
         ending = draft.ending
-        if ending is not Ending.THROTTLED and self._outcomes[Outcome.FAILED]:
+        if self._partial.passed_over:
+            ending = Ending.DAMAGED
+        elif ending is not Ending.THROTTLED and self._outcomes[Outcome.FAILED]:
             ending = Ending.PARTIAL
         elif ending is Ending.OK and self._outcomes[Outcome.PENDING]:
             ending = Ending.PENDING
@@ -79,6 +81,6 @@ class Filler:
         )
 
 
-def previous_entries(previous: Snapshot | None) -> Iterable[tuple[int, list[InventoryEntry]]]:
+def previous_entries(previous: CheckedSnapshot | None) -> Iterable[tuple[int, list[InventoryEntry]]]:
     """The previous Inventory, project by project; nothing when there is none."""
     return previous.projects() if previous else ()

@@ -9,7 +9,7 @@ from typing import Final
 import anyio.to_thread
 
 from harvester.api.client import ApiClient
-from harvester.archive.snapshot import Snapshot
+from harvester.archive.lists import CheckedSnapshot
 from harvester.config.settings import Settings
 from harvester.harvest.events import RunObserver
 from harvester.harvest.fill import previous_entries
@@ -54,7 +54,11 @@ class Preview:
 
 
 async def preview(
-    client: ApiClient, previous: Snapshot | None, settings: Settings, policy: Policy, observer: RunObserver
+    client: ApiClient,
+    previous: CheckedSnapshot | None,
+    settings: Settings,
+    policy: Policy,
+    observer: RunObserver,
 ) -> Preview:
     """List the Account and plan, and stop there.
 
@@ -75,7 +79,7 @@ async def preview(
     return result
 
 
-def _count(result: Preview, listing: Listing, previous: Snapshot | None, policy: Policy) -> None:
+def _count(result: Preview, listing: Listing, previous: CheckedSnapshot | None, policy: Policy) -> None:
     for _, decisions in plan_account(listing, previous_entries(previous), policy):
         for decision in decisions:
             if decision.gone:

@@ -21,8 +21,8 @@ from harvester.api.client import ApiClient
 from harvester.api.pace import RateLimiter
 from harvester.archive.archive import Archive
 from harvester.archive.layout import JOURNAL
+from harvester.archive.lists import CheckedSnapshot
 from harvester.archive.partial import PartialSnapshot
-from harvester.archive.snapshot import Snapshot
 from harvester.config.settings import Settings
 from harvester.errors import TransportError
 from harvester.harvest.events import Committed, Planned, RunObserver, Started
@@ -294,7 +294,7 @@ class _ThreadFeed:
         return await _in_thread(lambda: list(islice(self._decisions, _BATCH)))
 
 
-def _learned(previous: Snapshot | None) -> Learned:
+def _learned(previous: CheckedSnapshot | None) -> Learned:
     return previous.record().learned if previous else Learned()
 
 

@@ -30,12 +30,11 @@ GOES_ON = {
     "..harvester.lock.owner.part", ".latest.part", SECOND, f"{PARTIAL}/.run", f"{PARTIAL}/.run/partial.json",
     f"{PARTIAL}/data", f"{PARTIAL}/data/project-1_101", f"{PARTIAL}/journal.jsonl", f"{PARTIAL}/site",
     f"{FIRST}/site", f"{FIRST}/index.html", f"{FIRST}/manifest-sha256.txt", f"{REPORT}/report.html",
+    f"{FIRST}/snapshot.json", f"{FIRST}/inventory.jsonl", f"{FIRST}/tagmanifest-sha256.txt",
 }  # fmt: skip
 """A run does not need what was there, or leaves it as it is for `verify` to find."""
 STOPS = {
-    "harvester.json", "ledger.jsonl", PARTIAL, FIRST, f"{FIRST}/snapshot.json", f"{FIRST}/inventory.jsonl",
-    f"{FIRST}/tagmanifest-sha256.txt", f"{FIRST}/data", PROJECT, REPORT,
-    f"{REPORT}/images",
+    "harvester.json", "ledger.jsonl", PARTIAL, FIRST, f"{FIRST}/data", PROJECT, REPORT, f"{REPORT}/images",
 }  # fmt: skip
 """A run cannot do without it, or nothing can stand in its place."""
 EITHER = {".harvester.lock"}
@@ -103,7 +102,8 @@ async def run_on(root: Path, date: str) -> None:
     """One night of the main job, with its pages and the catalog."""
 
     def index() -> None:
-        update_catalog(Archive.read(root))
+        with suppress(ArchiveError):  # it is derived, so a run goes on without it
+            update_catalog(Archive.read(root))
 
     now = datetime.fromisoformat(f"{date}T03:00:00").replace(tzinfo=UTC)
     async with Simulator(make_scenario(make_backtests(2))) as simulator:

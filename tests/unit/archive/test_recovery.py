@@ -160,16 +160,51 @@ def test_a_newest_snapshot_replaced_by_a_link_is_missing(archive: Archive, tmp_p
 def test_a_newest_snapshot_is_not_read_through_a_link(archive: Archive, tmp_path: Path, below: str) -> None:
     shutil.move(archive.root / DATES[2] / below, tmp_path / "elsewhere")
     (archive.root / DATES[2] / below).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(CorruptArchiveError, match=f"{below} stands where a directory was committed"):
+    with pytest.raises(CorruptArchiveError, match=f"{below} is no directory, although one was committed"):
         Night(archive, "2026-11-23").run(REPORTS)
+
+
+def replace_seal(archive: Archive, name: str) -> None:
+    path = archive.root / name / "tagmanifest-sha256.txt"
+    path.chmod(0o644)
+    path.write_bytes(b"")
 
 
 def test_a_newest_snapshot_that_was_altered_is_not_built_on(archive: Archive) -> None:
-    path = archive.root / DATES[2] / "tagmanifest-sha256.txt"
-    path.chmod(0o644)
-    path.write_bytes(b"")
-    with pytest.raises(CorruptArchiveError, match="not the one that was committed"):
-        Night(archive, "2026-11-23").run(REPORTS)
+    replace_seal(archive, DATES[2])
+    record = Night(archive, "2026-11-23").run(REPORTS).record()
+    assert record.previous is not None
+    assert (record.previous.name, record.passed_over) == (DATES[1], (DATES[2],))
+
+
+def test_a_missing_snapshot_below_a_damaged_one_is_passed_over_too(archive: Archive) -> None:
+    replace_seal(archive, DATES[2])
+    shutil.rmtree(archive.root / DATES[1])
+    record = Night(archive, "2026-11-23").run(REPORTS).record()
+    assert record.previous is not None
+    assert (record.previous.name, record.passed_over) == (DATES[0], (DATES[2], DATES[1]))
+
+
+@pytest.mark.parametrize("step", ["remove_tree", "rename", "append", "point"])
+def test_a_commit_on_an_older_base_that_was_cut_off_is_completed(archive: Archive, step: str) -> None:
+    replace_seal(archive, DATES[2])
+    cut(archive, step)
+    recover(archive.root, Disk())
+    assert snapshot_names(archive.root) == [*DATES, "2026-11-23"]
+    assert archive.snapshots()[-1].record().passed_over == (DATES[2],)
+
+
+def test_a_run_whose_base_was_damaged_while_it_was_interrupted_goes_on_with_the_one_before(
+    archive: Archive,
+) -> None:
+    cut(archive, "sync_all")
+    replace_seal(archive, DATES[2])
+    record = Night(archive, "2026-11-23").run(REPORTS).record()
+    assert record.previous is not None
+    assert record.previous.name == DATES[1]
+    base = archive.base()
+    assert base.snapshot is not None
+    assert (base.snapshot.name, base.passed_over) == ("2026-11-23", {})
 
 
 def strangers(archive: Archive) -> Iterator[tuple[str, str]]:

@@ -93,7 +93,7 @@ def test_the_last_undamaged_copy_is_refused_and_named(
 def test_a_kept_date_whose_manifest_is_lost_proves_nothing(archive: Archive) -> None:
     unshare(archive)
     (archive.root / SECOND / "manifest-sha256.txt").unlink()
-    assert plan(archive).refused[FIRST].last_copies == 2
+    assert plan(archive).refused[FIRST].reports == 2
 
 
 def test_a_manifest_that_leads_elsewhere_proves_nothing(archive: Archive) -> None:
@@ -101,7 +101,7 @@ def test_a_manifest_that_leads_elsewhere_proves_nothing(archive: Archive) -> Non
     path = archive.root / SECOND / "manifest-sha256.txt"
     path.chmod(0o644)
     path.write_bytes(path.read_bytes().replace(b"/report.html", b"/../report.html"))
-    assert plan(archive).refused[FIRST].last_copies == 2
+    assert plan(archive).refused[FIRST].reports == 2
 
 
 @pytest.mark.parametrize("unshared", [False, True])

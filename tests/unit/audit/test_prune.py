@@ -72,8 +72,9 @@ def test_a_snapshot_whose_inventory_cannot_be_read_may_not_go(archive: Archive) 
     path = archive.root / DATES[0] / "inventory.jsonl"
     path.chmod(0o644)
     path.write_bytes(b"junk\n")
-    refused = plan_prune(archive, TODAY, NEWEST_ONLY).refused[DATES[0]]
-    assert "damaged" in refused.error
+    plan = plan_prune(archive, TODAY, NEWEST_ONLY)
+    assert "inventory.jsonl is not the one that was committed" in plan.refused[DATES[0]].error
+    assert list(plan.damaged) == [DATES[0]]
 
 
 def test_a_snapshot_that_cannot_be_read_proves_nothing_about_others(archive: Archive) -> None:
