@@ -46,7 +46,7 @@ class Outcome(StrEnum):
     PENDING = "pending"
     """Still being generated at the deadline; first in line next time."""
     UNAVAILABLE = "unavailable"
-    """Refused for good, or failed the same way in three runs."""
+    """Failed the same way in three runs, or was reported missing and is no longer listed."""
     FAILED = "failed"
     """Tries used up; the last error is kept."""
 

@@ -7,7 +7,7 @@
 | "too many failed attempts", "account is locked" | LockedOutError | no further request at all |
 | 429, or words such as "slow down" | RateLimitedError | everyone holds, then again |
 | 401, or words about hash, user id or timestamp | AuthenticationError | once more with a new signature |
-| 404, or "not found" (but for "endpoint not found") | NotFoundError | final for the item |
+| 404, or "not found" (but for "endpoint not found") | NotFoundError | final for the call; no proof |
 | any other 3xx or 4xx, or `success: false` | RefusedError | final for the call |
 | JSON of another shape, or larger than the limit | ProtocolError | final for the call |
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from harvester.api.faults import RequestEvent
 from harvester.cli.console import Session
-from harvester.harvest.events import Committed, Event, Listed, Planned, Settled, Started, Stopping
+from harvester.harvest.events import Committed, Event, Listed, Planned, Relisted, Settled, Started, Stopping
 from harvester.model import Outcome
 
-_REMEDIES = {
-    Outcome.FAILED: "it is tried again in the next run; after three that fail the same way it is unavailable",
-    Outcome.UNAVAILABLE: "open it at QuantConnect to see why; "
-    "it is tried again after reports.retry_unavailable_days, a week unless set",
-}
+_AFTER_FAILURE = (
+    "it is tried again in the next run; after three that fail the same way it is unavailable "
+    "for reports.retry_unavailable_days: open it at QuantConnect to see why"
+)
 
 
 class Reporter:
@@ -36,19 +35,27 @@ class Reporter:
                 self._log.info("taking up a run that was cut off", snapshot=event.snapshot, reports=resumed)
             case Started():
                 self._log.info("started", snapshot=event.snapshot, previous=event.previous or "none")
-            case Listed(error=error) if error:
-                again = f"; the server is away, next try in {event.wait_s:.0f} s" if event.wait_s else ""
-                self._log.warning(f"project {event.project_id} could not be listed: {error}{again}")
+            case Listed(error=error) | Relisted(error=error) if error:
+                self._unlisted(event)
             case Planned():
                 self._log.info("planned", listed=event.listed, to_ask_for=event.requests)
             case Stopping():
                 self._log.warning(f"stopping: {event.reason}")
-            case Settled(outcome=outcome) if outcome in _REMEDIES:
+            case Settled(outcome=Outcome.FAILED):
                 self._missed(event)
             case Committed():
                 self._log.info("committed", snapshot=event.record.name, complete=event.record.complete)
             case _:
                 pass
+
+    def _unlisted(self, event: Listed | Relisted) -> None:
+        again = f"; the server is away, next try in {event.wait_s:.0f} s" if event.wait_s else ""
+        purpose = (
+            " again, to see whether reports that were not found were deleted"
+            if isinstance(event, Relisted)
+            else ""
+        )
+        self._log.warning(f"project {event.project_id} could not be listed{purpose}: {event.error}{again}")
 
     def _missed(self, event: Settled) -> None:
         self._log.warning(
@@ -56,5 +63,5 @@ class Reporter:
             project_id=event.project_id,
             backtest_id=event.backtest_id,
             requests=event.requests,
-            next=_REMEDIES[event.outcome],
+            next=_AFTER_FAILURE,
         )

@@ -35,6 +35,17 @@ class Listed(Event, frozen=True, tag="listed"):
     """The server is away: it is asked again after so long; 0: it is not."""
 
 
+class Relisted(Event, frozen=True, tag="relisted"):
+    """A project was listed again, because reports of it are said to be missing."""
+
+    project_id: int
+    backtests: int
+    error: str = ""
+    """Why it could not be listed."""
+    wait_s: float = 0.0
+    """Seconds until it is asked for again because the server is away; 0: it is not away."""
+
+
 class Planned(Event, frozen=True, tag="planned"):
     """All listings are read; this many reports will be asked for."""
 

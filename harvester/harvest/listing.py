@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
-import anyio
 import anyio.to_thread
 import msgspec
 
 from harvester.api.client import ApiClient
 from harvester.api.discover import fetch_backtests, fetch_projects
-from harvester.errors import ApiError, AuthenticationError, ThrottledError, TransportError
-from harvester.harvest.events import Listed, RunObserver
+from harvester.errors import ApiError, ThrottledError
+from harvester.harvest.events import Listed, Relisted, RunObserver
 from harvester.harvest.outage import Outage
 from harvester.harvest.plan import Listing
+from harvester.harvest.rounds import Rounds
 from harvester.model import Backtest, Project, UnreadProject
-
-_ROUNDS: Final = 2
-"""A project whose listing failed is tried again after all others were listed."""
-
-
-_GLANCE_S: Final = 1.0
-"""How long a stop may go unnoticed while the server is waited for."""
 
 
 class Spool(Protocol):
@@ -89,9 +82,7 @@ class Discoverer:
         self._client = client
         self._spool = spool
         self._observer = observer
-        self._outage = outage
-        self._stopped = stopped
-        self._server_gone = False
+        self._rounds = Rounds(client, outage, stopped=stopped)
         self.found = Discovery()
         """What was listed so far; a project is unread until it is listed."""
 
@@ -108,72 +99,46 @@ class Discoverer:
             never = UnreadProject(project.project_id, project.name, "the run ended before it was its turn")
             self.found.unread[project.project_id] = never
         self.found.known = True
-        for _ in range(_ROUNDS):
-            await self._round(projects, workers)
-            projects = [project for project in projects if project.project_id not in self.found.listed]
+        await self._rounds.run(projects, workers, self._list, self._failed)
+        self.found.throttled = self._rounds.throttled
         return self.found
 
-    async def _round(self, projects: list[Project], workers: int) -> None:
-        left = iter(projects)
+    async def relist(self, project_ids: Iterable[int], workers: int) -> dict[int, frozenset[str]]:
+        """List some projects again, at the end of a run; returns the ids of the backtests that they have now.
 
-        async def work() -> None:
-            for project in left:
-                while not self._over() and await self._list(project):
-                    pass
-                if self._over():
-                    break
-            if self.found.throttled:
-                group.cancel_scope.cancel()  # the others wait for a turn that may come in hours
+        A project that cannot be listed is missing from the result.
 
-        async with anyio.create_task_group() as group:
-            for _ in range(min(workers, len(projects))):
-                group.start_soon(work)
+        Raises:
+            AuthenticationError: no further call has a point (in an ExceptionGroup).
+        """
+        found: dict[int, frozenset[str]] = {}
 
-    def _over(self) -> bool:
-        return bool(self._stopped() or self._server_gone or self.found.throttled)
-
-    async def _list(self, project: Project) -> bool:
-        """List one project; gives whether it is to be asked for again, the server having been away."""
-        project_id = project.project_id
-        try:
+        async def relist(project_id: int) -> None:
             backtests = await fetch_backtests(self._client, project_id)
-        except AuthenticationError:
-            raise
-        except ThrottledError as exc:
-            self.found.throttled = exc
-            return False
-        except ApiError as exc:
-            self.found.unread[project_id] = UnreadProject(project_id, project.name, str(exc))
-            self.found.failed.add(project_id)
-            pause_s = await self._pause_s(exc)
-            self._tell(project_id, 0, str(exc), pause_s)
-            await self._pause(pause_s)
-            return pause_s > 0
-        self._outage.good()
+            found[project_id] = frozenset(backtest.backtest_id for backtest in backtests)
+            self._observer.notify(Relisted(project_id=project_id, backtests=len(backtests)))
+
+        def failed(project_id: int, exc: ApiError, wait_s: float) -> None:
+            event = Relisted(project_id=project_id, backtests=0, error=str(exc), wait_s=wait_s)
+            self._observer.notify(event)
+
+        await self._rounds.run(sorted(project_ids), workers, relist, failed)
+        self.found.throttled = self._rounds.throttled
+        return found
+
+    async def _list(self, project: Project) -> None:
+        project_id = project.project_id
+        backtests = await fetch_backtests(self._client, project_id)
         await anyio.to_thread.run_sync(self._spool.save_listing, project, backtests)
         self.found.unread.pop(project_id, None)
         self.found.failed.discard(project_id)
         self.found.listed.add(project_id)
         self._tell(project_id, len(backtests), "")
-        return False
 
-    async def _pause_s(self, exc: ApiError) -> float:
-        """How long to wait for the server; 0 when it is there, and the trouble the project's own."""
-        if not isinstance(exc, TransportError):
-            self._outage.good()
-            return 0.0
-        try:
-            pause_s = await self._outage.wait_s(self._client)
-        except ThrottledError as throttled:
-            self.found.throttled = throttled
-            return 0.0
-        self._server_gone = pause_s is None
-        return pause_s or 0.0
-
-    async def _pause(self, pause_s: float) -> None:
-        until = anyio.current_time() + pause_s
-        while not self._over() and (left_s := until - anyio.current_time()) > 0:  # noqa: ASYNC110 -- no event
-            await anyio.sleep(min(left_s, _GLANCE_S))
+    def _failed(self, project: Project, exc: ApiError, wait_s: float) -> None:
+        self.found.unread[project.project_id] = UnreadProject(project.project_id, project.name, str(exc))
+        self.found.failed.add(project.project_id)
+        self._tell(project.project_id, 0, str(exc), wait_s)
 
     def _tell(self, project_id: int, backtests: int, error: str, wait_s: float = 0.0) -> None:
         self._observer.notify(

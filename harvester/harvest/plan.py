@@ -10,7 +10,7 @@ from typing import Final
 from harvester.config.select import Selection
 from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project
 
-_GONE: Final = "no longer listed"
+NO_LONGER_LISTED: Final = "no longer listed"
 _UNREAD: Final = "its project could not be listed: {}"
 
 
@@ -128,7 +128,7 @@ def _plan_one(
 
 def _orphan(project: Project, backtest: Backtest, unread: str | None) -> Decision:
     """Read before the run was cut off, and not listed since: ours may be the only copy."""
-    reason = _GONE if unread is None else _UNREAD.format(unread)
+    reason = NO_LONGER_LISTED if unread is None else _UNREAD.format(unread)
     return Decision(
         project, backtest, None, outcome=Outcome.SAVED, reason=reason, listed=False, gone=unread is None
     )
@@ -177,7 +177,7 @@ def _former(entry: InventoryEntry) -> Project:
 
 
 def _gone(project: Project, entry: InventoryEntry) -> Decision:
-    return Decision(project, None, entry, reason=_GONE, listed=False, gone=True)
+    return Decision(project, None, entry, reason=NO_LONGER_LISTED, listed=False, gone=True)
 
 
 def _decide(

@@ -28,8 +28,8 @@ from harvester.harvest.events import Asked, RunObserver, Settled, Stopping
 from harvester.harvest.outage import Authenticator, Outage
 from harvester.harvest.plan import Decision
 from harvester.harvest.queue import Job, JobQueue
-from harvester.harvest.settle import GENERATING, Archived, Missed, Result
-from harvester.model import Ending, Outcome
+from harvester.harvest.settle import Archived, Miss, Missed, Result
+from harvester.model import Ending
 
 GRACE_S: Final = 20.0
 """How long what is in flight may take after a stop."""
@@ -95,7 +95,8 @@ class Pool:
         """What became of every job that has come to an end."""
         self.ending: Ending | None = None
         """Why the pool stopped before its end, when that is no failure."""
-        self._stopped = ""
+        self.stopped = ""
+        """Why it took no more work, whatever was left; empty when it came to its end."""
 
     async def run(self, workers: int) -> None:
         """Work until everything is settled, or until told to stop.
@@ -112,9 +113,9 @@ class Pool:
 
     def stop(self, reason: str, *, ending: Ending | None = None) -> None:
         """Take no more work; what is in flight may finish within the grace time."""
-        if self._stopped:
+        if self.stopped:
             return
-        self._stopped = reason
+        self.stopped = reason
         self.ending = ending
         self._scope.deadline = anyio.current_time() + GRACE_S
         self._work.observer.notify(Stopping(reason=reason))
@@ -130,7 +131,7 @@ class Pool:
             self._wake()
 
     async def _take(self) -> Job | None:
-        while not self._stopped:
+        while not self.stopped:
             await self._refill()
             now = anyio.current_time()
             job = self._queue.next(now)
@@ -208,7 +209,7 @@ class Pool:
         job.error = job.error_kind = ""
         if job.first_asked is not None and now - job.first_asked >= self._limits.deadline_s:
             reason = f"still being generated {now - job.first_asked:.0f} s after it was first asked for"
-            self._settle(job, Missed(Outcome.PENDING, reason, GENERATING, job.requests))
+            self._settle(job, Missed(Miss.GENERATING, reason, "", job.requests))
             return
         self._queue.pending(job, now)
         self._asked(job, "generating", self._queue.waits.wait_s(job.polls))
@@ -220,10 +221,10 @@ class Pool:
         wait_s = self._limits.retry_after_s * 2.0 ** (job.failed_calls - 1)
         begun = max(now if job.begun is None else job.begun, self._back_at)
         late = now + wait_s > begun + self._limits.deadline_s
-        if isinstance(exc, NotFoundError):
-            self._settle(job, Missed(Outcome.UNAVAILABLE, job.error, job.error_kind, job.requests))
-        elif job.failed_calls >= self._limits.tries or late:
-            self._settle(job, Missed(Outcome.FAILED, job.error, job.error_kind, job.requests))
+        if job.failed_calls >= self._limits.tries or late:
+            # A "not found" proves little while the listing has the backtest: reads lag behind creation.
+            miss = Miss.NOT_FOUND if isinstance(exc, NotFoundError) else Miss.FAILED
+            self._settle(job, Missed(miss, job.error, job.error_kind, job.requests))
         else:
             self._queue.again(job, now + wait_s)
             self._asked(job, job.error_kind, wait_s)
@@ -236,8 +237,8 @@ class Pool:
         """A job that the run did not get to, or not to its end."""
         asked = "still being generated" if job.requests else "not asked for"
         met = f"{job.error}; not tried again before" if job.error else f"{asked} when"
-        reason = f"{met} the run ended: {self._stopped}"
-        self._record(job, Missed(Outcome.PENDING, reason, job.error_kind, job.requests))
+        reason = f"{met} the run ended: {self.stopped}"
+        self._record(job, Missed(Miss.UNREACHED, reason, job.error_kind, job.requests))
 
     def _record(self, job: Job, result: Result) -> None:
         decision = job.decision

@@ -33,7 +33,7 @@ from harvester.harvest.outage import Outage
 from harvester.harvest.plan import Decision, Listing, Policy, plan_account
 from harvester.harvest.pool import GRACE_S, Limits, Pool, Work
 from harvester.harvest.queue import Job, JobQueue, PollWaits
-from harvester.harvest.settle import Archived, Result
+from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing
 from harvester.model import Ending, Learned, Project, SnapshotRecord, stamp
 
 T = TypeVar("T")
@@ -91,6 +91,7 @@ class Run:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._pool: Pool | None = None
+        self._discoverer: Discoverer | None = None
         self._stopped = ""
         self._ending: Ending | None = None
         self._interrupted = False
@@ -162,6 +163,7 @@ class Run:
         parts, reports = self._parts, self._parts.settings.reports
         outage = Outage(float(reports.retry_after), float(reports.deadline), suspicious=1)
         discoverer = Discoverer(parts.client, partial, parts.observer, outage, stopped=lambda: self._stopped)
+        self._discoverer = discoverer
         with self._until_stopped():
             await self._timed(lambda: discoverer.discover(parts.settings.pace.workers), ends_at)
         if discoverer.found.throttled:
@@ -199,7 +201,28 @@ class Run:
         await self._timed(lambda: pool.run(parts.settings.pace.workers), ends_at)
         self._results.update(self._pool.results)
         self._ending = self._ending or self._pool.ending
+        await self._confirm_missing(pool, ends_at)
         return waits.waits_s
+
+    async def _confirm_missing(self, pool: Pool, ends_at: float) -> None:
+        """List the projects of reports that were not found once more: only that shows what was deleted."""
+        results, discoverer = pool.results, self._discoverer
+        projects = {
+            project_id
+            for (project_id, _), result in results.items()
+            if isinstance(result, Missed) and result.miss is Miss.NOT_FOUND
+        }
+        if not projects or discoverer is None or pool.stopped:
+            return
+
+        async def relist() -> None:
+            relisted = await discoverer.relist(projects, self._parts.settings.pace.workers)
+            self._results.update(confirm_missing(results, relisted))
+
+        with self._until_stopped():
+            await self._timed(relist, ends_at)
+        if discoverer.found.throttled:
+            self._stop(str(discoverer.found.throttled), Ending.THROTTLED)
 
     def _plan(self, partial: PartialSnapshot, listing: Listing) -> Iterator[tuple[int, list[Decision]]]:
         return plan_account(listing, previous_entries(partial.previous), self._parts.policy)

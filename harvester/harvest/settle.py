@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Final
 
 import msgspec
 
-from harvester.harvest.plan import Decision
+from harvester.harvest.plan import NO_LONGER_LISTED, Decision
 from harvester.model import InventoryEntry, Outcome
 
 _SAME_WAY: Final = 3
@@ -28,22 +29,49 @@ class Archived:
     """Of the row that the report belongs to."""
 
 
+class Miss(Enum):
+    """Why a request for a report ended without one: a fact, and not yet an Outcome."""
+
+    UNREACHED = "unreached"
+    """The run ended before the report was asked for, or before all of its attempts were made."""
+    GENERATING = "generating"
+    """The server was still rendering it at the deadline."""
+    FAILED = "failed"
+    """All attempts failed, for whatever reason but the next one."""
+    NOT_FOUND = "not found"
+    """All attempts failed, and the last one because the server knows no such backtest."""
+    DELISTED = "delisted"
+    """As before, and a listing that was read again afterwards does not have the backtest either."""
+
+
 @dataclass(frozen=True)
 class Missed:
-    """No report came of it."""
+    """A request, or none, that gave no report."""
 
-    outcome: Outcome
+    miss: Miss
     error: str
+    """The last error, or what happened instead of one."""
     error_kind: str
+    """What makes two failures "the same way"; empty: no call failed."""
     requests: int
 
+    @property
+    def outcome(self) -> Outcome:
+        """The Outcome as far as this run alone decides it; `settle` also knows the runs before."""
+        return _OUTCOMES[self.miss]
+
+
+_OUTCOMES: Final = {
+    Miss.UNREACHED: Outcome.PENDING,
+    Miss.GENERATING: Outcome.PENDING,
+    Miss.FAILED: Outcome.FAILED,
+    Miss.NOT_FOUND: Outcome.FAILED,
+    Miss.DELISTED: Outcome.UNAVAILABLE,
+}
 
 Result = Archived | Missed
 
-GENERATING: Final = "generating"
-"""The `error_kind` of what the server was still rendering: no failure."""
-
-_NOT_REACHED: Final = Missed(Outcome.PENDING, "not asked for before the run ended", "", 0)
+_NOT_REACHED: Final = Missed(Miss.UNREACHED, "not asked for before the run ended", "", 0)
 
 
 def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str) -> InventoryEntry:
@@ -77,7 +105,28 @@ def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str
             saved_in=entry.saved_in if kept else snapshot,
         )
         return _without_failure(entry)
+    if result.miss is Miss.DELISTED and entry.archived:
+        return _gone(entry, result, snapshot)
     return _missed(entry, decision, result, now)
+
+
+def confirm_missing(
+    results: Mapping[tuple[int, str], Result], relisted: Mapping[int, Collection[str]]
+) -> dict[tuple[int, str], Missed]:
+    """The results that a listing read again has changed: the backtest is neither found nor listed any more.
+
+    Args:
+        results: Of this run, by project and backtest id.
+        relisted: The backtest ids of each project that was listed again, after the last attempt.
+    """
+    return {
+        (project_id, backtest_id): replace(result, miss=Miss.DELISTED)
+        for (project_id, backtest_id), result in results.items()
+        if isinstance(result, Missed)
+        and result.miss is Miss.NOT_FOUND
+        and project_id in relisted
+        and backtest_id not in relisted[project_id]
+    }
 
 
 def count(outcomes: Mapping[Outcome, int]) -> dict[str, int]:
@@ -115,25 +164,29 @@ def _listing_part(decision: Decision, snapshot: str) -> InventoryEntry:
     )
 
 
+def _gone(entry: InventoryEntry, result: Missed, snapshot: str) -> InventoryEntry:
+    """The line of a report that was archived before and whose backtest was deleted during this run."""
+    return msgspec.structs.replace(
+        _without_failure(entry),
+        outcome=Outcome.CARRIED,
+        reason=NO_LONGER_LISTED,
+        listed=False,
+        gone_since=snapshot,
+        tries=result.requests,
+    )
+
+
 def _without_failure(entry: InventoryEntry) -> InventoryEntry:
     return msgspec.structs.replace(entry, error="", error_kind="", failures=0, tried_at="")
 
 
 def _missed(entry: InventoryEntry, decision: Decision, result: Missed, now: str) -> InventoryEntry:
-    kind = "" if result.error_kind == GENERATING else result.error_kind
+    kind = result.error_kind
     same = entry.failures if kind == entry.error_kind else 0
     failures = same + 1 if kind else 0
     if not result.requests:  # a run that did not ask has learned nothing
         kind, failures = entry.error_kind, entry.failures
-    outcome, reason = result.outcome, ""
-    if outcome is Outcome.PENDING and not result.requests and decision.earlier and decision.earlier.archived:
-        outcome, reason = Outcome.CARRIED, result.error
-    elif outcome is Outcome.PENDING:
-        reason = result.error
-    elif outcome is Outcome.FAILED and failures >= _SAME_WAY:
-        outcome, reason = Outcome.UNAVAILABLE, f"failed the same way in {failures} runs"
-    elif outcome is Outcome.UNAVAILABLE:
-        reason = "the API refuses it for good"
+    outcome, reason = _outcome(decision, result, failures)
     return msgspec.structs.replace(
         entry,
         outcome=outcome,
@@ -144,3 +197,23 @@ def _missed(entry: InventoryEntry, decision: Decision, result: Missed, now: str)
         failures=failures,
         tried_at=now if result.requests else entry.tried_at,
     )
+
+
+def _outcome(decision: Decision, result: Missed, failures: int) -> tuple[Outcome, str]:
+    """The Outcome of a report that was not read, and the reason for it.
+
+    Args:
+        decision: What the plan said.
+        result: The facts of this run.
+        failures: Runs in a row that failed the same way, this one included.
+    """
+    archived = decision.earlier is not None and decision.earlier.archived
+    if result.outcome is Outcome.PENDING and not result.requests and archived:
+        return Outcome.CARRIED, result.error
+    if result.outcome is Outcome.PENDING:
+        return Outcome.PENDING, result.error
+    if result.miss is Miss.DELISTED:
+        return Outcome.UNAVAILABLE, "reported missing, and a listing read again no longer has it"
+    if failures >= _SAME_WAY:
+        return Outcome.UNAVAILABLE, f"failed the same way in {failures} runs"
+    return Outcome.FAILED, ""

@@ -113,9 +113,8 @@ class Tally:
         parts = [f"{self.stage}: {self.done}{of}"]
         if self.generating:
             parts.append(f"{self.generating} being generated")
-        missed = self.outcomes[Outcome.FAILED] + self.outcomes[Outcome.UNAVAILABLE]
-        if missed:
-            parts.append(f"{missed} failed")
+        if failed := self.outcomes[Outcome.FAILED]:
+            parts.append(f"{failed} failed")
         parts.append(f"{self.used_per_min(now)}/{self.rate_per_min:g} requests a minute")
         if now < self.held_until:
             parts.append(f"held for {self.held_until - now:.0f} s more")

@@ -12,11 +12,11 @@ from harvester.simulator import Fault, FaultKind, Simulator
 _REPORT = "backtests/read/report"
 _POISONED = f"{2:032x}"
 _HARMLESS = {FaultKind.GZIP}
-_FINAL = {FaultKind.NOT_FOUND}
-"""What no later request can mend."""
+_FATAL = {FaultKind.LOCKED_OUT}
+"""What ends the run: every further request would prolong the lock-out."""
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind not in _FINAL])
+@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind not in _FATAL])
 async def test_a_fault_that_happens_once_costs_nothing_but_requests(tmp_path: Path, kind: FaultKind) -> None:
     fault = Fault(kind=kind, route=_REPORT, backtest_id=_POISONED, attempts=(1,))
     async with Simulator(make_scenario(make_backtests(3), faults=(fault,), time_scale=40)) as simulator:
@@ -26,7 +26,7 @@ async def test_a_fault_that_happens_once_costs_nothing_but_requests(tmp_path: Pa
     assert result.record.ending.value == "ok"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind not in _HARMLESS])
+@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind not in _HARMLESS | _FATAL])
 async def test_a_fault_that_never_ends_spoils_one_backtest_and_no_other(
     tmp_path: Path, kind: FaultKind
 ) -> None:
@@ -41,13 +41,12 @@ async def test_a_fault_that_never_ends_spoils_one_backtest_and_no_other(
             reports={"tries": 2},
         )
     spoiled = entries(result)[_POISONED]
-    assert spoiled.outcome.value in {"failed", "unavailable"}
+    assert spoiled.outcome.value == "failed"
     assert spoiled.error
     assert spoiled.tries >= 1
     assert list(outcomes(result).values()).count("saved") == 2
     assert result.record is not None
-    expected = "ok" if spoiled.outcome.value == "unavailable" else "partial"
-    assert result.record.ending.value == expected
+    assert result.record.ending.value == "partial"
 
 
 @pytest.mark.parametrize("route", ["authenticate", "projects/read", "backtests/list"])

@@ -10,7 +10,7 @@ from values import make_backtest, make_entry, make_missing, make_policy, make_pr
 
 from harvester.config.settings import FilterSettings
 from harvester.harvest.plan import Decision, Listing, plan_account
-from harvester.harvest.settle import Archived, Missed, settle
+from harvester.harvest.settle import Archived, Miss, Missed, settle
 from harvester.model import BacktestState, InventoryEntry, Outcome
 
 ids = st.sampled_from("abcde")
@@ -110,9 +110,9 @@ results = st.one_of(
     archived,
     st.builds(
         Missed,
-        st.sampled_from([Outcome.FAILED, Outcome.PENDING, Outcome.UNAVAILABLE]),
+        st.sampled_from(Miss),
         st.just("words"),
-        st.sampled_from(["", "HTTP 500", "generating"]),
+        st.sampled_from(["", "HTTP 500"]),
         st.integers(0, 5),
     ),
 )
@@ -135,8 +135,9 @@ def _settled(decision: Decision, data: st.DataObject) -> InventoryEntry:
     line = settle(decision, result, snapshot="2026-11-22", now="2026-11-22T03:30:00Z")
     earlier = decision.earlier
     assert (line.project_id, line.backtest_id) == decision.key
-    assert line.listed == decision.listed
-    assert bool(line.gone_since) >= decision.gone
+    deleted = isinstance(result, Missed) and result.miss is Miss.DELISTED and line.archived
+    assert line.listed == (decision.listed and not deleted)
+    assert bool(line.gone_since) >= (decision.gone or deleted)
     assert not (line.listed and line.gone_since)
     if earlier is not None and earlier.archived and not isinstance(result, Archived):
         assert (line.path, line.saved_in, line.read_at) == (earlier.path, earlier.saved_in, earlier.read_at)

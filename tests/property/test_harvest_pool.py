@@ -17,7 +17,7 @@ from harvester.errors import (
 )
 from harvester.harvest.events import Settled
 from harvester.harvest.pool import GRACE_S
-from harvester.harvest.settle import Archived, settle
+from harvester.harvest.settle import Archived, Miss, settle
 from harvester.model import Ending, Outcome
 
 answers: st.SearchStrategy[Answer] = st.one_of(
@@ -51,9 +51,8 @@ def test_every_report_ends_exactly_once_and_as_its_answers_say(
         assert isinstance(result, Archived) == (name in ended.world.kept)
         if isinstance(result, Archived):
             assert isinstance(reached[-1], str | float)
-        elif result.outcome is Outcome.UNAVAILABLE:
-            assert isinstance(reached[-1], NotFoundError)
         elif result.outcome is Outcome.FAILED:
+            assert (result.miss is Miss.NOT_FOUND) == isinstance(reached[-1], NotFoundError)
             assert sum(isinstance(answer, Exception) for answer in reached) <= 3
         else:
             assert isinstance(said[-1], Pending)

@@ -21,7 +21,7 @@ from harvester.harvest.fill import Filler, previous_entries
 from harvester.harvest.keep import Keeper
 from harvester.harvest.plan import Decision
 from harvester.harvest.queue import Job
-from harvester.harvest.settle import Missed, Result
+from harvester.harvest.settle import Miss, Missed, Result
 from harvester.model import (
     Ending,
     InventoryEntry,
@@ -194,8 +194,8 @@ def test_what_could_not_be_listed_is_neither_listed_nor_gone(nights: Nights) -> 
     assert (record.listed, record.gone, sum(record.counts.values())) == (0, 0, 0)
 
 
-def failed(outcome: Outcome) -> Missed:
-    return Missed(outcome, "words", "HTTP 500", 3)
+def failed(miss: Miss) -> Missed:
+    return Missed(miss, "words", "HTTP 500", 3)
 
 
 UNREAD = (UnreadProject(7, "P7", "the run ended before it was its turn"),)
@@ -204,12 +204,12 @@ UNREAD = (UnreadProject(7, "P7", "the run ended before it was its turn"),)
 @pytest.mark.parametrize(
     ("came", "draft", "ending"),
     [
-        (failed(Outcome.FAILED), {}, Ending.PARTIAL),
-        (failed(Outcome.FAILED), {"ending": Ending.TIME}, Ending.PARTIAL),
-        (failed(Outcome.FAILED), {"ending": Ending.THROTTLED}, Ending.THROTTLED),
-        (failed(Outcome.PENDING), {}, Ending.PENDING),
-        (failed(Outcome.PENDING), {"ending": Ending.TIME}, Ending.TIME),
-        (failed(Outcome.UNAVAILABLE), {}, Ending.OK),
+        (failed(Miss.FAILED), {}, Ending.PARTIAL),
+        (failed(Miss.FAILED), {"ending": Ending.TIME}, Ending.PARTIAL),
+        (failed(Miss.FAILED), {"ending": Ending.THROTTLED}, Ending.THROTTLED),
+        (failed(Miss.GENERATING), {}, Ending.PENDING),
+        (failed(Miss.GENERATING), {"ending": Ending.TIME}, Ending.TIME),
+        (failed(Miss.DELISTED), {}, Ending.OK),
         (page(), {"ending": Ending.TIME, "unread_projects": UNREAD}, Ending.TIME),
         (page(), {"ending": Ending.PARTIAL, "unread_projects": UNREAD}, Ending.PARTIAL),
     ],

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from virtual import run_virtually
-from worlds import HTML, LIMITS, World, make_pool, run_pool, stop_after
+from worlds import HTML, LIMITS, Answer, World, make_pool, run_pool, stop_after
 
 from harvester.api.wire import Pending
 from harvester.errors import (
@@ -28,10 +28,11 @@ from harvester.errors import (
 from harvester.harvest.events import Asked, Settled, Stopping
 from harvester.harvest.pool import GRACE_S, Pool, Work, kind_of
 from harvester.harvest.queue import JobQueue, PollWaits
-from harvester.harvest.settle import Archived, Missed
+from harvester.harvest.settle import Archived, Miss, Missed
 from harvester.model import Ending, Outcome
 
 BROKEN = TransportError("x: HTTP 500", endpoint="x", status=500)
+NOT_FOUND = NotFoundError("x: not found", endpoint="x", status=200, texts=("Backtest not found",))
 
 
 def names(count: int) -> Iterable[str]:
@@ -83,7 +84,7 @@ def test_a_report_that_is_never_ready_is_pending_at_its_deadline_and_polled_a_fe
 def test_a_failed_call_is_tried_again_after_minutes_each_time_longer() -> None:
     ended = run_pool(World({"a": [BROKEN]}))
     assert [at for at, _ in ended.world.asked] == [0.0, 120.5, 361.0]
-    assert ended.result("a") == Missed(Outcome.FAILED, "x: HTTP 500", "HTTP 500", 3)
+    assert ended.result("a") == Missed(Miss.FAILED, "x: HTTP 500", "HTTP 500", 3)
     waits = [event.wait_s for event in ended.world.events if isinstance(event, Asked)]
     assert waits == [120.0, 240.0]
 
@@ -112,6 +113,25 @@ def test_a_call_that_fails_and_then_works_is_saved() -> None:
     assert ended.outcomes() == {"a": "saved"}
 
 
+def test_a_report_that_is_not_found_for_a_while_is_saved() -> None:
+    ended = run_pool(World({"a": [NOT_FOUND, NOT_FOUND, HTML]}))
+    assert [at for at, _ in ended.world.asked] == [0.0, 120.5, 361.0]
+    assert ended.outcomes() == {"a": "saved"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "miss"),
+    [
+        ([BROKEN, BROKEN, NOT_FOUND], Miss.NOT_FOUND),
+        ([NOT_FOUND, NOT_FOUND, BROKEN], Miss.FAILED),
+    ],
+)
+def test_what_the_last_attempt_met_is_the_fact(answers: list[Answer], miss: Miss) -> None:
+    result = run_pool(World({"a": answers})).result("a")
+    assert isinstance(result, Missed)
+    assert (result.miss, result.outcome, result.requests) == (miss, Outcome.FAILED, 3)
+
+
 def test_a_failed_poll_does_not_spoil_a_report_that_comes_later() -> None:
     ended = run_pool(World({"a": [Pending(), BROKEN, Pending(), HTML]}))
     assert ended.outcomes() == {"a": "saved"}
@@ -120,8 +140,8 @@ def test_a_failed_poll_does_not_spoil_a_report_that_comes_later() -> None:
 @pytest.mark.parametrize(
     ("error", "outcome", "kind", "requests"),
     [
-        (NotFoundError("gone", endpoint="x", status=200, texts=("Backtest not found",)), "unavailable",
-         "refused: Backtest not found", 1),
+        (NotFoundError("gone", endpoint="x", status=200, texts=("Backtest not found",)), "failed",
+         "refused: Backtest not found", 3),
         (RefusedError("no", endpoint="x", status=200, texts=("No REF #a", "b")), "failed", "refused: No", 3),
         (RefusedError("no", endpoint="x", status=403), "failed", "refused: HTTP 403", 3),
         (ProtocolError("odd", endpoint="x"), "failed", "malformed", 3),
@@ -173,7 +193,7 @@ def test_every_settled_report_is_told_with_its_figures() -> None:
     run_pool(world)
     told = {event.backtest_id: event for event in world.events if isinstance(event, Settled)}
     assert (told["a"].outcome, told["a"].size_bytes, told["a"].reason) == (Outcome.SAVED, len(HTML), "")
-    assert (told["b"].outcome, told["b"].size_bytes, told["b"].reason) == (Outcome.UNAVAILABLE, 0, "gone")
+    assert (told["b"].outcome, told["b"].size_bytes, told["b"].reason) == (Outcome.FAILED, 0, "gone")
     assert (told["a"].project_id, told["a"].project, told["a"].name) == (1, "P1", "a")
 
 
@@ -271,14 +291,14 @@ def test_what_was_fetched_from_the_plan_and_not_reached_is_pending_with_the_reas
 def test_what_is_generating_at_the_end_is_pending() -> None:
     ended = run_pool(World({"a": [Pending()]}), meanwhile=stop_after(5.0))
     assert ended.result("a") == Missed(
-        Outcome.PENDING, "still being generated when the run ended: enough", "", 1
+        Miss.UNREACHED, "still being generated when the run ended: enough", "", 1
     )
 
 
 def test_what_has_tries_left_at_the_end_is_pending_and_says_what_it_met() -> None:
     ended = run_pool(World({"a": [BROKEN]}), meanwhile=stop_after(5.0))
     said = "x: HTTP 500; not tried again before the run ended: enough"
-    assert ended.result("a") == Missed(Outcome.PENDING, said, "HTTP 500", 1)
+    assert ended.result("a") == Missed(Miss.UNREACHED, said, "HTTP 500", 1)
 
 
 def test_a_failure_that_was_followed_by_generating_is_forgotten() -> None:

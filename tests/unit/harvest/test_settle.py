@@ -6,9 +6,10 @@ import pytest
 from values import make_backtest, make_decision, make_entry, make_missing, make_project
 
 from harvester.harvest.plan import Decision
-from harvester.harvest.settle import Archived, Missed, Result, count, settle
+from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing, count, settle
 from harvester.model import InventoryEntry, Outcome
 
+NOT_FOUND = "refused: Backtest not found"
 TONIGHT = "2026-11-22"
 AT = "2026-11-22T03:30:00Z"
 FRESH = Archived(Outcome.SAVED, 2, 1000, "2026-11-22T03:10:00Z", "k2")
@@ -74,8 +75,8 @@ def test_what_was_never_reached_is_pending_or_carried() -> None:
 # -- no report came of it ------------------------------------------------------------------------
 
 
-def missed(outcome: Outcome = Outcome.FAILED, *, kind: str = "HTTP 500", requests: int = 3) -> Missed:
-    return Missed(outcome, "the words", kind, requests)
+def missed(miss: Miss = Miss.FAILED, *, kind: str = "HTTP 500", requests: int = 3) -> Missed:
+    return Missed(miss, "the words", kind, requests)
 
 
 def test_a_failure_keeps_its_last_error_and_the_count_of_tries() -> None:
@@ -106,39 +107,67 @@ def test_another_way_of_failing_counts_anew() -> None:
     assert (second.failures, second.error_kind) == (1, "no answer")
 
 
-def test_a_refusal_for_good_is_unavailable_at_once() -> None:
-    line = settled(make_decision(), missed(Outcome.UNAVAILABLE, kind="refused: Backtest not found"))
-    assert (line.outcome, line.reason) == (Outcome.UNAVAILABLE, "the API refuses it for good")
-    assert line.error == "the words"
+def test_what_is_not_found_while_it_is_listed_has_failed() -> None:
+    line = settled(make_decision(), missed(Miss.NOT_FOUND, kind=NOT_FOUND))
+    assert (line.outcome, line.error, line.failures) == (Outcome.FAILED, "the words", 1)
+    third = make_missing(outcome=Outcome.FAILED, error_kind=NOT_FOUND, failures=2)
+    assert settled(make_decision(earlier=third), missed(Miss.NOT_FOUND, kind=NOT_FOUND)).outcome is (
+        Outcome.UNAVAILABLE
+    )
+
+
+def test_what_is_neither_found_nor_listed_any_more_is_unavailable_at_once() -> None:
+    line = settled(make_decision(), missed(Miss.DELISTED, kind=NOT_FOUND))
+    assert (line.outcome, line.error, line.listed) == (Outcome.UNAVAILABLE, "the words", True)
+    assert line.reason == "reported missing, and a listing read again no longer has it"
+
+
+def test_what_was_archived_and_is_neither_found_nor_listed_any_more_is_gone() -> None:
+    earlier = make_entry(change_key="k0", error_kind=NOT_FOUND, failures=1)
+    line = settled(make_decision(earlier=earlier), missed(Miss.DELISTED, kind=NOT_FOUND))
+    assert (line.outcome, line.reason) == (Outcome.CARRIED, "no longer listed")
+    assert (line.listed, line.gone_since, line.tries) == (False, TONIGHT, 3)
+    assert (line.path, line.change_key, line.error, line.failures) == ("data/p1_1/a", "k0", "", 0)
+
+
+def test_only_what_was_not_found_can_be_confirmed_missing() -> None:
+    results: dict[tuple[int, str], Result] = {
+        (1, "deleted"): missed(Miss.NOT_FOUND),
+        (1, "listed"): missed(Miss.NOT_FOUND),
+        (1, "failed"): missed(Miss.FAILED),
+        (1, "saved"): FRESH,
+        (2, "deleted"): missed(Miss.NOT_FOUND),
+    }
+    assert confirm_missing(results, {1: {"listed"}}) == {(1, "deleted"): missed(Miss.DELISTED)}
 
 
 def test_a_report_that_is_still_generated_is_pending_with_no_error() -> None:
     earlier = make_missing(outcome=Outcome.FAILED, error="e", error_kind="HTTP 500", failures=2)
-    line = settled(make_decision(earlier=earlier), missed(Outcome.PENDING, kind="generating"))
+    line = settled(make_decision(earlier=earlier), missed(Miss.GENERATING, kind=""))
     assert (line.outcome, line.reason, line.error, line.failures) == (Outcome.PENDING, "the words", "", 0)
     assert line.tried_at == AT
 
 
 def test_a_failure_whose_tries_were_cut_off_counts_without_being_one() -> None:
     earlier = make_missing(outcome=Outcome.FAILED, failures=1, error_kind="HTTP 500")
-    line = settled(make_decision(earlier=earlier), missed(Outcome.PENDING, kind="HTTP 500"))
+    line = settled(make_decision(earlier=earlier), missed(Miss.UNREACHED, kind="HTTP 500"))
     assert (line.outcome, line.failures, line.error_kind) == (Outcome.PENDING, 2, "HTTP 500")
 
 
 def test_a_run_that_did_not_ask_forgets_no_failure() -> None:
     earlier = make_missing(outcome=Outcome.FAILED, failures=2, error_kind="HTTP 500")
-    line = settled(make_decision(earlier=earlier), missed(Outcome.PENDING, kind="", requests=0))
+    line = settled(make_decision(earlier=earlier), missed(Miss.UNREACHED, kind="", requests=0))
     assert (line.outcome, line.failures, line.error_kind) == (Outcome.PENDING, 2, "HTTP 500")
 
 
 def test_what_was_archived_and_not_asked_for_is_carried() -> None:
     decision = make_decision(earlier=make_entry())
-    line = settled(decision, missed(Outcome.PENDING, kind="", requests=0))
+    line = settled(decision, missed(Miss.UNREACHED, kind="", requests=0))
     assert (line.outcome, line.reason, line.tried_at) == (Outcome.CARRIED, "the words", "")
 
 
 def test_what_was_archived_and_is_generated_anew_is_pending_and_stays() -> None:
-    line = settled(make_decision(earlier=make_entry()), missed(Outcome.PENDING, kind="generating"))
+    line = settled(make_decision(earlier=make_entry()), missed(Miss.GENERATING, kind=""))
     assert (line.outcome, line.path) == (Outcome.PENDING, "data/p1_1/a")
 
 
