@@ -47,7 +47,7 @@ Exit codes, the worst wins:
   4 pending   some reports are still being generated
   10 time     --max-duration was reached; committed, marked incomplete
   11 locked   another run, prune, repair or rebuild holds the archive
-  12 auth     credentials refused, or the clock is off
+  12 auth     credentials refused or locked out, or the clock is off
   16 disk     full, read-only or not writable
   18 throttled  the server keeps saying slow down
   20 damaged  the archive contradicts itself, or a run met damage in it (and went on without)
@@ -92,7 +92,10 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The TOML file.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="The TOML file; HARVESTER_CONFIG names it too."),
+    ] = None,
     quiet: Annotated[
         bool,
         typer.Option("-q", "--quiet", help="No progress, no summary: only trouble, and what was asked for."),

@@ -21,6 +21,7 @@ from harvester.archive.lock import find_holder
 from harvester.cli.console import ExitCode, code_of_ending, code_of_error
 from harvester.config.credentials import Credentials
 from harvester.config.load import Loaded
+from harvester.config.trust import find_distrust
 from harvester.config.units import parse_moment, render_size
 from harvester.errors import ArchiveError, DiskError
 from harvester.model import SnapshotRecord, account_fingerprint
@@ -70,11 +71,13 @@ def failure(name: str, error: Exception, remedy: str = "") -> Check:
     return Check(name, Status.ERROR, str(error), remedy, code_of_error(error))
 
 
-def check_configuration(loaded: Loaded) -> Check:
-    """The settings in force; wrong ones never come this far."""
+def check_configuration(loaded: Loaded) -> Iterator[Check]:
+    """The settings in force, and whether others may change their file; wrong ones never come this far."""
     changed = sum(1 for origin in loaded.origins.values() if origin != "default")
     place = str(loaded.path) if loaded.path else "no file"
-    return ok("configuration", f"{place}, {changed} of {len(loaded.origins)} settings changed")
+    yield ok("configuration", f"{place}, {changed} of {len(loaded.origins)} settings changed")
+    if loaded.path and loaded.path.is_file() and (distrust := find_distrust(loaded.path)):
+        yield warning("configuration", f"{distrust.problem}, and it can run commands", distrust.fix)
 
 
 def check_credentials(found: Credentials) -> Iterator[Check]:

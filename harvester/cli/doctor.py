@@ -29,7 +29,8 @@ def doctor(
     \b
     Exit codes, the worst of what a run would meet:
       0 ok, warnings included    1 error: the API cannot be reached    2 configuration, no credentials
-      12 credentials refused, or the clock is off    16 disk not writable    20 the archive is damaged
+      12 credentials refused or locked out, or the clock is off
+      16 disk not writable    20 the archive is damaged
     """
     session: Session = context.obj
     found = list(_checks(session, archive, account))
@@ -61,7 +62,7 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
     except ConfigError as exc:
         yield from (failure("configuration", ConfigError(mistake)) for mistake in exc.mistakes)
         return
-    yield check_configuration(loaded)
+    yield from check_configuration(loaded)
     credentials: Credentials | None = None
     try:
         credentials = session.find_credentials(loaded)

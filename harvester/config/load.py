@@ -20,10 +20,13 @@ from harvester.config.check import find_clashes, find_contradictions, is_address
 from harvester.config.lines import KeyPath, find_lines
 from harvester.config.paths import PATHS, with_home
 from harvester.config.settings import Duration, Settings
+from harvester.config.trust import find_distrust
 from harvester.config.units import parse_duration, parse_rate
 from harvester.errors import ConfigError
 
 PREFIX: Final = "HARVESTER_"
+CONFIG_VARIABLE: Final = "HARVESTER_CONFIG"
+"""Names the file to read, as `--config` does, which goes before it."""
 FILE_NAME: Final = "harvester.toml"
 _MAX_FILE_BYTES: Final = 100_000
 """Ten times what `config.example.toml` has; a parser's quadratic time is seconds within it."""
@@ -88,7 +91,8 @@ def load_settings(
     """All settings in force.
 
     Args:
-        path: The file that was asked for; None: the first `harvester.toml` found in `places`.
+        path: The file that was asked for; None: the one that `HARVESTER_CONFIG` names, or the first
+            `harvester.toml` found in `places`, which nobody else may be able to write.
         environ: `HARVESTER_TABLE_KEY` as text; lists separated by commas.
         overrides: What arguments say, by `table.key`.
         flags: What the argument of a `table.key` is called, for messages.
@@ -98,7 +102,7 @@ def load_settings(
         ConfigError: one line for each mistake, with its place and the nearest known key.
     """
     file, above = _Draft(), _Draft()
-    found = path or next((place / FILE_NAME for place in places if (place / FILE_NAME).is_file()), None)
+    found = path or _named_file(environ) or _found_file(places)
     if found is not None:
         _take_file(found, file)
     _take_environment(environ, above)
@@ -115,6 +119,27 @@ def load_settings(
     if mistakes:
         raise ConfigError(*dict.fromkeys(mistakes))
     return loaded
+
+
+def _named_file(environ: Mapping[str, str]) -> Path | None:
+    name = environ.get(CONFIG_VARIABLE, "")
+    return Path(with_home(name)) if name else None
+
+
+def _found_file(places: Sequence[Path]) -> Path | None:
+    """The first file that is there by itself.
+
+    Raises:
+        ConfigError: somebody else may have written it.
+    """
+    found = next((place / FILE_NAME for place in places if (place / FILE_NAME).is_file()), None)
+    distrust = find_distrust(found) if found else None
+    if distrust:
+        raise ConfigError(
+            f"{found} is not used: {distrust.problem}, and a configuration can run commands and choose the "
+            f"server; name it with --config or {CONFIG_VARIABLE} if you trust it, or {distrust.fix}"
+        )
+    return found
 
 
 def _loaded(draft: _Draft, path: Path | None, mistakes: list[str], account: str = "") -> Loaded:
@@ -256,7 +281,7 @@ def _take_known(table: str, key: str, value: Any, place: str, draft: _Draft) -> 
 def _take_environment(environ: Mapping[str, str], draft: _Draft) -> None:
     keys = {PREFIX + name.replace(".", "_").upper(): (name, info) for name, info in all_keys()}
     for variable in sorted(environ):
-        if not variable.startswith(PREFIX):
+        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
             continue
         if variable not in keys:
             draft.mistakes.append(f"environment: unknown {variable}{_nearest(variable, list(keys))}")

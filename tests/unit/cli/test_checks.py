@@ -275,7 +275,27 @@ def test_configuration_says_how_much_was_changed(tmp_path: Path) -> None:
     path = tmp_path / "harvester.toml"
     path.write_text("[pace]\nworkers = 2\nburst = 2")
     loaded = load_settings(path=path, environ={}, overrides={})
-    assert check_configuration(loaded).text.startswith(f"{path}, 2 of ")
+    (check,) = check_configuration(loaded)
+    assert check.text.startswith(f"{path}, 2 of ")
+
+
+def test_a_configuration_that_others_may_change_is_a_warning_with_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "harvester.toml"
+    path.touch()
+    path.chmod(0o666)
+    loaded = load_settings(path=path, environ={}, overrides={})
+    check = list(check_configuration(loaded))[1]
+    assert (check.status, check.code) == (Status.WARNING, ExitCode.OK)
+    assert check.text == f"anybody may change {path}, and it can run commands"
+    assert check.remedy == f"run: chmod go-w {path}"
+
+
+def test_a_configuration_from_a_pipe_is_taken_as_it_is() -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    loaded = load_settings(path=Path(f"/dev/fd/{reading}"), environ={}, overrides={})
+    assert len(list(check_configuration(loaded))) == 1
+    os.close(reading)
 
 
 def test_credentials_that_others_can_read_are_a_warning_with_the_command() -> None:
