@@ -73,7 +73,7 @@ def _common(spec: OptimizationSpec, project: LiveProject, rows: list[dict[str, A
         "status": _status(spec, rows),
         "nodeType": "O2-8",
         "criterion": {"target": _TARGET, "extremum": "max", "targetValue": None},
-        "parameters": [{"name": "lookback", "min": 20, "max": 220, "step": 20}],
+        "parameters": [{"name": "lookback", "min": 20, "max": 220, "step": 20, "minStep": 20}],
         "outOfSampleDays": 0,
         "outOfSampleMaxEndDate": None,
     }
@@ -116,6 +116,7 @@ def _details(spec: OptimizationSpec, project: LiveProject, scenario: Scenario) -
             "Average Length": "00:00:12",
             "Total Runtime": "00:01:12",
             "Total": str(len(rows)),
+            "Consumed": "0.12",
         },
         "backtests": shown if spec.answer is OptimizationAnswer.ROWS else by_id,
     }

@@ -100,7 +100,7 @@ def _backtest(dice: random.Random, number: int, generation_s: float, **more: obj
 def _odd_projects(dice: random.Random, number: int) -> list[ProjectSpec]:
     unfinished = (
         _backtest(dice, number, 0.0, status="Runtime Error", report=ReportKind.REFUSED),
-        _backtest(dice, number + 1, 0.0, status="Running: 42%", report=ReportKind.FOREVER),
+        _backtest(dice, number + 1, 0.0, status="In Progress...", report=ReportKind.FOREVER),
         _backtest(dice, number + 2, 0.0, status="In Queue...", report=ReportKind.FOREVER),
     )
     recycled = _backtest(dice, number + 3, 0.0)

@@ -22,6 +22,7 @@ _PORT = 5612
 """Fixed in the client, for `QC_API=local`."""
 _ENVIRONMENT = ".venv-lean"
 _DONE, _FAILED, _UNDER_WAY, _QUEUED = (f"{number:032x}" for number in (1, 2, 3, 4))
+_OPTIMIZATION = f"O-{1:032x}"
 
 
 def _port_is_free() -> bool:
@@ -84,6 +85,7 @@ def understood(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     _without_network(home)
     statuses = ("Completed.", "Runtime Error", "In Progress...", "In Queue...")
     backtests = [make_backtests(1, first=n, status=status)[0] for n, status in enumerate(statuses, 1)]
+    backtests += make_backtests(2, first=5, optimization_id=_OPTIMIZATION)
     with served(Simulator(make_scenario(tuple(backtests), ()))) as simulator:
         return ask_judge(
             _ENVIRONMENT,
@@ -94,7 +96,7 @@ def understood(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             about={
                 "project_id": 101,
                 "backtest_ids": [_DONE, _FAILED, _UNDER_WAY, _QUEUED],
-                "optimization_ids": [],
+                "optimization_ids": [_OPTIMIZATION],
             },
             environ={"HOME": str(home)},
         )
@@ -115,7 +117,7 @@ def test_its_client_reads_projects_and_files(understood: dict[str, Any]) -> None
 
 
 def test_its_client_reads_backtests_in_every_state(understood: dict[str, Any]) -> None:
-    assert sorted(understood["listed"]) == [_DONE, _FAILED, _UNDER_WAY, _QUEUED]
+    assert sorted(understood["listed"])[:4] == [_DONE, _FAILED, _UNDER_WAY, _QUEUED]
     done, failed, under_way, queued = understood["backtests"]
     assert understood["complete"] == [True, True, False, False]
     assert done["statistics"]["Total Orders"] == str(understood["orders"]["length"])
@@ -130,3 +132,12 @@ def test_its_client_waits_for_chart_orders_and_log(understood: dict[str, Any]) -
     assert len(orders["page"]) == 100 < orders["length"]
     assert {order["status"] for order in orders["page"]} == {"Filled"}
     assert len(understood["log"]) == 1 + orders["length"] // 2
+
+
+def test_its_client_reads_an_optimization_with_its_backtests(understood: dict[str, Any]) -> None:
+    (optimization,) = understood["optimizations"]
+    assert (optimization["projectId"], optimization["status"]) == (101, "completed")
+    children = [f"{number:032x}" for number in (5, 6)]
+    assert sorted(optimization["backtests"]) == children
+    assert {child["exitCode"] for child in optimization["backtests"].values()} == {0}
+    assert set(children) < set(understood["listed"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from builders import TOKEN, USER_ID, make_backtests, make_scenario
 from served import ask_judge, served, why_not
 
-from harvester.simulator import Generation, Simulator
+from harvester.simulator import Generation, OptimizationAnswer, OptimizationSpec, Simulator
 
 _ENVIRONMENT = ".venv-mcp"
 _DONE = {"projectId": 101, "backtestId": f"{1:032x}"}
@@ -19,6 +20,7 @@ _UNDER_WAY = {"projectId": 102, "backtestId": f"{12:032x}"}
 _OLDER_WORDS = {"projectId": 102, "backtestId": f"{13:032x}"}
 _QUEUED = {"projectId": 102, "backtestId": f"{14:032x}"}
 _SLOW = {"projectId": 102, "backtestId": f"{15:032x}"}
+_OPTIMIZED, _OPTIMIZING, _EMPTY = (f"O-{number:032x}" for number in (1, 2, 3))
 _WINDOW = {"start": 0, "end": 100}
 _CHART = {"name": "Strategy Equity", "count": 100, "start": 0, "end": 2_000_000_000}
 
@@ -49,6 +51,12 @@ _QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "insights": ("read_backtest_insights", _DONE | _WINDOW),
     "too many insights": ("read_backtest_insights", _DONE | {"start": 0, "end": 200}),
     "a chart": ("read_backtest_chart", _DONE | _CHART),
+    "optimizations": ("list_optimizations", {"projectId": 103}),
+    "no optimizations": ("list_optimizations", {"projectId": 101}),
+    "an optimization": ("read_optimization", {"optimizationId": _OPTIMIZED}),
+    "an optimization under way": ("read_optimization", {"optimizationId": _OPTIMIZING}),
+    "an optimization without children": ("read_optimization", {"optimizationId": _EMPTY}),
+    "an optimization that is not there": ("read_optimization", {"optimizationId": "O-none"}),
     "files": ("read_file", {"projectId": 101}),
     "versions": ("read_lean_versions", {}),
     "account": ("read_account", {}),
@@ -63,8 +71,9 @@ _THEIRS = {
     "parameterSet.dict[str,union[str,float,int]]: dict_type",
     # an open set of words; theirs has a pattern as if it were a word, and not the word of running backtests
     "status: enum",
-    # the empty map of PHP while a run is under way, which QuantConnect's command line takes
+    # the empty map of PHP, which QuantConnect's command line takes: without results, and without children
     "statistics: model_type",
+    "backtests: dict_type",
 }
 _REFUSED: dict[str, set[str]] = {
     "every project": {"parameters"},
@@ -77,6 +86,7 @@ _REFUSED: dict[str, set[str]] = {
     "a running backtest": {"parameterSet", "statistics", "status"},
     "a running backtest in older words": {"statistics", "status"},
     "a queued backtest": {"statistics"},
+    "an optimization without children": {"backtests"},
 }
 # Keys that the models of 2025-09 do not describe, each with who says that they are there:
 _NEWER = {
@@ -119,7 +129,16 @@ def verdicts() -> dict[str, dict[str, Any]]:
         *make_backtests(1, first=14, status="In Queue..."),
         *make_backtests(1, first=15, generation_s=1000),
     )
-    scenario = make_scenario(make_backtests(3), unfinished, generation=Generation(loading_s=0))
+    optimized = (
+        *make_backtests(2, first=4, optimization_id=_OPTIMIZED),
+        *make_backtests(1, first=6, optimization_id=_OPTIMIZING, status="In Progress..."),
+        *make_backtests(1, first=7, optimization_id=_OPTIMIZING),
+    )
+    scenario = make_scenario(make_backtests(3), unfinished, optimized, generation=Generation(loading_s=0))
+    empty = OptimizationSpec(optimization_id=_EMPTY, answer=OptimizationAnswer.EMPTY)
+    *others, last = scenario.projects
+    last = msgspec.structs.replace(last, optimizations=(empty,))
+    scenario = msgspec.structs.replace(scenario, projects=(*others, last))
     environ = {"QUANTCONNECT_USER_ID": str(USER_ID), "QUANTCONNECT_API_TOKEN": TOKEN}
     with served(Simulator(scenario)) as simulator:
         answers = ask_judge(
@@ -158,7 +177,7 @@ def test_the_official_models_take_every_answer_but_for_their_own_mistakes(
 
 def test_every_project_is_listed(verdicts: dict[str, dict[str, Any]]) -> None:
     listed = verdicts["every project"]["answer"]
-    assert [row["projectId"] for row in listed["projects"]] == [101, 102]
+    assert [row["projectId"] for row in listed["projects"]] == [101, 102, 103]
     assert verdicts["the first project"]["answer"]["projects"] == listed["projects"][:1]
 
 
@@ -192,3 +211,13 @@ def test_what_belongs_to_a_backtest_agrees_with_itself(verdicts: dict[str, dict[
     assert verdicts["insights"]["answer"]["length"] == len(trades)
     values = verdicts["a chart"]["answer"]["chart"]["series"]["Equity"]["values"]
     assert 0 < len(values) <= 100
+
+
+def test_an_optimization_has_the_backtests_that_name_it(verdicts: dict[str, dict[str, Any]]) -> None:
+    listed = verdicts["optimizations"]["answer"]["optimizations"]
+    assert {row["optimizationId"] for row in listed} == {_OPTIMIZED, _OPTIMIZING, _EMPTY}
+    read = verdicts["an optimization"]["answer"]["optimization"]
+    assert sorted(read["backtests"]) == [f"{4:032x}", f"{5:032x}"]
+    assert verdicts["an optimization under way"]["answer"]["optimization"]["status"] == "running"
+    assert verdicts["an optimization without children"]["answer"]["optimization"]["backtests"] == []
+    assert verdicts["an optimization that is not there"]["answer"]["success"] is False

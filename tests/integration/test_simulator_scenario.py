@@ -18,6 +18,11 @@ def test_the_same_seed_draws_the_same_account() -> None:
         sample_scenario(no_such_knob=1)
 
 
+def test_the_sample_has_backtests_in_every_state_that_live_clients_see() -> None:
+    statuses = {spec.status for project in sample_scenario().projects for spec in project.backtests}
+    assert statuses == {"Completed.", "In Progress...", "In Queue...", "Runtime Error"}
+
+
 def test_a_scenario_file_says_what_is_served(tmp_path: Path) -> None:
     path = tmp_path / "scenario.toml"
     path.write_text(
