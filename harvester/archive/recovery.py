@@ -148,21 +148,25 @@ def _finish_commit(root: Path, disk: Disk, ledger: Ledger) -> tuple[Ledger, list
     if len(unknown) > 1:
         raise CorruptArchiveError(_foreign(root / unknown[0], "it has no line in the Ledger"))
     if unknown:
-        notes += register(disk, root, _check_adoptable(root, unknown[-1], root / unknown[-1], ledger))
+        notes += register(disk, root, check_adoptable(root, unknown[-1], root / unknown[-1], ledger))
         ledger = load_sound_ledger(root)
     for name in partial_names(root):
         path = root / partial_name(name)
         if (path / TAGMANIFEST).exists() and not (path / RUN / PARTIAL_FILE).exists():
-            notes += publish(disk, root, _check_adoptable(root, name, path, ledger))
+            notes += publish(disk, root, check_adoptable(root, name, path, ledger))
             ledger = load_sound_ledger(root)
     return ledger, notes
 
 
-def _check_adoptable(root: Path, name: str, path: Path, ledger: Ledger) -> SnapshotRecord:
-    """The record of a Snapshot that lacks only its Ledger line; anything else is an error.
+def check_adoptable(root: Path, name: str, path: Path, ledger: Ledger) -> SnapshotRecord:
+    """The record of a Snapshot that lacks only its Ledger line.
 
     It was built on the last Snapshot committed, or on the last before those that it says it passed over
     because their lists were damaged.
+
+    Raises:
+        CorruptArchiveError: it lacks more, or no run of this Archive has made it; says what to do.
+        DiskError: it cannot be read.
     """
     record = Snapshot(name, path).record()
     if ledger.names and snapshot_order(name) <= snapshot_order(ledger.names[-1]):

@@ -3,18 +3,53 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
+from typing import Final
 
 from harvester.archive.archive import Archive
 from harvester.archive.bag import file_sha256
 from harvester.archive.latest import read_latest
 from harvester.archive.layout import ARCHIVE_FILE, LATEST, LEDGER, TAGMANIFEST, is_snapshot_name
 from harvester.archive.ledger import Ledger, load_ledger
+from harvester.archive.lock import find_holder
+from harvester.archive.recovery import check_adoptable
 from harvester.audit.problem import Findings, Kind, Problem
 from harvester.errors import ArchiveError
 
+_PAUSES_S: Final = (0.0, 0.5, 1.0)
+"""Before each further look; the steps between a Snapshot's name and `latest` take some milliseconds."""
 
-def check_chain(archive: Archive) -> list[Problem]:
-    """What is wrong with the Archive itself, its Snapshots' insides left out."""
+
+def check_chain(archive: Archive, *, wait: Callable[[float], None] = time.sleep) -> list[Problem]:
+    """What is wrong with the Archive itself, its Snapshots' insides left out.
+
+    A run that commits at this moment has given a Snapshot its name and not yet its line in the Ledger. So
+    what is found is looked for again, for as long as somebody holds the Archive and a few times at most: only
+    what is found each time is a Problem.
+    """
+    found = _look(archive)
+    for pause_s in _PAUSES_S:
+        if not found:
+            break
+        wait(pause_s)
+        held = _is_held(archive)
+        again = _look(archive)
+        found = [problem for problem in found if problem in again]
+        if not held:
+            break
+    return found
+
+
+def _is_held(archive: Archive) -> bool:
+    try:
+        return bool(find_holder(archive.root))
+    except ArchiveError:
+        return False  # something else has the lock's name, so nobody can hold it
+
+
+def _look(archive: Archive) -> list[Problem]:
+    """What is wrong at this moment."""
     found = Findings()
     problems: list[Problem] = []
     try:
@@ -66,12 +101,22 @@ def _check_standing(archive: Archive, ledger: Ledger) -> list[Problem]:
             remedy = "the next run or prune removes it"
             found.add(Kind.LEDGER, "", "was pruned and is still there", remedy=remedy)
         else:
-            remedy = "the next run says whether it can be adopted; else restore ledger.jsonl, or move it out"
-            found.add(
-                Kind.LEDGER, "", "has no line in the Ledger: no run of this Archive is known", remedy=remedy
-            )
+            _name_unknown(archive, ledger, name, found)
         problems += found.problems
     return problems
+
+
+def _name_unknown(archive: Archive, ledger: Ledger, name: str, found: Findings) -> None:
+    """A Snapshot without a line in the Ledger: of a run that was killed in its last steps, or foreign."""
+    try:
+        check_adoptable(archive.root, name, archive.root / name, ledger)
+    except (ArchiveError, OSError):
+        text = "has no line in the Ledger: no run of this Archive is known"
+        remedy = "restore ledger.jsonl from a backup, or move the directory out of the Archive"
+    else:
+        text = "has no line in the Ledger yet: its run was stopped in the last steps of the commit"
+        remedy = "the next run or prune adds the line; nothing is lost"
+    found.add(Kind.LEDGER, "", text, remedy=remedy)
 
 
 def _check_seals(archive: Archive, ledger: Ledger) -> list[Problem]:

@@ -37,7 +37,7 @@ from harvester.archive.layout import (
     SNAPSHOT_FILE,
     TAGMANIFEST,
 )
-from harvester.archive.ledger import LEDGER_BYTES, LedgerLine, load_sound_ledger
+from harvester.archive.ledger import LEDGER_BYTES, LedgerLine, load_ledger, load_sound_ledger
 from harvester.archive.lists import CheckedSnapshot, check_lists
 from harvester.archive.manifest import ManifestCursor
 from harvester.archive.reading import load_bytes
@@ -124,6 +124,26 @@ def export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported
         CorruptArchiveError: the Snapshot is damaged; names the file.
         DiskError: the export cannot be written.
     """
+    try:
+        return _export(archive, snapshot, order)
+    except (ArchiveError, OSError) as exc:
+        if not _is_pruned(archive, snapshot):
+            raise
+        left = "" if order.zipped else f" What is in {order.to} is not whole: remove it."
+        raise ArchiveError(
+            f"Snapshot {snapshot.name} was pruned meanwhile. Nothing is damaged; export another one.{left}"
+        ) from exc
+
+
+def _is_pruned(archive: Archive, snapshot: Snapshot) -> bool:
+    """Whether the Ledger says so; a prune writes its line before it removes anything."""
+    try:
+        return snapshot.name in load_ledger(archive.root).pruned
+    except (ArchiveError, OSError):
+        return False
+
+
+def _export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported:
     if archive.root in order.to.absolute().resolve().parents:
         raise ArchiveError(f"{order.to} is within the Archive. Export to another place")
     if not order.to.absolute().parent.is_dir():

@@ -64,6 +64,34 @@ def check_export(path: Path) -> None:
     assert not [item for item in path.rglob("*") if item.is_symlink()]
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_snapshot_that_is_pruned_meanwhile_is_not_called_damaged(tmp_path: Path, zipped: bool) -> None:
+    archive = open_archive(tmp_path / "archive")
+    reports = make_reports(projects=1, each=28)  # more than are read ahead
+    for date in ("2026-11-21", "2026-11-22"):
+        Night(archive, date).run(reports)
+    first = archive.snapshots()[0]
+
+    def prune_once(_: int) -> None:
+        if first.path.exists():
+            with archive.lock(command="prune", wait_s=0):
+                archive.prune(first.name, at=AT)
+
+    to = tmp_path / "export"
+    with pytest.raises(ArchiveError, match="2026-11-21 was pruned meanwhile") as caught:
+        export(archive, first, order(to, zipped=zipped, on_progress=prune_once))
+    assert not isinstance(caught.value, CorruptArchiveError)
+    assert (f"What is in {to} is not whole: remove it" in str(caught.value)) is not zipped
+
+
+def test_what_is_damaged_is_still_called_so(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
+    """Also when the Ledger cannot be asked whether there was a prune."""
+    (archive.root / "ledger.jsonl").unlink()
+    (archive.root / "ledger.jsonl").mkdir()
+    with pytest.raises(CorruptArchiveError):
+        export(archive, snapshot, order(tmp_path / "export"))
+
+
 def test_a_whole_snapshot_is_exported_as_it_is(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
     done = export(archive, snapshot, order(tmp_path / "out"))
     assert done == Exported("2026-11-22", tmp_path / "out", 6, 30, snapshot.record().payload_bytes)
