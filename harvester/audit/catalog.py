@@ -1,7 +1,8 @@
 """`catalog.sqlite`: an index over all Snapshots for questions; never a source of truth.
 
 A run adds its Snapshot, a rebuild adds all of them one after another by the same code, so that both come to
-the same content.
+the same content. The sha256 of the finished file is written next to it. A catalog without its digest, or with
+another one, answers no question: the answer comes from the Inventories, and the next run builds it again.
 """
 
 from __future__ import annotations
@@ -9,26 +10,29 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from importlib.resources import files
-from itertools import chain, islice
-from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
 from harvester.archive import Archive, Snapshot
-from harvester.archive.layout import CATALOG
-from harvester.errors import CorruptArchiveError, DiskError
-from harvester.model import InventoryEntry
-from harvester.report import parse_figure
+from harvester.archive.bag import file_sha256, load_manifest, manifest_line
+from harvester.archive.layout import CATALOG, CATALOG_DIGEST, DAMAGED
+from harvester.archive.ledger import load_ledger
+from harvester.audit.catalog_rows import add_snapshots
+from harvester.audit.damaged import DamagedFiles
+from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
 
+UNKNOWN: Final = (
+    "a Snapshot {} that ledger.jsonl has never had: the Archive was set back to an earlier state, or this is "
+    "another Archive's catalog. To be sure, compare ledger.jsonl with a copy that is kept elsewhere"
+)
 _VERSION: Final = 1
 """In `PRAGMA user_version`; another one is built anew."""
-_BATCH: Final = 500
 _BESIDE: Final = ("-journal", "-wal", "-shm")
 """What SQLite may keep beside a database, and reads again when it is opened."""
-_image_columns: Final = attrgetter("name", "title", "media_type", "sha256", "size_bytes", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -45,22 +49,44 @@ class Passage:
     gone: bool
 
 
-def update_catalog(archive: Archive) -> None:
-    """Add the Snapshots that the catalog does not have yet; one that does not fit is built anew.
+def update_catalog(archive: Archive) -> list[str]:
+    """Add the Snapshots that the catalog does not have yet; one that does not fit is built again.
 
     Under the Archive's lock, as `rebuild_catalog`.
+
+    Returns:
+        What was wrong with the catalog, for the user.
 
     Raises:
         DiskError: it cannot be written.
         CorruptArchiveError: a Snapshot cannot be read.
     """
-    try:
-        with _opened(archive.root / CATALOG) as base:
-            if _catch_up(base, archive.snapshots()):
-                return
-    except (sqlite3.DatabaseError, OverflowError):
-        pass  # damaged, or by another version: it is derived, so it is made again
+    path, seal = archive.root / CATALOG, read_seal(archive)
+    notes = _find_doubts(archive, seal)
+    if seal is Seal.WHOLE and not notes:
+        archive.disk.remove(archive.root / CATALOG_DIGEST)  # nobody may rely on it until it is finished
+        try:
+            with _opened(path) as base:
+                fits = _catch_up(base, archive.snapshots())
+            if fits:
+                _write_seal(archive)
+                return []
+        except (sqlite3.DatabaseError, OverflowError):
+            pass  # damaged, or by another version: it is derived, so it is made again
+    if notes:
+        DamagedFiles(archive).keep("", CATALOG)
     rebuild_catalog(archive)
+    kept = f"It was built again from the Inventories; the earlier one is kept below {DAMAGED}/"
+    return [f"{note}. {kept}" for note in notes]
+
+
+def _find_doubts(archive: Archive, seal: Seal) -> list[str]:
+    """What is wrong with the catalog and has no innocent reason."""
+    path = archive.root / CATALOG
+    notes = [f"{path} was altered since it was written"] if seal is Seal.BROKEN else []
+    with contextlib.suppress(sqlite3.DatabaseError), reading_catalog(archive) as base:
+        notes += [f"{path} knows {UNKNOWN.format(name)}" for name in find_unknown_snapshots(archive, base)]
+    return notes
 
 
 def rebuild_catalog(archive: Archive) -> None:
@@ -75,34 +101,118 @@ def rebuild_catalog(archive: Archive) -> None:
     path = archive.root / CATALOG
     part = path.with_name(f".{CATALOG}.part")
     with _explained(str(path)):
+        archive.disk.remove(archive.root / CATALOG_DIGEST)
         for place in (part, *_beside(part)):
             place.unlink(missing_ok=True)
         with _opened(part) as base:
-            _add(base, archive.snapshots(), first=0)
+            add_snapshots(base, archive.snapshots(), first=0)
         part.replace(path)
         for place in _beside(path):
             place.unlink(missing_ok=True)
+        _write_seal(archive)
 
 
-def history(archive: Archive, backtest_id: str) -> dict[tuple[int, str], list[Passage]]:
+class Seal(Enum):
+    """Whether a catalog is what was written."""
+
+    WHOLE = "whole"
+    BROKEN = "broken"
+    NONE = "none"
+    """It has no digest: it is being written, or was written by an earlier version, or there is no catalog."""
+
+
+def read_seal(archive: Archive) -> Seal:
+    """Compare the catalog with the digest that was written after it."""
+    try:
+        ((name, sha256),) = load_manifest(archive.root / CATALOG_DIGEST)
+        actual = file_sha256(archive.root / CATALOG)[0]
+    except (ArchiveError, ValueError):
+        return Seal.NONE
+    return Seal.WHOLE if (name, sha256) == (CATALOG, actual) else Seal.BROKEN
+
+
+def _write_seal(archive: Archive) -> None:
+    sha256 = file_sha256(archive.root / CATALOG)[0]
+    archive.disk.replace(archive.root / CATALOG_DIGEST, manifest_line(CATALOG, sha256))
+
+
+def history(
+    archive: Archive, backtest_id: str, *, on_note: Callable[[str], None] = lambda _: None
+) -> dict[tuple[int, str], list[Passage]]:
     """Every backtest whose id begins so, with what became of it through all Snapshots, in their order.
 
-    It needs no lock, for a run may be under way: a catalog that does not fit is left to the next run, and the
+    It needs no lock, for a run may be under way, and writes nothing: when the catalog does not fit, the
     answer comes from a database of its own, which SQLite deletes when it is closed.
+
+    Args:
+        archive: What to ask.
+        backtest_id: How the id begins.
+        on_note: Told why the catalog was not used, if that is worth a word.
 
     Raises:
         DiskError: that one cannot be written.
         CorruptArchiveError: a Snapshot cannot be read.
     """
-    try:
-        with _opened(archive.root / CATALOG) as base:
-            if _catch_up(base, archive.snapshots()):
-                return _passages(base, backtest_id)
-    except (sqlite3.DatabaseError, OverflowError):
-        pass  # damaged, in use, or not ours to write
-    with _explained("a temporary catalog"), _opened(None) as base:
-        _add(base, archive.snapshots(), first=0)
+    seal = read_seal(archive)
+    if seal is Seal.WHOLE:
+        try:
+            with reading_catalog(archive) as base:
+                if known_snapshots(base) == _references(archive.snapshots()):
+                    return _passages(base, backtest_id)
+        except sqlite3.DatabaseError:
+            pass  # in use, or by another version
+    elif seal is Seal.BROKEN:
+        on_note(
+            f"{archive.root / CATALOG} was altered since it was written; the answer comes from the "
+            "Inventories. `harvester catalog rebuild` and the next run make it again"
+        )
+    with fresh_catalog(archive.snapshots()) as base:
         return _passages(base, backtest_id)
+
+
+@contextlib.contextmanager
+def fresh_catalog(snapshots: list[Snapshot]) -> Iterator[sqlite3.Connection]:
+    """A catalog for the moment, made from the Inventories.
+
+    Raises:
+        DiskError: it cannot be written.
+        CorruptArchiveError: a Snapshot cannot be read.
+    """
+    with contextlib.ExitStack() as stack:
+        with _explained("a temporary catalog"):
+            base = stack.enter_context(_opened(None))
+            add_snapshots(base, snapshots, first=0)
+        yield base
+
+
+@contextlib.contextmanager
+def reading_catalog(archive: Archive) -> Iterator[sqlite3.Connection]:
+    """The catalog for one reader, in one transaction; raises the plain `sqlite3.DatabaseError`."""
+    path = archive.root / CATALOG
+    _check_regular(path)
+    with contextlib.closing(
+        sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+    ) as base:
+        if base.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            raise sqlite3.DatabaseError("the catalog is of another version")
+        base.execute("BEGIN")
+        yield base
+
+
+def known_snapshots(base: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Name and tag manifest digest of each Snapshot that a catalog has, in its order."""
+    return base.execute("SELECT name, tagmanifest_sha256 FROM snapshots ORDER BY number").fetchall()
+
+
+def find_unknown_snapshots(archive: Archive, base: sqlite3.Connection) -> list[str]:
+    """The Snapshots of a catalog that the Ledger has never had.
+
+    Raises:
+        ArchiveError: the Ledger cannot be read.
+    """
+    lines = load_ledger(archive.root).lines
+    committed = {(line.snapshot, line.tagmanifest_sha256) for line in lines if line.event == "commit"}
+    return [name for name, sha256 in known_snapshots(base) if (name, sha256) not in committed]
 
 
 def _passages(base: sqlite3.Connection, backtest_id: str) -> dict[tuple[int, str], list[Passage]]:
@@ -137,10 +247,8 @@ def _opened(path: Path | None) -> Iterator[sqlite3.Connection]:
     SQLite would follow a link that somebody has planted, and wait for ever at the end of a pipe. None is a
     database for the moment.
     """
-    for place in (path, *_beside(path)) if path else ():
-        with contextlib.suppress(FileNotFoundError):
-            if not stat.S_ISREG(place.lstat().st_mode):
-                raise sqlite3.DatabaseError(f"{place} is not a regular file")
+    if path is not None:
+        _check_regular(path)
     base = sqlite3.connect(path or "", isolation_level=None)
     try:
         version = base.execute("PRAGMA user_version").fetchone()[0]
@@ -157,6 +265,13 @@ def _opened(path: Path | None) -> Iterator[sqlite3.Connection]:
         base.close()
 
 
+def _check_regular(path: Path) -> None:
+    for place in (path, *_beside(path)):
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(place.lstat().st_mode):
+                raise sqlite3.DatabaseError(f"{place} is not a regular file")
+
+
 def _beside(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in _BESIDE]
 
@@ -168,140 +283,12 @@ def _schema() -> list[str]:
 
 def _catch_up(base: sqlite3.Connection, snapshots: list[Snapshot]) -> bool:
     """Add the Snapshots that it lacks; False when it has others than stand."""
-    known = base.execute("SELECT name, tagmanifest_sha256 FROM snapshots ORDER BY number").fetchall()
-    wanted = [(found.name, found.reference().tagmanifest_sha256) for found in snapshots]
-    if known != wanted[: len(known)]:
+    known = known_snapshots(base)
+    if known != _references(snapshots)[: len(known)]:
         return False
-    _add(base, snapshots[len(known) :], first=len(known))
+    add_snapshots(base, snapshots[len(known) :], first=len(known))
     return True
 
 
-def _add(base: sqlite3.Connection, snapshots: list[Snapshot], *, first: int) -> None:
-    for number, snapshot in enumerate(snapshots, start=first):
-        before = base.execute("SELECT name FROM snapshots WHERE number = ?", (number - 1,)).fetchone()
-        _add_snapshot(base, snapshot, number)
-        inventory = snapshot.inventory()
-        while entries := tuple(islice(inventory, _BATCH)):
-            _add_backtests(base, snapshot.name, entries)
-            _add_outcomes(base, snapshot.name, before[0] if before else "", entries)
-            for entry in entries:
-                if entry.archived and not _has_report(base, entry):
-                    _add_report(base, snapshot, entry)
-
-
-def _add_snapshot(base: sqlite3.Connection, snapshot: Snapshot, number: int) -> None:
-    record = snapshot.record()
-    row = (
-        record.name,
-        number,
-        snapshot.reference().tagmanifest_sha256,
-        record.started,
-        record.finished,
-        record.complete,
-        record.ending.value,
-        record.listed,
-        record.gone,
-        record.requests,
-        record.throttled,
-        record.files,
-        record.payload_bytes,
-        record.written_bytes,
-    )
-    base.execute(f"INSERT INTO snapshots VALUES ({_places(row)})", row)
-
-
-def _places(row: tuple[object, ...]) -> str:
-    return ", ".join("?" * len(row))
-
-
-def _add_backtests(base: sqlite3.Connection, snapshot: str, entries: tuple[InventoryEntry, ...]) -> None:
-    base.executemany(
-        "INSERT INTO projects VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-        " SET name = excluded.name, organization_id = excluded.organization_id",
-        sorted({(entry.project_id, entry.project, entry.organization_id) for entry in entries}),
-    )
-    base.executemany(
-        "INSERT INTO backtests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
-        " SET name = excluded.name, created = excluded.created, status = excluded.status,"
-        " optimization_id = excluded.optimization_id, tags = excluded.tags,"
-        " gone_since = excluded.gone_since, last_snapshot = excluded.last_snapshot",
-        (_backtest(entry, snapshot) for entry in entries),
-    )
-    base.executemany(
-        "INSERT INTO statistics VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-        chain.from_iterable(
-            ((entry.project_id, entry.backtest_id, name, value) for name, value in entry.statistics.items())
-            for entry in entries
-        ),
-    )
-
-
-def _backtest(entry: InventoryEntry, snapshot: str) -> tuple[object, ...]:
-    return (
-        entry.project_id,
-        entry.backtest_id,
-        entry.name,
-        entry.created,
-        entry.status,
-        entry.optimization_id,
-        " ".join(entry.tags),
-        entry.gone_since,
-        snapshot,
-        snapshot,
-    )
-
-
-def _add_outcomes(
-    base: sqlite3.Connection, snapshot: str, before: str, entries: tuple[InventoryEntry, ...]
-) -> None:
-    """Lengthen what goes on, begin what is new: a night without news adds no rows."""
-    for entry in entries:
-        gone = bool(entry.gone_since)
-        state = (entry.outcome.value, entry.name, entry.reason, entry.error, entry.saved_in, gone)
-        key = (entry.project_id, entry.backtest_id)
-        lengthened = base.execute(
-            "UPDATE outcomes SET to_snapshot = ? WHERE project_id = ? AND backtest_id = ? AND to_snapshot = ?"
-            " AND (outcome, name, reason, error, saved_in, gone) = (?, ?, ?, ?, ?, ?)",
-            (snapshot, *key, before, *state),
-        )
-        if not lengthened.rowcount:
-            base.execute(
-                "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*key, snapshot, snapshot, *state),
-            )
-
-
-def _has_report(base: sqlite3.Connection, entry: InventoryEntry) -> bool:
-    found = base.execute(
-        "SELECT 1 FROM reports WHERE (project_id, backtest_id, saved_in) = (?, ?, ?)",
-        (entry.project_id, entry.backtest_id, entry.saved_in),
-    ).fetchone()
-    return found is not None
-
-
-def _add_report(base: sqlite3.Connection, snapshot: Snapshot, entry: InventoryEntry) -> None:
-    record = snapshot.report(entry)
-    row = (
-        entry.project_id,
-        entry.backtest_id,
-        entry.saved_in,
-        entry.report_sha256,
-        record.read_at,
-        entry.path,
-        entry.files,
-        entry.payload_bytes,
-        record.generation_s,
-    )
-    report_id = base.execute(
-        "INSERT INTO reports (project_id, backtest_id, saved_in, report_sha256, read_at, path, files,"
-        f" payload_bytes, generation_s) VALUES ({_places(row)})",
-        row,
-    ).lastrowid
-    for label, text in record.figures.items():
-        figure = parse_figure(text)
-        value, unit = (figure.value, figure.unit) if figure else (None, None)
-        base.execute("INSERT INTO figures VALUES (?, ?, ?, ?, ?)", (report_id, label, text, value, unit))
-    base.executemany(
-        "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(report_id, *_image_columns(image)) for image in record.images],
-    )
+def _references(snapshots: list[Snapshot]) -> list[tuple[str, str]]:
+    return [(found.name, found.reference().tagmanifest_sha256) for found in snapshots]

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     """The chain is broken, or does not agree with the Snapshots that stand."""
     LATEST = "latest"
     """`latest` does not point to the newest Snapshot."""
+    CATALOG = "catalog"
+    """`catalog.sqlite` does not say what the Inventories say."""
 
 
 _REMEDIES = {
@@ -51,6 +53,7 @@ _REMEDIES = {
     Kind.RECORD: "restore the file from a backup",
     Kind.LEDGER: "restore ledger.jsonl from a backup",
     Kind.LATEST: "the next run mends it",
+    Kind.CATALOG: "harvester catalog rebuild",
 }
 
 

@@ -19,6 +19,7 @@ from harvester.archive.calls import READ_ONLY
 from harvester.archive.disk import Disk
 from harvester.archive.layout import (
     BAGIT,
+    CATALOG,
     MANIFEST,
     PART,
     REPORT_HTML,
@@ -27,6 +28,7 @@ from harvester.archive.layout import (
 )
 from harvester.archive.reading import load_bytes
 from harvester.archive.snapshot import Snapshot
+from harvester.audit.catalog import rebuild_catalog
 from harvester.audit.damaged import DamagedFiles
 from harvester.audit.problem import Kind, Problem
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, ReportError
@@ -92,10 +94,26 @@ def repair(
     known = set(wanted)
     others = [problem for problem in problems if problem not in known]
     sealed = _seal(bench, others, unsound={problem.place for problem in left})
-    done = set(sealed)
+    rebuilt = _rebuild_catalog(bench, others)
+    done = {*sealed, *rebuilt}
     others = [problem for problem in others if problem not in done]
     left = sorted([*others, *lost.values()])
-    return Repaired([*mended, *sealed], left, bench.damaged.kept, bench.damaged.passed_over)
+    return Repaired([*mended, *sealed, *rebuilt], left, bench.damaged.kept, bench.damaged.passed_over)
+
+
+def _rebuild_catalog(bench: _Bench, problems: Sequence[Problem]) -> list[Problem]:
+    """Make the catalog again if it is among the Problems; gives those that are gone then."""
+    found = [problem for problem in problems if problem.kind is Kind.CATALOG]
+    if not found:
+        return []
+    bench.damaged.keep("", CATALOG)
+    try:
+        rebuild_catalog(bench.archive)
+    except CorruptArchiveError:
+        return []  # an Inventory is damaged, a Problem of its own
+    for problem in found:
+        bench.notify(problem)
+    return found
 
 
 def _seal(bench: _Bench, problems: Sequence[Problem], *, unsound: set[str]) -> list[Problem]:
@@ -132,7 +150,7 @@ class _Bench:
     def __init__(self, archive: Archive, on_mended: Callable[[Problem], None]) -> None:
         self.archive = archive
         self.damaged = DamagedFiles(archive)
-        self._on_mended = on_mended
+        self.notify = on_mended
         self._part = archive.root / f".repair{PART}"
         self._files: dict[str, Path] = {}
         self._contents: dict[str, bytes] = {}
@@ -185,7 +203,7 @@ class _Bench:
             disk.rename(self._part, target)
             disk.sync_dir(target.parent)
             self._files[problem.sha256] = target
-        self._on_mended(problem)
+        self.notify(problem)
         return True
 
     def seal(self, problem: Problem) -> bool:
@@ -194,7 +212,7 @@ class _Bench:
         if not self._make_parents(target):
             return False
         _make_read_only(self.archive.disk, target)
-        self._on_mended(problem)
+        self.notify(problem)
         return True
 
     def _make_parents(self, target: Path) -> bool:

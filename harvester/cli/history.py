@@ -31,7 +31,7 @@ def history(
 
     session: Session = context.obj
     settings = session.load(account, archive__dir=str(archive) if archive else None).settings
-    found = passages_of(session.read_archive(settings), backtest)
+    found = passages_of(session.read_archive(settings), backtest, on_note=session.log.warning)
     if not found:
         raise ArchiveError(f"no Snapshot has a backtest whose id begins with {backtest!r}")
     if json:

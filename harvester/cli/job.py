@@ -112,7 +112,8 @@ def _locked(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> tuple[Ende
 def _index(job: Job, archive: Archive) -> None:
     """Bring the catalog up to date; it is derived, so trouble with it is said and spoils nothing."""
     try:
-        update_catalog(archive)
+        for note in update_catalog(archive):
+            job.session.log.warning(note)
     except (HarvesterError, sqlite3.Error) as exc:
         text = f"the catalog was not updated: {exc}; run `harvester catalog rebuild`"
         job.session.log.warning(text)

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from harvester.archive import Archive, Snapshot
     from harvester.audit.problem import Problem
     from harvester.audit.repair import Repaired
+    from harvester.audit.surroundings import Surroundings
     from harvester.audit.verify import Subset
     from harvester.config.settings import Settings
 
 _SHOWN = 500
 """Problems printed for people; `--json` has all of them."""
+_NAMED = 20
+"""Strangers printed for people."""
 
 
 def verify(
@@ -45,9 +48,11 @@ def verify(
 ) -> None:
     """Check every digest, the ledger's chain, inventories against the disk, and permissions.
 
-    With --subset only a part of the reports is hashed; everything else is checked all the same. A repair
-    takes files from other Snapshots, makes images again from their report, reads lost reports again, and
-    makes files read-only again. What it replaces is kept below .damaged/ in the archive.
+    With --subset only a part of the reports is hashed; everything else is checked all the same. Without
+    dates the catalog is compared with the inventories too, and what is no part of the archive is listed.
+
+    A repair takes files from other Snapshots, makes images again from their report, reads lost reports
+    again, and makes files read-only again. What it replaces is kept below .damaged/ in the archive.
 
     \b
     Examples:
@@ -88,10 +93,11 @@ class _Check:
         self._snapshots: list[Snapshot] = []
         self._subset = subset
         self._json = json
+        self._strangers: list[str] = []
 
     def run(self, settings: Settings | None) -> ExitCode:
         """Verify, repair when there are settings for it, and say what came of it."""
-        from harvester.archive.layout import DAMAGED
+        from harvester.audit.surroundings import Surroundings, look_around
         from harvester.audit.verify import verify
         from harvester.cli.bar import byte_bar
 
@@ -107,19 +113,28 @@ class _Check:
                 show(count, total)
 
             problems = verify(self._archive, self._snapshots, subset=self._subset, on_progress=on_progress)
-        repaired = self._repair(problems, settings)
-        if repaired.passed_over:
-            text = (
-                f"{repaired.passed_over} of the replaced files were not kept: {self._archive.root / DAMAGED} "
-                "is full. Look into what is there and delete it"
-            )
-            self._session.log.warning(text)
+        around = Surroundings() if self._dates else look_around(self._archive)
+        repaired = self._repair([*problems, *around.problems], settings)
+        self._strangers = around.strangers
+        self._warn(around, repaired)
         code = ExitCode.DAMAGED if repaired.left else ExitCode.OK
         if self._json:
             emit_json(self._document(repaired, code, done, time.monotonic() - started))
         else:
             self._tell(repaired, done, time.monotonic() - started)
         return code
+
+    def _warn(self, around: Surroundings, repaired: Repaired) -> None:
+        from harvester.archive.layout import DAMAGED
+
+        for text in around.warnings:
+            self._session.log.warning(text)
+        if repaired.passed_over:
+            text = (
+                f"{repaired.passed_over} of the replaced files were not kept: {self._archive.root / DAMAGED} "
+                "is full. Look into what is there and delete it"
+            )
+            self._session.log.warning(text)
 
     def _repair(self, problems: list[Problem], settings: Settings | None) -> Repaired:
         from harvester.audit.repair import Repaired, repair
@@ -154,6 +169,9 @@ class _Check:
             session.show(str(problem), f"    {problem.kind}: {problem.remedy}")
         if len(repaired.left) > _SHOWN:
             session.show(f"... and {len(repaired.left) - _SHOWN} more; --json has all")
+        if self._strangers:
+            more = f" and {len(self._strangers) - _NAMED} more" if len(self._strangers) > _NAMED else ""
+            session.say(f"not part of the archive, not checked: {', '.join(self._strangers[:_NAMED])}{more}")
         part = "" if self._subset is None else f", part {self._subset[0]} of {self._subset[1]}"
         snapshots = _count(len(self._snapshots), "Snapshot")
         problems = _count(len(repaired.left), "problem")
@@ -172,6 +190,7 @@ class _Check:
             "problems": msgspec.to_builtins(repaired.left),
             "mended": msgspec.to_builtins(repaired.mended),
             "kept_damaged": repaired.kept,
+            "strangers": self._strangers,
         }
 
 

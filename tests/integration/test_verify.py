@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,3 +234,43 @@ def test_many_problems_are_counted_not_all_printed(tmp_path: Path) -> None:
     assert said.code == 20
     assert "and 100 more; --json has all" in said.out
     assert time.monotonic() - started < 60
+
+
+def test_strangers_are_listed_and_no_problem(archive: Archive) -> None:
+    (archive.root / "notes.txt").write_text("mine")
+    said = call(archive, "verify")
+    assert said.code == 0
+    assert "not part of the archive, not checked: notes.txt" in said.out
+    assert call(archive, "verify", "--json").document()["strangers"] == ["notes.txt"]
+    assert call(archive, "-q", "verify").out == ""
+    for number in range(30):
+        (archive.root / f"stray-{number:02d}").touch()
+    assert "stray-18 and 11 more" in call(archive, "verify").out
+
+
+def test_a_catalog_that_lies_is_a_problem_and_no_answer(archive: Archive) -> None:
+    assert call(archive, "catalog", "rebuild").code == 0
+    with closing(sqlite3.connect(archive.root / "catalog.sqlite")) as base, base:
+        base.execute("UPDATE outcomes SET name = 'LIE'")
+    said = call(archive, "history", REPORTS[0].backtest_id)
+    assert "LIE" not in said.out
+    assert "was altered since it was written" in said.err
+    said = call(archive, "verify")
+    assert said.code == 20
+    assert "catalog.sqlite does not say what the Inventories say" in said.out
+    assert "harvester catalog rebuild" in said.out
+    assert call(archive, "verify", "2026-11-22").code == 0
+    assert call(archive, "verify", "--repair").code == 0
+    assert call(archive, "verify").code == 0
+
+
+def test_an_archive_set_back_is_told_with_how_to_be_sure(archive: Archive) -> None:
+    assert call(archive, "catalog", "rebuild").code == 0
+    shutil.rmtree(archive.root / "2026-11-22")
+    ledger = archive.root / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().splitlines(keepends=True)[0])
+    (archive.root / "latest").unlink()
+    (archive.root / "latest").symlink_to("2026-11-21")
+    said = call(archive, "-q", "verify")
+    assert said.code == 0
+    assert "knows a Snapshot 2026-11-22 that ledger.jsonl has never had" in said.err
