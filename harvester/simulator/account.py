@@ -36,9 +36,9 @@ class LiveBacktest:
     ready_at: float | None = None
     """None: nobody has asked for the report yet."""
     loading: dict[str, float] = field(default_factory=dict)
-    """Since when the chart, the orders or the log are prepared."""
+    """When the chart, the orders or the log were requested first."""
     refused: int = 0
-    """How many requests for the report were refused that a later one need not be."""
+    """How many of the refusals that come before the report have been sent."""
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Account:
         return _REFUSED if spec.report is ReportKind.REFUSED else ""
 
     def is_loading(self, live: LiveBacktest, what: str) -> bool:
-        """Whether the chart, the orders or the log are still prepared; the first question starts that."""
+        """Whether chart, orders or log are still being prepared, which the first request starts."""
         now = self._clock()
         since = live.loading.setdefault(what, now)
         return now - since < self._scenario.generation.loading_s / self._scenario.time_scale

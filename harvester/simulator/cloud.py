@@ -1,4 +1,4 @@
-"""The routes that official clients call beside those of projects, backtests and reports."""
+"""Further routes that official clients call: organizations, files, and what belongs to one backtest."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LOADING: Final[Answer] = {"status": "loading", "progress": 0.0}
 
 
 class CloudRoutes:
-    """Answers without `success`, which is added to each that is no refusal."""
+    """Answers of these routes; `success` is added later to each one that is not a refusal."""
 
     def __init__(self, account: Account, scenario: Scenario) -> None:
         self._account = account
         self._scenario = scenario
 
     def handlers(self) -> dict[str, Handler]:
-        """What answers each route."""
+        """The function that answers each route."""
         return {
             "account/read": self._credit,
             "organizations/list": self._organizations,
@@ -44,10 +44,10 @@ class CloudRoutes:
             "backtests/read/insights": self._insights,
         }
 
-    # -- the user's surroundings --------------------------------------------------------------------
+    # -- account, organizations, files ---------------------------------------------------------------
 
     def _organization_ids(self) -> list[str]:
-        """Those of the projects, the first one is the user's own."""
+        """The ids of the projects' organizations; the first one is the user's own."""
         specs = [live.spec for live in self._account.projects.values()]
         specs = specs or [ProjectSpec(project_id=0, name="")]
         return list(dict.fromkeys(spec.organization_id for spec in specs))

@@ -69,7 +69,7 @@ async def answer_wrongly(
 
 
 def _wrong_body(request: web.Request, kind: FaultKind, good: bytes) -> bytes | None:
-    """What is sent with status 200; None when the fault is not one of the body."""
+    """The body that is sent with status 200; None for faults of another kind."""
     if kind is FaultKind.HASH_ECHO:
         return encode(refuse(echo_of(request.headers)))
     if kind is FaultKind.TRUNCATED_JSON:

@@ -43,7 +43,7 @@ def judge_signature(headers: Mapping[str, str], scenario: Scenario, *, now: floa
 
 
 class Gatekeeper:
-    """Judges signatures, and locks out who fails too often."""
+    """Checks signatures, and locks the user out after too many failures."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -51,7 +51,7 @@ class Gatekeeper:
         self._locked_until = float("-inf")
 
     def refusal(self, headers: Mapping[str, str], *, now: float) -> Answer | None:
-        """The answer to a request that is not let in; None when it is.
+        """The answer to a request that is refused; None when it is genuine.
 
         Args:
             headers: Of the request.

@@ -1,4 +1,4 @@
-"""What `backtests/read` says of a backtest: statistics, performance by period, closed trades."""
+"""The answer of `backtests/read`: statistics, performance by period, closed trades."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def backtest_details(spec: BacktestSpec, project: ProjectSpec, scenario: Scenari
 
 
 def has_results(spec: BacktestSpec) -> bool:
-    """Whether a run has come to its end without an error."""
+    """Whether a run has completed without an error."""
     return spec.status.startswith("Completed")
 
 

@@ -121,16 +121,16 @@ class BacktestSpec(Part, frozen=True):
     status: str = "Completed."
     """Others that were seen: `In Progress...`, `Running: 42%`, `In Queue...`, `Runtime Error`."""
     completed: bool | None = None
-    """What the row says; none: what the status means."""
+    """`completed` of the row; not set: what the status implies."""
     progress: Share | None = None
-    """What the row says; none: what the status means."""
+    """`progress` of the row; not set: what the status implies."""
     error: str = ""
-    """What the row says; empty: what the status means."""
+    """`error` of the row; empty: what the status implies."""
     note: str = ""
-    """The user's own."""
+    """What the user wrote about it."""
     report: ReportKind = ReportKind.NORMAL
     not_found_first: Count = 0
-    """How many requests for the report are answered that there is no such backtest, before it is served."""
+    """How many requests for the report are answered with "Backtest not found" before it is served."""
     refused_first: Count = 0
     """How many requests after those are refused in the words of `report = "refused"`."""
     generation_s: Seconds = 0.0
@@ -226,7 +226,7 @@ class Shapes(Part, frozen=True):
 
 
 class Windows(Part, frozen=True):
-    """What becomes of a `start` and `end` that are too far apart."""
+    """How many rows a request may ask for by `start` and `end`, and what a wider window gets."""
 
     projects: Count = 0
     """Rows of `projects/read`; 0: any number. Without an `end` only `shapes.page_limit` counts."""
@@ -235,7 +235,7 @@ class Windows(Part, frozen=True):
     log_lines: Count = 200
     """Of `backtests/read/log`; 0: any number."""
     wider: Literal["refuse", "clamp"] = "refuse"
-    """Refuse the request, or answer with the first rows of the window."""
+    """Refuse a wider window, or answer with its first rows."""
 
 
 class Identity(Part, frozen=True):
@@ -246,9 +246,9 @@ class Identity(Part, frozen=True):
     words: Literal["plain", "echo", "code"] = "plain"
     """Of a wrong hash: see the faults `hash`, `hash-echo` and `hash-code`."""
     locked_after: Count = 0
-    """How many refused signatures lock the user out; 0: any number is borne."""
+    """How many refused signatures lock the user out; 0: never."""
     locked_s: Seconds = 7200.0
-    """How long, counted from the last request: each one while it lasts prolongs it, a genuine one too."""
+    """How long a lock-out lasts after the last request; requests meanwhile prolong it, genuine ones too."""
     window_s: Seconds = 7200.0
     future_s: Seconds = 7200.0
     clock_offset_s: float = 0.0

@@ -33,6 +33,14 @@ async def test_arguments_come_in_every_form_that_clients_use(method: str, more: 
     assert json.loads(body)["count"] == 3
 
 
+@pytest.mark.parametrize("body", [b"{", b"[1]"])
+async def test_a_body_that_is_no_object_counts_as_none(body: bytes) -> None:
+    json_type = {"Content-Type": "application/json"}
+    async with asking() as asker:
+        _, answer = await asker.answer("backtests/list?projectId=101", data=body, headers=json_type)
+    assert json.loads(answer)["count"] == 3
+
+
 async def test_slashes_are_escaped_and_success_comes_last_without_errors() -> None:
     async with asking() as asker:
         _, body = await asker.answer("projects/read", json={})
@@ -53,6 +61,7 @@ async def test_an_unknown_route_is_named_in_a_refusal() -> None:
     [
         ({"Timestamp": ""}, "Invalid timestamp, value received: 0"),
         ({"Authorization": "Basic !"}, "UserID not valid (None) REF #"),
+        ({"Authorization": "Bearer abc"}, "UserID not valid (None) REF #"),
         (sign(7, TOKEN, int(time.time())), "UserID not valid (7) REF #"),
         (sign(USER_ID, "wrong", int(time.time())), "Hash doesn't match."),
     ],
