@@ -73,7 +73,7 @@ class Ending(StrEnum):
     TIME = "time"
     """The bound of its duration was reached."""
     PARTIAL = "partial"
-    """Some backtests failed, or some project could not be listed."""
+    """Some backtests failed, or it is not proven that everything was listed."""
     THROTTLED = "throttled"
     """The server kept saying slow down."""
     DAMAGED = "damaged"
@@ -268,6 +268,14 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     gone: int = 0
     projects: int = 0
     unread_projects: tuple[UnreadProject, ...] = ()
+    unproven: str = ""
+    """Why the list of projects is not proven complete; empty: it is."""
+    bad_rows: int = 0
+    """Listed rows without a usable id; nothing could be requested by them."""
+    bad_row_examples: tuple[str, ...] = ()
+    """The first of them."""
+    withheld_gone: int = 0
+    """Reports that would have become gone, so many at once that none was marked."""
     requests: int = 0
     throttled: int = 0
     files: int = 0

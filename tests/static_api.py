@@ -61,7 +61,8 @@ class StaticApi(asyncio.Protocol):
         if path.endswith(b"/authenticate"):
             self._send(b'{"success":true,"errors":[]}')
         elif path.endswith(b"/projects/read"):
-            self._send(json.dumps({"success": True, "projects": self._project_rows()}).encode())
+            page = self._project_rows()[asked.get("start", 0) : asked.get("end")]
+            self._send(json.dumps({"success": True, "projects": page}).encode())
         elif path.endswith(b"/backtests/list"):
             self._send(json.dumps(self._listing(asked)).encode())
         elif path.endswith(b"/backtests/read/report"):

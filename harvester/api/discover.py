@@ -1,42 +1,72 @@
-"""Everything that an Account lists, with proof that the listing is whole."""
+"""Everything that an Account lists, and whether the list of projects is proven complete."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from harvester.api.client import ApiClient
-from harvester.api.wire import parse_backtests, parse_projects
-from harvester.errors import ProtocolError, RefusedError
-from harvester.model import Backtest, Project
+from harvester.api.paging import Paging, ProjectList
+from harvester.api.wire import BadRow, parse_backtests, parse_projects
+from harvester.errors import (
+    ApiError,
+    AuthenticationError,
+    RateLimitedError,
+    RefusedError,
+    ThrottledError,
+)
+from harvester.model import Backtest
 
 _PROJECTS: Final = "projects/read"
 _BACKTESTS: Final = "backtests/list"
-_MAX_PAGES: Final = 1000
-"""More pages than that are no listing but a loop."""
 
 
-async def fetch_projects(client: ApiClient) -> list[Project]:
-    """All projects of the Account, each once, in id order.
+@dataclass(frozen=True)
+class BacktestList:
+    """The backtests of a project, each once, by creation and id."""
 
-    One call without bounds is known to give everything, but a server-side limit may exist and no total is
-    sent. So a probe beyond the last row follows; where it finds more, the pages are read to their end.
+    backtests: list[Backtest]
+    bad_rows: tuple[str, ...] = ()
+    """Rows without a usable id; each may be a backtest."""
+
+
+async def fetch_projects(client: ApiClient) -> ProjectList:
+    """All projects of the Account; `harvester.api.paging` says what proves that none is missing.
+
+    A list that can be read only in part is no error: it says that it is not proven, and why.
 
     Raises:
-        ApiError: the listing could not be read to its end.
+        ApiError: not even the call without bounds was answered.
+        AuthenticationError, ThrottledError: no further request has a point.
     """
-    found = {project.project_id: project for project in await _page(client, {})}
-    for _ in range(_MAX_PAGES):
-        start = len(found)
-        more = await _beyond(client, start, size=max(start, 1))
-        new = [project for project in more if project.project_id not in found]
-        if not new:
-            return [found[project_id] for project_id in sorted(found)]
-        found.update((project.project_id, project) for project in new)
-    raise ProtocolError(f"{_PROJECTS}: the listing has no end after {_MAX_PAGES} pages", endpoint=_PROJECTS)
+    paging = Paging()
+    while (window := paging.asks) is not None:
+        parse = partial(parse_projects, endpoint=_PROJECTS, first=window.start)
+        try:
+            rows = await client.call(_PROJECTS, window.payload, parse)
+        except (AuthenticationError, ThrottledError):
+            raise
+        except ApiError as exc:
+            if not paging.begun:
+                raise
+            if isinstance(exc, RateLimitedError):
+                paging.give_up(str(exc))  # asking again at once is what the server has just refused
+            else:
+                paging.failed(str(exc), refused=isinstance(exc, RefusedError), no_row=_may_mean_no_row(exc))
+        else:
+            paging.answered(rows)
+    return paging.result()
 
 
-async def fetch_backtests(client: ApiClient, project_id: int) -> list[Backtest]:
-    """All backtests of a project, each once, by creation and id.
+def _may_mean_no_row(exc: ApiError) -> bool:
+    """Whether a refusal is the API's own plain no: not a gateway's, not about the item or the signature."""
+    about_signature = isinstance(exc.__cause__, AuthenticationError)  # refused with good credentials
+    return type(exc) is RefusedError and exc.status == 200 and not about_signature
+
+
+async def fetch_backtests(client: ApiClient, project_id: int) -> BacktestList:
+    """All backtests of a project.
 
     Raises:
         ApiError: the listing could not be read, or does not hold as many rows as it says.
@@ -45,16 +75,8 @@ async def fetch_backtests(client: ApiClient, project_id: int) -> list[Backtest]:
     rows = await client.call(
         _BACKTESTS, payload, lambda answer: parse_backtests(answer, project_id, endpoint=_BACKTESTS)
     )
-    return sorted(rows, key=lambda backtest: (backtest.created, backtest.backtest_id))
-
-
-async def _page(client: ApiClient, payload: dict[str, int]) -> list[Project]:
-    return await client.call(_PROJECTS, payload, lambda answer: parse_projects(answer, endpoint=_PROJECTS))
-
-
-async def _beyond(client: ApiClient, start: int, *, size: int) -> list[Project]:
-    """The page from `start`; nothing when the server says that there is no such page."""
-    try:
-        return await _page(client, {"start": start, "end": start + size})
-    except RefusedError:
-        return []
+    backtests = [row for row in rows if isinstance(row, Backtest)]
+    return BacktestList(
+        sorted(backtests, key=lambda backtest: (backtest.created, backtest.backtest_id)),
+        tuple(row.text for row in rows if isinstance(row, BadRow)),
+    )

@@ -1,7 +1,8 @@
 """What the API's bodies mean: bytes to model.
 
 Rule 1: status codes prove little; a failure is HTTP 200 with `success: false` (seen in captures).
-Rule 2: rows are read permissively, fields change several times a year; only ids are required.
+Rule 2: rows are read permissively, fields change several times a year; only ids are required, and a row
+without a usable one costs that row (`BadRow`), never the rows next to it.
 Rule 3: what is personal or secret in a row is dropped here and reaches nothing behind this module.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from harvester.api.lenient import repair_json
 from harvester.errors import ProtocolError, TransportError
 from harvester.model import Backtest, BacktestState, Project
 from harvester.secrets import mask_answer
@@ -43,6 +45,20 @@ class Pending(msgspec.Struct, frozen=True):
     """The server is still rendering the report: a value, not an error."""
 
 
+class BadRow(msgspec.Struct, frozen=True):
+    """A row of a list without a usable id: it holds its position, and nothing can be requested by it."""
+
+    text: str
+    """Which field of which row, and what it holds instead of an id."""
+
+
+class RepairedText(str):
+    """A report whose answer was decoded leniently; `repairs` says what was replaced."""
+
+    __slots__ = ("repairs",)
+    repairs: tuple[str, ...]
+
+
 class Answer(msgspec.Struct, frozen=True):
     """The part of a body that all endpoints share, and the fields that this client reads."""
 
@@ -58,6 +74,8 @@ class Answer(msgspec.Struct, frozen=True):
     report: Any = None
     generating: Any = None
     status: Any = None
+    repairs: Any = msgspec.field(default=(), name="(repairs)")
+    """What was replaced so that the body could be read at all (a tuple of texts); set by `parse_answer`."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -94,14 +112,23 @@ def _masked(value: str | float, length: int = _MAX_TEXT) -> str:
 
 
 def parse_answer(body: bytes, *, endpoint: str) -> Answer:
-    """Read a body as JSON.
+    """Read a body as JSON; one with small faults of its encoder is repaired and read once more.
 
     Raises:
         TransportError: it is not JSON, not UTF-8 or cut short: a gateway's page, or half an answer.
         ProtocolError: it is JSON but no object, or holds a number beyond all bounds.
     """
+    repairs: tuple[str, ...] = ()
     try:
-        return _DECODER.decode(body)
+        try:
+            answer = _DECODER.decode(body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            repaired, repairs = repair_json(body)
+            if not repairs:
+                raise
+            answer = _DECODER.decode(repaired)
     except msgspec.ValidationError as exc:
         raise ProtocolError(
             f"{endpoint}: the answer is not the JSON that is documented ({exc})", endpoint=endpoint
@@ -111,6 +138,7 @@ def parse_answer(body: bytes, *, endpoint: str) -> Answer:
         raise TransportError(
             f"{endpoint}: the answer is not JSON but {opening!r} ({exc})", endpoint=endpoint, status=200
         ) from exc
+    return msgspec.structs.replace(answer, repairs=repairs)
 
 
 def parse_report(answer: Answer, *, endpoint: str) -> str | Pending:
@@ -125,26 +153,32 @@ def parse_report(answer: Answer, *, endpoint: str) -> str | Pending:
     if answer.report is None:
         return Pending()
     if isinstance(answer.report, str):
-        return answer.report if answer.report.strip() else Pending()
+        if not answer.report.strip():
+            return Pending()
+        if not answer.repairs:
+            return answer.report
+        text = RepairedText(answer.report)
+        text.repairs = answer.repairs
+        return text
     kind = type(answer.report).__name__
     raise ProtocolError(f"{endpoint}: `report` is a {kind}, not a text", endpoint=endpoint)
 
 
-def parse_projects(answer: Answer, *, endpoint: str) -> list[Project]:
-    """The projects of an answer, in its order.
+def parse_projects(answer: Answer, *, endpoint: str, first: int = 0) -> list[Project | BadRow]:
+    """The rows of an answer, in its order; `first` is the position of the first one in the whole list.
 
     Raises:
-        ProtocolError: no list, or a row without a usable id; names the first wrong field.
+        ProtocolError: no list.
     """
     rows = _rows(answer.projects, field="projects", endpoint=endpoint)
-    return [_project(row, place=f"projects[{n}]", endpoint=endpoint) for n, row in enumerate(rows)]
+    return [_project(row, place=f"projects[{n}]") for n, row in enumerate(rows, start=first)]
 
 
-def parse_backtests(answer: Answer, project_id: int, *, endpoint: str) -> list[Backtest]:
-    """The backtests of an answer, each id once, in its order.
+def parse_backtests(answer: Answer, project_id: int, *, endpoint: str) -> list[Backtest | BadRow]:
+    """The rows of an answer, each id once, in its order.
 
     Raises:
-        ProtocolError: no list, or a row without a usable id; names the first wrong field.
+        ProtocolError: no list.
         TransportError: `count` contradicts the number of rows, so that the listing is not whole.
     """
     listed = answer.backtests if answer.backtests is not None else answer.backtest
@@ -155,10 +189,10 @@ def parse_backtests(answer: Answer, project_id: int, *, endpoint: str) -> list[B
             endpoint=endpoint,
             status=200,
         )
-    found: dict[str, Backtest] = {}
+    found: dict[str | int, Backtest | BadRow] = {}
     for n, row in enumerate(rows):
-        backtest = _backtest(row, project_id, place=f"backtests[{n}]", endpoint=endpoint)
-        found.setdefault(backtest.backtest_id, backtest)
+        parsed = _backtest(row, project_id, place=f"backtests[{n}]")
+        found.setdefault(n if isinstance(parsed, BadRow) else parsed.backtest_id, parsed)
     return list(found.values())
 
 
@@ -244,23 +278,25 @@ def _shown(value: Any) -> str:
     return type(value).__name__ if isinstance(value, dict | list) else _masked(repr(value), 80)
 
 
-def _id(value: Any, *, place: str, endpoint: str) -> int:
-    """A 64-bit id, also when it came as text."""
+def _id(value: Any) -> int | None:
+    """A 64-bit id, also when it came as text; None when it is none."""
     number = (
         int(value)
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
         else value
     )
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
-        raise ProtocolError(f"{endpoint}: `{place}` is {_shown(value)}, not an id", endpoint=endpoint)
-    return number
+    usable = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**63
+    return number if usable else None
 
 
-def _project(row: Any, *, place: str, endpoint: str) -> Project:
+def _project(row: Any, *, place: str) -> Project | BadRow:
     if not isinstance(row, dict):
-        raise ProtocolError(f"{endpoint}: `{place}` is no object", endpoint=endpoint)
+        return BadRow(f"`{place}` is no object")
+    project_id = _id(row.get("projectId"))
+    if project_id is None:
+        return BadRow(f"`{place}.projectId` is {_shown(row.get('projectId'))}, not an id")
     return Project(
-        project_id=_id(row.get("projectId"), place=f"{place}.projectId", endpoint=endpoint),
+        project_id=project_id,
         name=_text(row.get("name")).removeprefix("/"),
         organization_id=_text(row.get("organizationId")),
         created=parse_time(row.get("created")),
@@ -270,14 +306,12 @@ def _project(row: Any, *, place: str, endpoint: str) -> Project:
     )
 
 
-def _backtest(row: Any, project_id: int, *, place: str, endpoint: str) -> Backtest:
+def _backtest(row: Any, project_id: int, *, place: str) -> Backtest | BadRow:
     if not isinstance(row, dict):
-        raise ProtocolError(f"{endpoint}: `{place}` is no object", endpoint=endpoint)
+        return BadRow(f"`{place}` is no object")
     backtest_id = row.get("backtestId")
     if not isinstance(backtest_id, str) or not backtest_id.strip():
-        raise ProtocolError(
-            f"{endpoint}: `{place}.backtestId` is {_shown(backtest_id)}, not an id", endpoint=endpoint
-        )
+        return BadRow(f"`{place}.backtestId` is {_shown(backtest_id)}, not an id")
     row = redact(row)
     status = _text(row.get("status"))
     statistics = _statistics(row)

@@ -63,6 +63,10 @@ class Sums:
             files=self.files,
             payload_bytes=self.payload_bytes,
             unread_projects=(),
+            unproven="",
+            bad_rows=0,
+            bad_row_examples=(),
+            withheld_gone=0,
             settings={},
             learned=Learned(),
         )

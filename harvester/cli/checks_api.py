@@ -12,7 +12,7 @@ from harvester.api.auth import Signer
 from harvester.api.client import ApiClient, Surroundings
 from harvester.api.pace import limiter_for
 from harvester.api.retry import Backoff
-from harvester.api.wire import parse_projects
+from harvester.api.wire import BadRow, parse_projects
 from harvester.cli.checks import Check, Status, failure, ok, warning
 from harvester.cli.console import ExitCode
 from harvester.config.credentials import Credentials
@@ -82,5 +82,9 @@ async def _check_projects(client: ApiClient) -> Check:
         return failure("projects", exc)
     if not found:
         return warning("projects", "the account lists none", "see whether it is the account you mean")
+    bad = [row.text for row in found if isinstance(row, BadRow)]
+    if bad:
+        text = f"{len(bad)} of {len(found)} rows have no usable id ({bad[0]})"
+        return warning("projects", text, "a run archives the others and ends 3 (partial); ask QuantConnect")
     more = " or more" if len(found) >= _PAGE else ""
     return ok("projects", f"{len(found)}{more} can be listed")

@@ -62,6 +62,8 @@ class Job:
     token: str = field(repr=False)
     refresh_days: float | None = None
     """Read again what was read longer ago than this; None: only what is new or has changed."""
+    accept_gone: bool = False
+    """Mark what is no longer listed as gone, even more than half of the Archive."""
     json: bool = False
     open_index: bool = False
     """Show the Snapshot's index in a browser when it is committed."""
@@ -76,6 +78,7 @@ class Job:
             refresh_after=None if self.refresh_days is None else timedelta(days=self.refresh_days),
             include_broken=reports.include_broken,
             retry_unavailable=timedelta(days=reports.retry_unavailable_days),
+            accept_gone=self.accept_gone,
         )
 
 

@@ -127,6 +127,12 @@ Refresh = Annotated[
         "--refresh", metavar="[=DAYS]", min=0, help="Read again what was read DAYS ago or longer; bare: all."
     ),
 ]
+AcceptGone = Annotated[
+    bool,
+    typer.Option(
+        "--accept-gone", help="Mark what is no longer listed as gone, even more than half of the archive."
+    ),
+]
 MaxDuration = Annotated[
     str | None, typer.Option("--max-duration", metavar="2h", help="Commit after this long, whatever is left.")
 ]

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from harvester.api.faults import RequestEvent
 from harvester.cli.console import Session
-from harvester.harvest.events import Committed, Event, Listed, Planned, Relisted, Settled, Started, Stopping
+from harvester.harvest.events import (
+    Committed,
+    Doubted,
+    Event,
+    Listed,
+    Planned,
+    Relisted,
+    Settled,
+    Started,
+    Stopping,
+)
 from harvester.model import Outcome
 
 _AFTER_FAILURE = (
@@ -31,12 +41,12 @@ class Reporter:
     def notify(self, event: Event) -> None:
         """One line a stage, one line a backtest that was missed."""
         match event:
-            case Started(resumed_reports=resumed) if resumed:
-                self._log.info("taking up a run that was cut off", snapshot=event.snapshot, reports=resumed)
             case Started():
-                self._log.info("started", snapshot=event.snapshot, previous=event.previous or "none")
+                self._started(event)
             case Listed(error=error) | Relisted(error=error) if error:
                 self._unlisted(event)
+            case Doubted():
+                self._log.warning(event.reason)
             case Planned():
                 self._log.info("planned", listed=event.listed, to_ask_for=event.requests)
             case Stopping():
@@ -45,8 +55,14 @@ class Reporter:
                 self._missed(event)
             case Committed():
                 self._log.info("committed", snapshot=event.record.name, complete=event.record.complete)
-            case _:
-                pass
+
+    def _started(self, event: Started) -> None:
+        if event.resumed_reports:
+            self._log.info(
+                "taking up a run that was cut off", snapshot=event.snapshot, reports=event.resumed_reports
+            )
+        else:
+            self._log.info("started", snapshot=event.snapshot, previous=event.previous or "none")
 
     def _unlisted(self, event: Listed | Relisted) -> None:
         again = f"; the server is away, next try in {event.wait_s:.0f} s" if event.wait_s else ""

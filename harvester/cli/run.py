@@ -29,6 +29,7 @@ def run(
     created_before: options.CreatedBefore = None,
     optimizations: options.Optimizations = None,
     recycle_bin: options.RecycleBin = None,
+    accept_gone: options.AcceptGone = False,
     max_duration: options.MaxDuration = None,
     lock_wait: options.LockWait = None,
     workers: options.Workers = None,
@@ -47,11 +48,13 @@ def run(
       harvester run --project 'Momentum*' --tag live  a part; of the rest, what is archived is carried
       harvester run --refresh=30                      read again what is older than 30 days
       harvester run --max-duration 2h                 commit after two hours, whatever is left
+      harvester run --accept-gone                     after deleting most of the account on purpose
       harvester run --all-accounts                    one Snapshot for each of [accounts]
 
     \b
     Exit codes:
-      0 ok            3 some reports or listings failed    4 pending: some are still being generated
+      0 ok            3 partial: some reports failed, or it is not proven that everything was listed
+      4 pending: some are still being generated
       1 error         10 time: --max-duration reached      11 another run holds the archive
       2 usage         12 credentials, or the clock is off  16 disk full or not writable
       18 throttled    20 the archive was found damaged     130, 143 interrupted
@@ -66,9 +69,20 @@ def run(
         **options.overriding(options.filters(context)),
     )
     if all_accounts:
-        alone = {"--account": account, "--archive": archive, "--dry-run": dry_run, "--open": open_index}
+        alone = {
+            "--account": account,
+            "--archive": archive,
+            "--dry-run": dry_run,
+            "--accept-gone": accept_gone,
+            "--open": open_index,
+        }
         leave(_run_all(session, loaded, alone={option: bool(given) for option, given in alone.items()}))
-    asked = {"refresh_days": refresh, "json": json, "open_index": open_index}
+    asked = {
+        "refresh_days": refresh,
+        "accept_gone": accept_gone,
+        "json": json,
+        "open_index": open_index,
+    }
     leave(_run_one(session, loaded, account, asked, dry_run=dry_run))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from harvester.config.units import render_size
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from harvester.harvest.preview import Preview
     from harvester.harvest.run import RunResult
     from harvester.model import SnapshotRecord
+
+_EXAMPLES: Final = 3
+"""Rows without a usable id in a summary."""
 
 
 def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
@@ -24,6 +27,7 @@ def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
         lines.append(f"  gone        {record.gone} no longer listed, kept")
     lines += [f"  damaged     nothing was taken from {name}, which is kept" for name in record.passed_over]
     lines += [f"  unread      project {unread.name}: {unread.error}" for unread in record.unread_projects]
+    lines += _doubts(record)
     lines += [
         f"  requests    {record.requests}, {record.throttled} of them throttled, in {took_s:.0f} s",
         f"  payload     {record.files} files, {render_size(record.payload_bytes)}, "
@@ -62,6 +66,7 @@ def preview_lines(found: Preview, rate_per_min: float) -> list[str]:
     if found.gone:
         lines.append(f"  gone        {found.gone} no longer listed, kept")
     lines += [f"  unread      project {unread.name}: {unread.error}" for unread in found.unread]
+    lines += [f"  incomplete  {doubt}" for doubt in found.doubts]
     lines += [
         f"  report      {project} / {name} ({backtest_id})" for project, name, backtest_id in found.examples
     ]
@@ -81,6 +86,7 @@ def preview_json(found: Preview, rate_per_min: float) -> dict[str, Any]:
         "not_asked": dict(found.reasons),
         "gone": found.gone,
         "unread_projects": [unread.project_id for unread in found.unread],
+        "doubts": found.doubts,
     }
 
 
@@ -89,6 +95,21 @@ def span(minutes: float) -> str:
     if minutes < 1:
         return f"{minutes * 60:.0f} s"
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _doubts(record: SnapshotRecord) -> list[str]:
+    """Why something may be missing from what was listed, as lines of text."""
+    lines = [f"  unproven    {record.unproven}"] if record.unproven else []
+    if record.bad_rows:
+        named = record.bad_row_examples[:_EXAMPLES]
+        more = f" and {record.bad_rows - len(named)} more" if record.bad_rows > len(named) else ""
+        lines.append(f"  bad rows    {record.bad_rows} without a usable id: {'; '.join(named)}{more}")
+    if record.withheld_gone:
+        lines.append(
+            f"  not gone    {record.withheld_gone} archived reports are no longer listed, more than half at "
+            "once, and none was marked as gone; if they were deleted, run once with --accept-gone"
+        )
+    return lines
 
 
 def _proof(record: SnapshotRecord) -> str:

@@ -46,6 +46,12 @@ class Relisted(Event, frozen=True, tag="relisted"):
     """Seconds until it is asked for again because the server is away; 0: it is not away."""
 
 
+class Doubted(Event, frozen=True, tag="doubted"):
+    """What was listed may not be everything: the Snapshot will be incomplete."""
+
+    reason: str
+
+
 class Planned(Event, frozen=True, tag="planned"):
     """All listings are read; this many reports will be asked for."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from harvester.api.wire import RepairedText
 from harvester.archive.partial import PartialSnapshot
 from harvester.errors import ReportError
 from harvester.harvest.plan import Decision
@@ -25,7 +26,7 @@ class Keeper:
         self._stamp = stamp
 
     def keep(self, job: Job, html: str) -> Archived:
-        """Archive one report, exactly as the API sent it.
+        """Archive one report, exactly as the API sent it but for repairs, of which its record has a warning.
 
         Returns:
             `saved`, `updated` or `unchanged`.
@@ -35,6 +36,7 @@ class Keeper:
         """
         content = html.encode()
         digest = hashlib.sha256(content).hexdigest()
+        repairs = html.repairs if isinstance(html, RepairedText) else ()
         earlier, previous = job.decision.earlier, self._partial.previous
         before = previous.report(earlier) if previous and earlier and earlier.archived else None
         if before is not None and earlier is not None and before.report_sha256 == digest:
@@ -45,6 +47,7 @@ class Keeper:
                 read_at=self._stamp(),
                 requests=job.requests,
                 generation_s=job.generation_s,
+                warnings=before.warnings + tuple(text for text in repairs if text not in before.warnings),
                 **self._whose(job.decision),
             )
             self._partial.keep_report(record, earlier)
@@ -64,7 +67,7 @@ class Keeper:
             images=tuple(image.record for image in unpacked.images),
             images_found=unpacked.images_found,
             figures=unpacked.figures,
-            warnings=unpacked.warnings,
+            warnings=unpacked.warnings + repairs,
             comparison=_compare(previous.name, before, unpacked) if previous and before else None,
             **self._whose(job.decision),
         )

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio.to_thread
 import msgspec
 
 from harvester.api.client import ApiClient
-from harvester.api.discover import fetch_backtests, fetch_projects
+from harvester.api.discover import BacktestList, fetch_backtests, fetch_projects
+from harvester.api.paging import ProjectList
 from harvester.errors import ApiError, ThrottledError
-from harvester.harvest.events import Listed, Relisted, RunObserver
+from harvester.harvest.events import Doubted, Listed, Relisted, RunObserver
 from harvester.harvest.outage import Outage
 from harvester.harvest.plan import Listing
 from harvester.harvest.rounds import Rounds
 from harvester.model import Backtest, Project, UnreadProject
+
+_EXAMPLES: Final = 20
+"""Rows without a usable id that are named; the others are counted."""
+_SHOWN: Final = 3
+"""Of them in one message."""
 
 
 class Spool(Protocol):
@@ -53,18 +59,54 @@ class Discovery:
     """Ids of the projects whose backtests were listed."""
     unread: dict[int, UnreadProject] = field(default_factory=dict)
     known: bool = False
-    """Whether the list of projects was read to its end: without it nobody can say what is gone."""
+    """Whether the list of projects was read; without it there is nothing to make a Snapshot of."""
+    unproven: str = ""
+    """Why that list may lack some; empty: it is proven complete."""
+    bad_projects: str = ""
+    """What is wrong with its rows that have no usable id; empty: all have one."""
+    bad_backtests: dict[int, str] = field(default_factory=dict)
+    """The same for the backtests of listed projects, by project id."""
+    bad_rows: int = 0
+    """Rows without a usable id, of both kinds."""
+    bad_row_examples: list[str] = field(default_factory=list)
+    withheld: str = ""
+    """Why nothing is to become gone, whatever is missing; empty: what is proven to be missing is."""
+    withheld_gone: int = 0
+    """How much that is."""
     failed: set[int] = field(default_factory=set)
     """Those of the unread whose listing was asked for and failed."""
     throttled: ThrottledError | None = None
     """Why it ended early, when that was the server's "slow down"."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether something may be missing from it, other than what the run did not get to."""
+        return bool(self.failed or self.unproven or self.bad_rows or self.withheld)
+
+    def note_bad_rows(self, rows: Sequence[str], where: str) -> str:
+        """Count the rows without a usable id of one list; gives what is wrong, empty when there are none."""
+        if not rows:
+            return ""
+        self.bad_rows += len(rows)
+        room = _EXAMPLES - len(self.bad_row_examples)
+        self.bad_row_examples += [f"{where}: {row}" for row in rows[:room]]
+        more = ", ..." if len(rows) > _SHOWN else ""
+        return f"{where}: rows without a usable id: {len(rows)} ({', '.join(rows[:_SHOWN])}{more})"
 
     def listing(
         self, spool: Spool, orphans: Mapping[int, Sequence[tuple[Project, Backtest]]] | None = None
     ) -> Listing:
         """The same as the plan takes it."""
         unread = {project_id: unread.error for project_id, unread in self.unread.items()}
-        return Listing(self.listed, spool.load_listing, unread, orphans or {})
+        return Listing(
+            self.listed,
+            spool.load_listing,
+            unread,
+            orphans or {},
+            unproven=self.unproven or self.bad_projects,
+            bad_rows=self.bad_backtests,
+            withheld=self.withheld,
+        )
 
 
 class Discoverer:
@@ -93,7 +135,9 @@ class Discoverer:
             ApiError: the projects cannot be listed.
             AuthenticationError: no further call has a point (in an ExceptionGroup).
         """
-        projects = await fetch_projects(self._client)
+        found = await fetch_projects(self._client)
+        self._doubt_projects(found)
+        projects = found.projects
         self.found.projects = len(projects)
         for project in projects:
             never = UnreadProject(project.project_id, project.name, "the run ended before it was its turn")
@@ -103,10 +147,24 @@ class Discoverer:
         self.found.throttled = self._rounds.throttled
         return self.found
 
+    def _doubt_projects(self, found: ProjectList) -> None:
+        if found.unproven:
+            self.found.unproven = f"the list of projects is not proven complete: {found.unproven}"
+            self._observer.notify(Doubted(reason=self.found.unproven))
+        self.found.bad_projects = self.found.note_bad_rows(found.bad_rows, "projects/read")
+        if self.found.bad_projects:
+            self._observer.notify(Doubted(reason=self.found.bad_projects))
+
+    def _doubt_backtests(self, project_id: int, listed: BacktestList) -> None:
+        if listed.bad_rows and project_id not in self.found.bad_backtests:
+            bad = self.found.note_bad_rows(listed.bad_rows, f"project {project_id}")
+            self.found.bad_backtests[project_id] = bad
+            self._observer.notify(Doubted(reason=bad))
+
     async def relist(self, project_ids: Iterable[int], workers: int) -> dict[int, frozenset[str]]:
         """List some projects again, at the end of a run; returns the ids of the backtests that they have now.
 
-        A project that cannot be listed is missing from the result.
+        A project that cannot be listed, or has a row without a usable id, is missing from the result.
 
         Raises:
             AuthenticationError: no further call has a point (in an ExceptionGroup).
@@ -114,9 +172,12 @@ class Discoverer:
         found: dict[int, frozenset[str]] = {}
 
         async def relist(project_id: int) -> None:
-            backtests = await fetch_backtests(self._client, project_id)
-            found[project_id] = frozenset(backtest.backtest_id for backtest in backtests)
-            self._observer.notify(Relisted(project_id=project_id, backtests=len(backtests)))
+            listed = await fetch_backtests(self._client, project_id)
+            if listed.bad_rows:
+                self._doubt_backtests(project_id, listed)  # each of them may be the one that was not found
+            else:
+                found[project_id] = frozenset(backtest.backtest_id for backtest in listed.backtests)
+            self._observer.notify(Relisted(project_id=project_id, backtests=len(listed.backtests)))
 
         def failed(project_id: int, exc: ApiError, wait_s: float) -> None:
             event = Relisted(project_id=project_id, backtests=0, error=str(exc), wait_s=wait_s)
@@ -128,12 +189,13 @@ class Discoverer:
 
     async def _list(self, project: Project) -> None:
         project_id = project.project_id
-        backtests = await fetch_backtests(self._client, project_id)
-        await anyio.to_thread.run_sync(self._spool.save_listing, project, backtests)
+        listed = await fetch_backtests(self._client, project_id)
+        await anyio.to_thread.run_sync(self._spool.save_listing, project, listed.backtests)
+        self._doubt_backtests(project_id, listed)
         self.found.unread.pop(project_id, None)
         self.found.failed.discard(project_id)
         self.found.listed.add(project_id)
-        self._tell(project_id, len(backtests), "")
+        self._tell(project_id, len(listed.backtests), "")
 
     def _failed(self, project: Project, exc: ApiError, wait_s: float) -> None:
         self.found.unread[project.project_id] = UnreadProject(project.project_id, project.name, str(exc))

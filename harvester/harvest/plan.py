@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,6 +12,7 @@ from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Pr
 
 NO_LONGER_LISTED: Final = "no longer listed"
 _UNREAD: Final = "its project could not be listed: {}"
+_DOUBTED: Final = "not listed, which proves nothing: {}"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Policy:
     """Read again what was last read longer ago than this; None: never."""
     include_broken: bool = False
     retry_unavailable: timedelta = timedelta(days=7)
+    accept_gone: bool = False
+    """Believe a listing that lacks more than half of what is archived."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Decision:
     listed: bool = True
     """Whether it is in this run's listing."""
     gone: bool = False
-    """It is missing from a listing that was read to its end."""
+    """It is missing from a listing that is proven complete."""
 
     @property
     def key(self) -> tuple[int, str]:
@@ -80,7 +83,18 @@ class Listing:
     unread: Mapping[int, str]
     """Projects whose backtests could not be listed, with the error."""
     orphans: Mapping[int, Sequence[tuple[Project, Backtest]]]
-    """Reports that a cut-off attempt of this Snapshot has already read."""
+    """Reports that an interrupted attempt of this Snapshot has already read."""
+    unproven: str = ""
+    """Why a project that was not listed may exist all the same; empty: it does not."""
+    bad_rows: Mapping[int, str] = field(default_factory=dict)
+    """Listed projects with rows that may be any backtest, with what is wrong with them."""
+    withheld: str = ""
+    """Why nothing at all may become gone; empty: what the listing proves may."""
+
+    def doubt(self, project_id: int) -> str:
+        """Why what is missing of a project is not gone; empty: it is."""
+        listed = project_id in self.projects
+        return self.withheld or (self.bad_rows.get(project_id, "") if listed else self.unproven)
 
 
 def plan_account(
@@ -97,50 +111,70 @@ def plan_account(
     held = next(before, None)
     for project_id in sorted({*listing.projects, *listing.unread, *listing.orphans}):
         while held is not None and held[0] < project_id:
-            yield held[0], plan_gone_project(held[1])
+            yield held[0], plan_missing_project(held[1], listing.doubt(held[0]))
             held = next(before, None)
         entries: list[InventoryEntry] = []
         if held is not None and held[0] == project_id:
             entries, held = held[1], next(before, None)
         yield project_id, _plan_one(listing, project_id, entries, policy)
     while held is not None:
-        yield held[0], plan_gone_project(held[1])
+        yield held[0], plan_missing_project(held[1], listing.doubt(held[0]))
         held = next(before, None)
 
 
 def _plan_one(
     listing: Listing, project_id: int, entries: list[InventoryEntry], policy: Policy
 ) -> list[Decision]:
+    doubt = listing.doubt(project_id)
+    missing = _DOUBTED.format(doubt) if doubt else ""
     if project_id in listing.unread:
         decisions = plan_unread_project(entries, listing.unread[project_id])
+        missing = _UNREAD.format(listing.unread[project_id])
     elif project_id in listing.projects:
-        decisions = plan_project(*listing.load(project_id), entries, policy)
+        decisions = plan_project(*listing.load(project_id), entries, policy, doubt=doubt)
     else:
-        decisions = plan_gone_project(entries)
+        decisions = plan_missing_project(entries, doubt)
     known = {decision.backtest_id for decision in decisions}
     decisions += [
-        _orphan(project, backtest, listing.unread.get(project_id))
+        _orphan(project, backtest, missing)
         for project, backtest in listing.orphans.get(project_id, ())
         if backtest.backtest_id not in known
     ]
     return sorted(decisions, key=lambda decision: decision.order)
 
 
-def _orphan(project: Project, backtest: Backtest, unread: str | None) -> Decision:
-    """Read before the run was cut off, and not listed since: ours may be the only copy."""
-    reason = NO_LONGER_LISTED if unread is None else _UNREAD.format(unread)
+def _orphan(project: Project, backtest: Backtest, doubt: str) -> Decision:
+    """Read before the run was interrupted, and not listed since: ours may be the only copy."""
     return Decision(
-        project, backtest, None, outcome=Outcome.SAVED, reason=reason, listed=False, gone=unread is None
+        project,
+        backtest,
+        None,
+        outcome=Outcome.SAVED,
+        reason=doubt or NO_LONGER_LISTED,
+        listed=False,
+        gone=not doubt,
     )
 
 
 def plan_project(
-    project: Project, backtests: Sequence[Backtest], earlier: Sequence[InventoryEntry], policy: Policy
+    project: Project,
+    backtests: Sequence[Backtest],
+    earlier: Sequence[InventoryEntry],
+    policy: Policy,
+    *,
+    doubt: str = "",
 ) -> list[Decision]:
     """A decision for each backtest of a listed project and for each archived one it no longer lists.
 
+    Args:
+        project: As listed.
+        backtests: As listed.
+        earlier: The project's lines in the Snapshot before.
+        policy: What is wanted.
+        doubt: Why a backtest that is not listed may exist all the same; empty: it does not.
+
     Returns:
-        In Inventory order. What was never archived and is no longer listed is left out.
+        In Inventory order. What was never archived and does not exist any more is left out.
     """
     before = {entry.backtest_id: entry for entry in earlier}
     filtered = policy.selection.project_reason(project.project_id, project.name, project.organization_id)
@@ -148,13 +182,23 @@ def plan_project(
         _decide(project, backtest, before.pop(backtest.backtest_id, None), filtered, policy)
         for backtest in backtests
     ]
-    decisions += [_gone(project, entry) for entry in before.values() if entry.archived]
+    decisions += _missing(before.values(), doubt, project)
     return sorted(decisions, key=lambda decision: decision.order)
 
 
-def plan_gone_project(earlier: Sequence[InventoryEntry]) -> list[Decision]:
-    """The decisions for a project that a complete listing no longer holds."""
-    return [_gone(_former(entry), entry) for entry in earlier if entry.archived]
+def plan_missing_project(earlier: Sequence[InventoryEntry], doubt: str = "") -> list[Decision]:
+    """The decisions for a project that was not listed; `doubt`: why it may exist all the same."""
+    return _missing(earlier, doubt)
+
+
+def _missing(earlier: Iterable[InventoryEntry], doubt: str, project: Project | None = None) -> list[Decision]:
+    """What is not listed: gone or, while that is in doubt, as it was; what was gone before stays gone."""
+    reason = _DOUBTED.format(doubt)
+    return [
+        _left(entry, reason) if doubt and not entry.gone_since else _gone(project or _former(entry), entry)
+        for entry in earlier
+        if entry.archived or doubt
+    ]
 
 
 def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[Decision]:
@@ -225,3 +269,36 @@ def _older(stamp: str, age: timedelta, policy: Policy) -> bool:
         return policy.now - datetime.fromisoformat(stamp) >= age
     except (ValueError, TypeError):
         return True
+
+
+@dataclass
+class GoneCount:
+    """How much of what is archived a plan would mark as gone, counted decision by decision."""
+
+    archived: int = 0
+    """Reports that were archived and not gone before."""
+    gone: int = 0
+    """Those of them that would be gone now."""
+
+    def add(self, decision: Decision) -> None:
+        """Count one decision."""
+        if decision.earlier is not None and decision.earlier.archived and not decision.earlier.gone_since:
+            self.archived += 1
+            self.gone += decision.gone
+
+    def withholds(self, policy: Policy) -> bool:
+        """Whether it is too much to be believed unasked.
+
+        There is no exception for small archives: one that holds three reports and would lose two has most
+        to lose by an answer that is wrong, and the user who did delete them confirms it once.
+        """
+        return self.gone * 2 > self.archived and not policy.accept_gone
+
+    @property
+    def reason(self) -> str:
+        """What is said when it is not believed."""
+        return (
+            f"{self.gone} of {self.archived} archived reports are no longer listed, more than half at once; "
+            "none of them was marked as gone. See whether they are still at QuantConnect; "
+            "if they were deleted there, run once with --accept-gone"
+        )

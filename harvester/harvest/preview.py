@@ -15,7 +15,7 @@ from harvester.harvest.events import RunObserver
 from harvester.harvest.fill import previous_entries
 from harvester.harvest.listing import Discoverer, MemorySpool
 from harvester.harvest.outage import Outage
-from harvester.harvest.plan import Listing, Policy, plan_account
+from harvester.harvest.plan import GoneCount, Listing, Policy, plan_account
 from harvester.model import Outcome, UnreadProject
 
 _WHEN_GENERATED: Final = 2
@@ -37,6 +37,8 @@ class Preview:
     reasons: Counter[str] = field(default_factory=Counter)
     gone: int = 0
     unread: tuple[UnreadProject, ...] = ()
+    doubts: list[str] = field(default_factory=list)
+    """Why the run would be incomplete, beyond the unread projects."""
     examples: list[tuple[str, str, str]] = field(default_factory=list)
     """Project, backtest and id of the first reports that would be asked for."""
 
@@ -75,13 +77,18 @@ async def preview(
     result = Preview(
         projects=found.projects, listing_requests=client.requests, unread=tuple(found.unread.values())
     )
+    result.doubts = [
+        doubt for doubt in (found.unproven, found.bad_projects, *found.bad_backtests.values()) if doubt
+    ][:_EXAMPLES]
     await anyio.to_thread.run_sync(_count, result, found.listing(spool), previous, policy)
     return result
 
 
 def _count(result: Preview, listing: Listing, previous: CheckedSnapshot | None, policy: Policy) -> None:
+    missing = GoneCount()
     for _, decisions in plan_account(listing, previous_entries(previous), policy):
         for decision in decisions:
+            missing.add(decision)
             if decision.gone:
                 result.gone += 1
                 continue
@@ -93,3 +100,6 @@ def _count(result: Preview, listing: Listing, previous: CheckedSnapshot | None, 
             result.reports += 1
             if len(result.examples) < _EXAMPLES:
                 result.examples.append((decision.project.name, decision.name, decision.backtest_id))
+    if missing.withholds(policy):
+        result.gone -= missing.gone
+        result.doubts.append(missing.reason)

@@ -25,12 +25,12 @@ from harvester.archive.lists import CheckedSnapshot
 from harvester.archive.partial import PartialSnapshot
 from harvester.config.settings import Settings
 from harvester.errors import TransportError
-from harvester.harvest.events import Committed, Planned, RunObserver, Started
+from harvester.harvest.events import Committed, Doubted, Planned, RunObserver, Started
 from harvester.harvest.fill import Filler, previous_entries
 from harvester.harvest.keep import Keeper, archived
 from harvester.harvest.listing import Discoverer, Discovery
 from harvester.harvest.outage import Outage
-from harvester.harvest.plan import Decision, Listing, Policy, plan_account
+from harvester.harvest.plan import Decision, GoneCount, Listing, Policy, plan_account
 from harvester.harvest.pool import GRACE_S, Limits, Pool, Work
 from harvester.harvest.queue import Job, JobQueue, PollWaits
 from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing
@@ -83,6 +83,7 @@ class _Survey:
     listed: int = 0
     requests: int = 0
     urgent: list[Decision] = field(default_factory=list)
+    missing: GoneCount = field(default_factory=GoneCount)
 
 
 class Run:
@@ -130,7 +131,11 @@ class Run:
             orphans = await self._take_up(partial)
             found = await self._discover(partial, ends_at)
             listing = found.listing(partial, orphans)
-            waits = [] if self._interrupted else await self._ask(partial, listing, ends_at)
+            if not self._interrupted:
+                survey = await _in_thread(lambda: self._survey(partial, listing))
+                if self._withholds(found, survey):
+                    listing = found.listing(partial, orphans)
+                waits = await self._ask(partial, listing, survey, ends_at)
         if self._interrupted:
             return RunResult(partial.path, None, partial.notes)
         filler = Filler(partial, self._results, self._parts.observer, lambda: stamp(self._parts.now()))
@@ -174,11 +179,20 @@ class Run:
             )
         return discoverer.found
 
-    async def _ask(self, partial: PartialSnapshot, listing: Listing, ends_at: float) -> list[float]:
+    def _withholds(self, found: Discovery, survey: _Survey) -> bool:
+        """Let nothing become gone when too much would at once; gives whether that is so."""
+        if not survey.missing.withholds(self._parts.policy):
+            return False
+        found.withheld, found.withheld_gone = survey.missing.reason, survey.missing.gone
+        self._parts.observer.notify(Doubted(reason=found.withheld))
+        return True
+
+    async def _ask(
+        self, partial: PartialSnapshot, listing: Listing, survey: _Survey, ends_at: float
+    ) -> list[float]:
         """Ask for every report that the plan wants; gives the poll waits as learned."""
         parts, reports = self._parts, self._parts.settings.reports
         learned = await _in_thread(lambda: _learned(partial.previous))
-        survey = await _in_thread(lambda: self._survey(partial, listing))
         parts.observer.notify(
             Planned(listed=survey.listed, requests=survey.requests, kept=survey.listed - survey.requests)
         )
@@ -231,6 +245,7 @@ class Run:
         survey = _Survey()
         for _, decisions in self._plan(partial, listing):
             for decision in decisions:
+                survey.missing.add(decision)
                 survey.listed += decision.listed
                 if decision.request and decision.key not in self._results:
                     survey.requests += 1
@@ -260,11 +275,15 @@ class Run:
             started=partial.started,
             finished="",
             complete=False,
-            ending=Ending.PARTIAL if found.failed and ending is not Ending.THROTTLED else ending,
+            ending=Ending.PARTIAL if found.partial and ending is not Ending.THROTTLED else ending,
             listed=0,
             counts={},
             projects=found.projects,
             unread_projects=tuple(found.unread.values()),
+            unproven=found.unproven,
+            bad_rows=found.bad_rows,
+            bad_row_examples=tuple(found.bad_row_examples),
+            withheld_gone=found.withheld_gone,
             requests=parts.client.requests,
             throttled=parts.limiter.throttled_count,
             settings=_deciding(parts.settings),

@@ -16,10 +16,20 @@ import msgspec
 
 from harvester.api.faults import RequestEvent
 from harvester.archive.disk import explain
-from harvester.harvest.events import Asked, Event, Listed, Planned, Relisted, Settled, Started, Stopping
+from harvester.harvest.events import (
+    Asked,
+    Doubted,
+    Event,
+    Listed,
+    Planned,
+    Relisted,
+    Settled,
+    Started,
+    Stopping,
+)
 from harvester.secrets import mask_value
 
-_WRITTEN: Final = (Started, Listed, Planned, Asked, Settled, Relisted, Stopping)
+_WRITTEN: Final = (Started, Listed, Doubted, Planned, Asked, Settled, Relisted, Stopping)
 _PAUSE_S: Final = 0.5
 """Lines are gathered for this long before they are written."""
 _MOST_WAITING: Final = 50_000

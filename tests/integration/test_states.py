@@ -88,7 +88,8 @@ async def test_a_report_that_is_never_found_while_it_is_listed_has_failed_until_
 async def test_a_backtest_deleted_before_its_report_was_read_is_unavailable_and_then_left_out(
     tmp_path: Path,
 ) -> None:
-    deleted = Change(at_request=5, kind=ChangeKind.DELETE_BACKTEST, project_id=101, backtest_id=ONE)
+    # The requests before its report's: 1 authenticates, 2 to 5 list the project, 6 its backtests.
+    deleted = Change(at_request=7, kind=ChangeKind.DELETE_BACKTEST, project_id=101, backtest_id=ONE)
     not_yet = Fault(kind=FaultKind.EMPTY_500, route=REPORT, backtest_id=ONE, attempts=(1, 2, 3, 4))
     scenario = make_scenario(make_backtests(2), changes=(deleted,), faults=(not_yet,))
     async with Simulator(scenario) as simulator:

@@ -57,7 +57,6 @@ ROWS: list[tuple[int, bytes, type[ApiError]]] = [
     (200, b'{"report": "cut sho', TransportError),
     (200, b'{"report": nonsense}', TransportError),
     (200, b'{"report": "\xff\xfe", "success": true}', TransportError),
-    (200, b'{"report": "\\ud800", "success": true}', TransportError),
     (200, b'{"x":' + b"[" * 9000, TransportError),
     (200, b'{ "success": false, "Message": "Internal Error 21" }', TransportError),
     (200, no("Service temporarily out of order"), TransportError),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any
 
 import msgspec
@@ -9,7 +11,9 @@ import pytest
 
 from harvester.api.wire import (
     Answer,
+    BadRow,
     Pending,
+    RepairedText,
     parse_answer,
     parse_backtests,
     parse_projects,
@@ -144,18 +148,27 @@ def test_an_empty_list_comes_in_both_of_phps_forms(empty: Any) -> None:
         (None, "`projects` is missing, not a list"),
         (42, "`projects` is int, not a list"),
         ({"0": {}}, "`projects` is dict, not a list"),
-        ([{"projectId": 1}, "x"], r"`projects\[1\]` is no object"),
-        ([{}], r"`projects\[0\].projectId` is None, not an id"),
-        *(
-            ([{"projectId": wrong}], r"`projects\[0\].projectId` is .*, not an id")
-            for wrong in ("", "x", "1.5", "-1", 1.5, -1, True, [1], 2**63, "9" * 20, "9" * 5000, "\u0663")
-        ),
     ],
 )
-def test_the_first_wrong_field_of_projects_is_named(projects: Any, words: str) -> None:
+def test_what_is_no_list_of_projects_is_named(projects: Any, words: str) -> None:
     with pytest.raises(ProtocolError, match=f"x: {words}") as caught:
         parse_projects(parsed(projects=projects), endpoint="x")
     assert len(str(caught.value)) < 200
+
+
+NO_IDS = [None, "", "x", "abc", "1.5", "-1", 1.5, 4.0, -5, True, [1], 2**63, "9" * 20, "9" * 5000, "\u0663"]
+
+
+@pytest.mark.parametrize("wrong", [*NO_IDS, "no object"])
+def test_a_project_without_a_usable_id_costs_its_row(wrong: Any) -> None:
+    row = "x" if wrong == "no object" else {"projectId": wrong}
+    first, bad, last = parse_projects(
+        parsed(projects=[{"projectId": 1}, row, {"projectId": 2}]), endpoint="x", first=10
+    )
+    assert (first, last) == (Project(1, ""), Project(2, ""))
+    assert isinstance(bad, BadRow)
+    assert re.match(r"`projects\[11\](` is no object|.projectId` is .*, not an id)", bad.text)
+    assert len(bad.text) < 200
 
 
 # -- backtests -----------------------------------------------------------------------------------
@@ -197,14 +210,17 @@ def test_a_count_that_disagrees_means_that_the_listing_is_not_whole() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, "", " ", 5, ["a"]])
-def test_a_backtest_without_an_id_is_named(wrong: Any) -> None:
-    with pytest.raises(ProtocolError, match=r"`backtests\[1\].backtestId` is .*, not an id"):
-        backtests(BACKTEST, {"backtestId": wrong})
+def test_a_backtest_without_a_usable_id_costs_its_row(wrong: Any) -> None:
+    first, bad, last = backtests(BACKTEST, {"backtestId": wrong}, {"backtestId": "b"})
+    assert (first.backtest_id, last.backtest_id) == (BACKTEST["backtestId"], "b")
+    assert re.match(r"`backtests\[1\].backtestId` is .*, not an id", bad.text)
 
 
-def test_a_row_that_is_no_object_is_named() -> None:
-    with pytest.raises(ProtocolError, match=r"`backtests\[0\]` is no object"):
-        backtests(None)
+def test_rows_that_are_no_objects_are_counted_one_by_one() -> None:
+    assert backtests(None, None, count=2) == [
+        BadRow("`backtests[0]` is no object"),
+        BadRow("`backtests[1]` is no object"),
+    ]
 
 
 @pytest.mark.parametrize("tags", [None, "live", {}, 5])
@@ -351,7 +367,7 @@ def test_values_that_hold_nothing_private_stay_as_they_are(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b'{"a":', b'{"report": "\xff"}', b"\xef\xbb\xbf{}", b'{"x":' + b"[" * 9000]
+    "body", [b"", b"<html>", b'{"a":', b'{"report": "\xff"}', b"\xef\xbb\xbf{", b'{"x":' + b"[" * 9000]
 )
 def test_what_is_not_json_is_worth_another_try(body: bytes) -> None:
     with pytest.raises(TransportError, match="x: the answer is not JSON but"):
@@ -379,5 +395,47 @@ def test_a_row_that_nests_without_end_is_kept_but_for_its_depths(nested: bytes, 
 
 def test_an_id_that_nests_without_end_is_named_by_its_kind() -> None:
     body = b'{"success":true,"projects":[{"projectId":%s}]}' % (b"[" * 600 + b"]" * 600)
-    with pytest.raises(ProtocolError, match=r"projects\[0\].projectId` is list, not an id"):
-        parse_projects(parse_answer(body, endpoint="x"), endpoint="x")
+    (bad,) = parse_projects(parse_answer(body, endpoint="x"), endpoint="x")
+    assert bad == BadRow("`projects[0].projectId` is list, not an id")
+
+
+@pytest.mark.parametrize(
+    ("body", "report", "repairs"),
+    [
+        (rb'{"report":"cut \ud83d"}', "cut \ufffd", "half surrogate pairs in the answer became U+FFFD: 1"),
+        (
+            rb'{"report":"\ude00\ud83dx"}',
+            "\ufffd\ufffdx",
+            "half surrogate pairs in the answer became U+FFFD: 2",
+        ),
+        (
+            rb'{"report":"\ud83d\ud83d\ude00"}',
+            "\ufffd\U0001f600",
+            "half surrogate pairs in the answer became U+FFFD: 1",
+        ),
+        (
+            rb'{"report":"\ud83d \\ud83d \\\ud83d"}',
+            "\ufffd \\ud83d \\\ufffd",
+            "half surrogate pairs in the answer became U+FFFD: 2",
+        ),
+        (b'{"report":"NaN","x":[NaN,-Infinity]}', "NaN", "NaN or Infinity in the answer became null: 2"),
+        (b'\xef\xbb\xbf{"report":"x"}', "x", "a byte order mark was dropped from the answer"),
+    ],
+)
+def test_small_faults_of_an_encoder_are_repaired_and_said(body: bytes, report: str, repairs: str) -> None:
+    found = parse_report(parse_answer(body, endpoint="x"), endpoint="x")
+    assert isinstance(found, RepairedText)
+    assert (found, found.repairs) == (report, (repairs,))
+
+
+def test_a_sound_answer_has_no_repairs_whatever_it_claims() -> None:
+    found = parse_report(parse_answer(b'{"report":"x","(repairs)":["forged"]}', endpoint="x"), endpoint="x")
+    assert not isinstance(found, RepairedText)
+
+
+@pytest.mark.parametrize("piece", [b'"', b'\\"', b'"\\"', b"\\u", b"NaN"])
+def test_a_hostile_body_is_searched_for_repairs_in_linear_time(piece: bytes) -> None:
+    started = time.process_time()
+    with pytest.raises(TransportError):
+        parse_answer(b"{" + piece * 40_000, endpoint="x")
+    assert time.process_time() - started < 5

@@ -29,7 +29,7 @@ class Account:
 
     def __call__(self, payload: Payload) -> Any:
         if "projectId" not in payload:
-            ids = [] if payload.get("start") else [1, 2, 3, 4]
+            ids = [1, 2, 3, 4][payload.get("start", 0) : payload.get("end")]
             return {"success": True, "projects": [{"projectId": n, "name": f"P{n}"} for n in ids]}
         project_id = payload["projectId"]
         self.asked.append(project_id)

@@ -14,7 +14,7 @@ from harvester.harvest.plan import (
     Listing,
     Policy,
     plan_account,
-    plan_gone_project,
+    plan_missing_project,
     plan_project,
     plan_unread_project,
 )
@@ -169,11 +169,11 @@ def test_an_archived_one_that_is_no_longer_listed_is_gone_and_carried() -> None:
 
 def test_what_was_never_archived_and_is_no_longer_listed_is_forgotten() -> None:
     assert plan_project(make_project(), [], [make_missing()], make_policy()) == []
-    assert plan_gone_project([make_missing()]) == []
+    assert plan_missing_project([make_missing()]) == []
 
 
 def test_a_gone_project_keeps_its_former_name() -> None:
-    (decision,) = plan_gone_project([make_entry(project="Old", organization_id="o")])
+    (decision,) = plan_missing_project([make_entry(project="Old", organization_id="o")])
     assert (decision.project.name, decision.project.organization_id) == ("Old", "o")
     assert decision.gone
 

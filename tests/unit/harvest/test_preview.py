@@ -30,7 +30,7 @@ class Nobody:
 def account(payload: Payload) -> Any:
     """Projects 1 and 2 with three backtests, and 3, which cannot be listed."""
     if "projectId" not in payload:
-        ids = [] if payload.get("start") else [1, 2, 3]
+        ids = [1, 2, 3][payload.get("start", 0) : payload.get("end")]
         return {"success": True, "projects": [{"projectId": n, "name": f"P{n}"} for n in ids]}
     if payload["projectId"] == 3:
         return TransportError("x: HTTP 500", endpoint="x")
@@ -85,7 +85,7 @@ async def test_what_is_archived_and_unchanged_would_be_carried() -> None:
     keys = {
         row.backtest_id: row.change_key
         for n in (1, 2)
-        for row in await fetch_backtests(ScriptedClient(account), n)
+        for row in (await fetch_backtests(ScriptedClient(account), n)).backtests
     }
     entries = [make_entry(name, project_id=int(name[0]), change_key=key) for name, key in keys.items()]
     found = await previewed(snapshot(*entries))
@@ -97,7 +97,7 @@ async def test_what_is_archived_and_unchanged_would_be_carried() -> None:
 async def test_no_more_than_twenty_examples_are_named() -> None:
     def many(payload: Payload) -> Any:
         if "projectId" not in payload:
-            ids = [] if payload.get("start") else [1]
+            ids = [1][payload.get("start", 0) : payload.get("end")]
             return {"success": True, "projects": [{"projectId": n} for n in ids]}
         return {"success": True, "backtests": [{"backtestId": f"b{n:03}"} for n in range(100)]}
 

@@ -53,8 +53,8 @@ def _account(payload: Payload) -> Payload:
         return {"success": True, "report": "<html>"}
     if "projectId" in payload:
         return {"success": True, "backtests": [{"backtestId": "b", "status": "Completed."}], "count": 1}
-    rows = [] if payload.get("start") else [{"projectId": n, "name": f"P{n}"} for n in (1, 2)]
-    return {"success": True, "projects": rows}
+    rows = [{"projectId": n, "name": f"P{n}"} for n in (1, 2)]
+    return {"success": True, "projects": rows[payload.get("start", 0) : payload.get("end")]}
 
 
 class Nobody:

@@ -1,0 +1,60 @@
+"""Repairs of JSON that its encoder got slightly wrong, so that one such character does not cost an answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_BOM: Final = b"\xef\xbb\xbf"
+_PIECES: Final = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+"?'  # a whole string, so that nothing in it is taken for a number; one without
+    # an end matches too: tried again from each of its quotes, a hostile body would take quadratic time
+    rb"|-?\b(?:NaN|Infinity)\b",
+    re.DOTALL,
+)
+_ESCAPES: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair, as it should be
+    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # half of one
+    rb"|\\.",  # any other escape; after `\\` a `ud83d` is plain text
+    re.DOTALL,
+)
+_HALF_BYTES: Final = 6
+_REPLACEMENT: Final = rb"\ufffd"
+
+
+def repair_json(body: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Replace what strict readers of JSON refuse and lenient writers send.
+
+    A byte order mark is dropped; half of a surrogate pair (a text cut in the middle of an emoji) becomes
+    U+FFFD; NaN and Infinity become null. Everything else is left as it is.
+
+    Returns:
+        The body, and one text for each kind of repair; no texts when there was nothing to repair.
+    """
+    repairs: list[str] = []
+    if body.startswith(_BOM):
+        body = body.removeprefix(_BOM)
+        repairs.append("a byte order mark was dropped from the answer")
+    halves = numbers = 0
+
+    def escape(found: re.Match[bytes]) -> bytes:
+        nonlocal halves
+        text = found[0]
+        if len(text) != _HALF_BYTES:
+            return text
+        halves += 1
+        return _REPLACEMENT
+
+    def piece(found: re.Match[bytes]) -> bytes:
+        nonlocal numbers
+        if found[0].startswith(b'"'):
+            return _ESCAPES.sub(escape, found[0])
+        numbers += 1
+        return b"null"
+
+    body = _PIECES.sub(piece, body)
+    if halves:
+        repairs.append(f"half surrogate pairs in the answer became U+FFFD: {halves}")
+    if numbers:
+        repairs.append(f"NaN or Infinity in the answer became null: {numbers}")
+    return body, tuple(repairs)
