@@ -24,7 +24,7 @@ _SHORTEST: Final = 6
 """A shorter text would mask parts of innocent words."""
 _AUTHORIZATION: Final = re.compile(r"\b(Basic|Bearer) +[A-Za-z0-9+/=._~-]{32,}")
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{64,}", re.IGNORECASE)
-_USER_ID: Final = re.compile(r"\b(UID\W{0,3}|User ?ID(?: not valid)?\W{0,3})\d+", re.IGNORECASE)
+_USER_ID: Final = re.compile(r"\b(UID\W{0,5}|User ?ID(?: not valid)?\W{0,5})\d+", re.IGNORECASE)
 
 _hidden: frozenset[str] = frozenset()
 _compiled: tuple[frozenset[str], re.Pattern[str] | None] = (_hidden, None)

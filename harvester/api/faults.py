@@ -43,7 +43,7 @@ _WORDS: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = (
     (
         re.compile(
             r"too many (failed|invalid|unsuccessful) (\w+ )?(attempts|log-?ins)|locked[- ]out|"
-            r"\b(account|user|ip|ip address) (is|has been|was) (\w+ )?locked",
+            r"\b(account|user|ip|ip address) ((is|has been|was) (\w+ )?)?locked",
             re.IGNORECASE,
         ),
         LockedOutError,

@@ -86,7 +86,7 @@ class Answer(msgspec.Struct, frozen=True):
     def code(self) -> str:
         """The server's number for a failure, `10002` for a wrong hash; empty when it gives none."""
         known = isinstance(self.error_code, str | int) and not isinstance(self.error_code, bool)
-        return mask_answer(str(self.error_code))[:_MAX_CODE] if known else ""
+        return _masked(self.error_code, _MAX_CODE) if known else ""
 
     @property
     def ready(self) -> bool:

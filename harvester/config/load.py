@@ -23,6 +23,7 @@ from harvester.config.settings import Duration, Settings
 from harvester.config.trust import find_distrust
 from harvester.config.units import parse_duration, parse_rate
 from harvester.errors import ConfigError
+from harvester.secrets import hide
 
 PREFIX: Final = "HARVESTER_"
 CONFIG_VARIABLE: Final = "HARVESTER_CONFIG"
@@ -144,6 +145,12 @@ def _found_file(places: Sequence[Path]) -> Path | None:
 
 def _loaded(draft: _Draft, path: Path | None, mistakes: list[str], account: str = "") -> Loaded:
     settings = _settle(draft)
+    for address in (
+        settings.notify.healthchecks_url,
+        settings.notify.webhook_url,
+        *settings.notify.apprise_urls,
+    ):
+        hide(address)
     mistakes += draft.mistakes
     origins = {name: draft.origins.get(name, "default") for name, _ in all_keys()}
     return Loaded(settings, origins, path, account)

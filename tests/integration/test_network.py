@@ -202,9 +202,9 @@ async def test_a_proxy_that_refuses_during_a_run_leaves_no_password_in_the_snaps
         done = await behind.run(tmp_path)
     assert done.code in {3, 4}, done.err
     assert PASSWORD not in done.out + done.err
+    assert not stored(tmp_path, PASSWORD.encode(), base64.b64encode(f"user:{PASSWORD}".encode()))
     said = b"the proxy refused to connect to the server (HTTP %d Not Today)" % status
     assert places <= {path.name for path in stored(tmp_path, said)}
-    assert not stored(tmp_path, PASSWORD.encode(), base64.b64encode(f"user:{PASSWORD}".encode()))
 
 
 def stored(directory: Path, *texts: bytes) -> list[Path]:

@@ -92,6 +92,7 @@ SIGNATURE = "a68a509d58e9094a43d206a16ab3a6550e0ebc5e0fac54e30d9085d780c31cc3"
             "Hash doesn't match. UID: *** Hash: *** Timestamp: ''",
         ),
         (f"uid=123455; {SIGNATURE.upper()}", "uid=***; ***"),
+        ('{"uid": "123455"}', '{"uid": "***"}'),
         ("UserID not valid (123455) REF #m2scDQ8GD7", "UserID not valid (***) REF #m2scDQ8GD7"),
         ("UserID not valid (None) REF #m2scDQ8GD7", "UserID not valid (None) REF #m2scDQ8GD7"),
         ("Backtest 26c7bb06b8487cff1c7b3c44652b30f1 of 123455 failed",) * 2,

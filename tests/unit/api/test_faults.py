@@ -77,6 +77,7 @@ ROWS: list[tuple[int, bytes, type[ApiError]]] = [
             "Too many invalid logins; slow down",
             "This account has been temporarily locked",
             "You are locked out",
+            "User locked, try again later",
         )
     ],
     # once more with a new signature

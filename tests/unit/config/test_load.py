@@ -7,6 +7,7 @@ import pytest
 from harvester.config.load import Loaded, load_settings
 from harvester.config.settings import Settings
 from harvester.errors import ConfigError
+from harvester.secrets import mask
 
 
 def load(
@@ -233,3 +234,14 @@ def test_a_value_that_cannot_even_be_shown_is_no_valid_toml(
 ) -> None:
     (found,) = mistakes(tmp_path, f"{key} = {value}")
     assert words in found
+
+
+def test_addresses_of_those_who_are_told_are_masked_from_then_on() -> None:
+    urls = {
+        "WEBHOOK_URL": "http://CANARY1/",
+        "HEALTHCHECKS_URL": "http://CANARY2/",
+        "APPRISE_URLS": "json://CANARY3",
+    }
+    environ = {f"HARVESTER_NOTIFY_{name}": url for name, url in urls.items()}
+    load_settings(path=None, environ=environ, overrides={}, places=())
+    assert mask(" ".join(urls.values())) == "*** *** ***"
