@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from harvester.archive import Archive, Snapshot
+from harvester.archive import Archive, Disk, Snapshot
 from harvester.archive.bag import file_sha256, load_manifest, manifest_line
 from harvester.archive.layout import CATALOG, CATALOG_DIGEST, DAMAGED
 from harvester.archive.ledger import load_ledger
@@ -75,9 +75,9 @@ def update_catalog(archive: Archive) -> list[str]:
             pass  # damaged, or by another version: it is derived, so it is made again
     if notes:
         DamagedFiles(archive).keep("", CATALOG)
-    rebuild_catalog(archive)
+    aside = rebuild_catalog(archive)
     kept = f"It was built again from the Inventories; the earlier one is kept below {DAMAGED}/"
-    return [f"{note}. {kept}" for note in notes]
+    return [*(f"{note}. {kept}" for note in notes), *aside]
 
 
 def _find_doubts(archive: Archive, seal: Seal) -> list[str]:
@@ -89,10 +89,13 @@ def _find_doubts(archive: Archive, seal: Seal) -> list[str]:
     return notes
 
 
-def rebuild_catalog(archive: Archive) -> None:
+def rebuild_catalog(archive: Archive) -> list[str]:
     """Make the catalog again from the Snapshots.
 
     Under the Archive's lock: whoever takes it next sweeps away what was written beside its place.
+
+    Returns:
+        What was set aside, for the user.
 
     Raises:
         DiskError: it cannot be written.
@@ -100,16 +103,30 @@ def rebuild_catalog(archive: Archive) -> None:
     """
     path = archive.root / CATALOG
     part = path.with_name(f".{CATALOG}.part")
+    for place in (part, *_beside(part)):
+        archive.disk.remove_tree(place)
+    digest = archive.root / CATALOG_DIGEST
+    aside = [
+        _set_aside(archive.disk, place) for place in (path, *_beside(path), digest) if _is_directory(place)
+    ]
     with _explained(str(path)):
-        archive.disk.remove(archive.root / CATALOG_DIGEST)
-        for place in (part, *_beside(part)):
-            place.unlink(missing_ok=True)
+        archive.disk.remove(digest)
         with _opened(part) as base:
             add_snapshots(base, archive.snapshots(), first=0)
         part.replace(path)
         for place in _beside(path):
             place.unlink(missing_ok=True)
         _write_seal(archive)
+    return aside
+
+
+def _is_directory(place: Path) -> bool:
+    return place.is_dir() and not place.is_symlink()
+
+
+def _set_aside(disk: Disk, place: Path) -> str:
+    aside = disk.set_aside(place, place.name)
+    return f"{place} was a directory and was moved to {aside}. harvester needs nothing in it"
 
 
 class Seal(Enum):

@@ -34,8 +34,10 @@ def catalog_rebuild(
     found = Archive.read(Path(settings.archive.dir))
     path = found.root / CATALOG
     with found.lock(command="catalog rebuild", wait_s=float(settings.archive.lock_wait)):
-        rebuild_catalog(found)
+        notes = rebuild_catalog(found)
         snapshots, size_bytes = len(found.snapshots()), path.stat().st_size
+    for note in notes:
+        session.log.warning(note)
     if json:
         emit_json({"catalog": str(path), "snapshots": snapshots, "bytes": size_bytes})
     else:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from harvester.cli.terminal import printable
+from harvester.cli.terminal import inert_json, printable
 from harvester.secrets import hide_environment, mask_value
 
 if TYPE_CHECKING:
@@ -179,8 +179,9 @@ class Session:
 
 
 def emit_json(document: Any) -> None:
-    """One JSON document on stdout."""
-    print(json.dumps(mask_value(document), ensure_ascii=False, indent=2, default=str))
+    """One JSON document on stdout; on a terminal with nothing in it that a terminal obeys or hides."""
+    text = json.dumps(mask_value(document), ensure_ascii=False, indent=2, default=str)
+    print(inert_json(text) if sys.stdout.isatty() else text)
 
 
 def _places() -> tuple[Path, ...]:

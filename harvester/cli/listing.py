@@ -22,6 +22,9 @@ _ALIASES = {
 }
 _FIELDS = ("name", "project", "created", "outcome", "read_at", "saved_in", "payload_bytes", "images")
 
+_FORMULA_SIGNS = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+"""What begins a formula, full-width forms included, which some spreadsheets take for the plain ones."""
+
 
 def list_backtests(
     context: typer.Context,
@@ -132,7 +135,7 @@ def _emit_csv(entries: list[InventoryEntry]) -> None:
     figures = sorted({name for entry in entries for name in entry.statistics})
     head = ["project_id", "project", "backtest_id", "name", "created", "state", "read_at", "saved_in", "path"]
     writer = csv.writer(sys.stdout)
-    writer.writerow([*head, *figures])
+    writer.writerow([*head, *(_inert(printable(name)) for name in figures)])
     for entry in entries:
         document = _document(entry)
         cells = [_inert(printable(str(document.get(column, "")))) for column in head]
@@ -141,7 +144,7 @@ def _emit_csv(entries: list[InventoryEntry]) -> None:
 
 def _inert(cell: str) -> str:
     """A name that a spreadsheet does not take for a formula."""
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
+    return f"'{cell}" if cell[:1] in _FORMULA_SIGNS else cell
 
 
 def _show(session: Session, entries: list[InventoryEntry]) -> None:

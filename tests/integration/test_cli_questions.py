@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from archives import Night, make_reports, open_archive
 from commands import harvester
 
 
@@ -42,6 +44,18 @@ def test_demo_means_the_home_by_a_tilde(tmp_path: Path) -> None:
     done = harvester(*words, cwd=tmp_path, environ={"HOME": str(tmp_path / "home")})
     assert done.code == 0, done.err
     assert (tmp_path / "home" / "a" / "latest").exists()
+
+
+def test_csv_holds_no_formula_in_any_width(tmp_path: Path) -> None:
+    names = ["=1+1", "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)"]
+    reports = [
+        replace(report, name=name, statistics={"=cmd": 1.0})
+        for report, name in zip(make_reports(projects=1, each=5), names, strict=True)
+    ]
+    Night(open_archive(tmp_path / "a")).run(reports)
+    rows = list(csv.DictReader(io.StringIO(ask(tmp_path / "a", "list", "--csv"))))
+    assert [row["name"] for row in rows] == [f"'{name}" for name in names]
+    assert "'=cmd" in rows[0]
 
 
 def test_list_shows_the_best_first(archive: Path) -> None:

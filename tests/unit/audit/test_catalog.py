@@ -62,12 +62,29 @@ def edit_first_line(archive: Archive, pattern: bytes, text: bytes, *, twice: boo
 @pytest.mark.parametrize("field", [b"project_id", b"files", b"payload_bytes"])
 @pytest.mark.parametrize("work", [update_catalog, rebuild_catalog])
 def test_a_number_that_no_run_writes_is_damage(
-    archive: Archive, field: bytes, work: Callable[[Archive], None]
+    archive: Archive, field: bytes, work: Callable[[Archive], list[str]]
 ) -> None:
     edit_first_line(archive, b'"%s":' % field, b'"%s":%s' % (field, b"9" * 30))
     (archive.root / "catalog.sqlite").unlink()
     with pytest.raises(CorruptArchiveError):
         work(archive)
+
+
+@pytest.mark.parametrize("name", ["catalog.sqlite", "catalog.sqlite-journal", "catalog.sqlite.sha256"])
+@pytest.mark.parametrize("work", [update_catalog, rebuild_catalog])
+def test_a_directory_in_place_of_the_catalog_is_set_aside(
+    archive: Archive, name: str, work: Callable[[Archive], list[str]]
+) -> None:
+    for taken in ("catalog.sqlite", name):
+        (archive.root / taken).unlink(missing_ok=True)
+    (archive.root / name).mkdir()
+    (archive.root / name / "notes.txt").write_text("mine")
+    (archive.root / ".catalog.sqlite.part").mkdir()
+    (note,) = work(archive)
+    assert f"{name} was a directory and was moved to {archive.root}/.{name}.set-aside1" in note
+    assert (archive.root / f".{name}.set-aside1" / "notes.txt").read_text() == "mine"
+    assert work(archive) == []
+    assert history(archive, "")
 
 
 def test_a_backtest_that_stands_twice_is_damage(archive: Archive) -> None:
