@@ -59,10 +59,11 @@ class Journal:
         if len(self._lines) >= _MOST_WAITING:
             self._lost += 1
             return
-        rounded = {
-            name: round(value, 3) if isinstance(value, float) else value for name, value in line.items()
+        written = {
+            name: round(value, 3) if isinstance(value, float) else mask_value(value)
+            for name, value in line.items()
         }
-        self._lines.append(msgspec.json.encode({"at": self._stamp()} | mask_value(rounded)) + b"\n")
+        self._lines.append(msgspec.json.encode({"at": self._stamp()} | written) + b"\n")
 
     def take(self) -> bytes:
         """The lines gathered since the last time."""
