@@ -12,6 +12,7 @@
         , LockedOutError         too many of them; not a single further signature may be sent
       . NotFoundError            the server does not know the item
     + ProtocolError              the body has not the documented shape
+  - StoppedError                 the run was told to stop; no request was sent, nobody is to blame
   - ReportError                  the HTML cannot be taken apart within its bounds
   - ArchiveError                 stops the run
     + ArchiveLockedError         another run holds the Archive
@@ -94,6 +95,10 @@ class NotFoundError(RefusedError):
 
 class ProtocolError(ApiError):
     """The body has not the documented shape; the message names the first wrong field."""
+
+
+class StoppedError(HarvesterError):
+    """The run was told to stop before the request was sent."""
 
 
 class ReportError(HarvesterError):

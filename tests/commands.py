@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +39,7 @@ def harvester(*words: str | Path, cwd: Path, environ: Mapping[str, str] | None =
     done = subprocess.run(
         _command(words),
         cwd=cwd,
-        env=_environment(environ),
+        env=command_environment(environ, cwd),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=TIMEOUT_S,
@@ -48,7 +52,11 @@ async def harvester_beside(*words: str | Path, cwd: Path, environ: Mapping[str, 
     """The same while the caller's event loop goes on, for instance to serve the simulator."""
     with anyio.fail_after(TIMEOUT_S):
         done = await anyio.run_process(
-            _command(words), cwd=cwd, env=_environment(environ), stdin=subprocess.DEVNULL, check=False
+            _command(words),
+            cwd=cwd,
+            env=command_environment(environ, cwd),
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -57,10 +65,18 @@ def _command(words: tuple[str | Path, ...]) -> list[str]:
     return [sys.executable, "-m", "harvester", *map(str, words)]
 
 
-def _environment(environ: Mapping[str, str] | None) -> dict[str, str]:
-    """Nothing but what is given, and what measures coverage."""
+def command_environment(environ: Mapping[str, str] | None, cwd: Path) -> dict[str, str]:
+    """What is given, what measures coverage, and a state directory for those who work in `cwd`."""
     measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-    return measured | dict(environ or {})
+    place = hashlib.sha256(str(cwd.absolute()).encode()).hexdigest()[:16]
+    return measured | {"XDG_STATE_HOME": f"{_states()}/{place}"} | dict(environ or {})
+
+
+@cache
+def _states() -> str:
+    directory = tempfile.TemporaryDirectory(prefix="harvester-states-")
+    atexit.register(directory.cleanup)
+    return directory.name
 
 
 def commands(app: typer.Typer) -> list[str]:

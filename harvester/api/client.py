@@ -200,7 +200,7 @@ class ApiClient:
         )
 
     async def _attempts(self, call: _Call[T]) -> T:
-        async for attempt in retrying(self._backoff, random=self._outside.random):
+        async for attempt in retrying(self._backoff, random=self._outside.random, sleep=self._limiter.sleep):
             with attempt:
                 asked_at = self._outside.now()
                 begun = await self._limiter.acquire()
@@ -223,7 +223,7 @@ class ApiClient:
             raise
         else:
             word = "generating" if isinstance(parsed, Pending) else "ready" if answer.ready else "ok"
-            self._limiter.good()
+            self._limiter.record_success()
             return parsed
         finally:
             self._outside.observer.requested(
@@ -245,11 +245,11 @@ class ApiClient:
     def _learn(self, exc: ApiError, start: _Start) -> float:
         """Tell the limiter of a failure; gives the seconds that everyone holds because of it."""
         if isinstance(exc, RateLimitedError):
-            return self._limiter.throttled(
+            return self._limiter.record_throttled(
                 start.begun, retry_after_s=exc.retry_after_s, endpoint=exc.endpoint
             )
         if not isinstance(exc, TransportError):
-            self._limiter.good()
+            self._limiter.record_success()
         return 0.0
 
     async def _exchange(

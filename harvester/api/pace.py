@@ -1,221 +1,250 @@
-"""When the next request may start: a token bucket, a rate that learns, and the limiter that waits.
+"""When the next request may start: a token bucket, the pace of one account, and the limiter that waits.
 
-Rule 1: `TokenBucket` and `AdaptiveRate` own no clock and never sleep; every method takes the time.
-Rule 2: no window of t seconds ever holds more than `burst + rate * t` starts, whatever is learned.
+Rule 1: `TokenBucket` and `Pace` own no clock and never sleep; every method takes the time.
+Rule 2: no window of t seconds ever holds more than `burst + rate * t` starts, whatever is learned and however
+many processes ask; nothing starts within a hold.
 Rule 3: whoever waits in `RateLimiter.acquire` and is cancelled has spent nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
 
 import anyio
 
+from harvester.api.pace_file import MOST_S, MemoryPace, PaceState, PaceStore
+from harvester.api.rate import AdaptiveRate
 from harvester.config.settings import PaceSettings
-from harvester.errors import ThrottledError
+from harvester.errors import StoppedError, ThrottledError
 
-_FLOOR_SHARE: Final = 1 / 64
-"""The rate is never halved below this share of the configured one, or it would take hours to come back."""
-_PLATEAU: Final = 0.97
-"""Share of the known limit that is kept to: just below it, not on it."""
-_CLIMB_ANSWERS: Final = 8
-"""After a cut each good answer closes this fraction of the gap to the plateau."""
-_PROBE_GROWTH: Final = 1.01
-"""Beyond the plateau each good answer raises the rate by this factor: it doubles in 70 answers."""
-_FAR: Final = 1.5
-_FAR_GROWTH: Final = 1.03
-"""The same from that many times the limit on, since it has plainly been raised: doubles in 24 answers."""
-_PRICE: Final = 125
-"""Good answers at the plateau that pay for one "slow down": so they stay below 8 in 1,000 answers."""
-_FEW: Final = 20
-"""Good answers between two cuts from which nothing is learned, if more is known already."""
-_FIRST_OVERSHOOT: Final = 1.1
-_LEAST_OVERSHOOT: Final = 1.02
-_MOST_OVERSHOOT: Final = 3.0
-_BOLDER: Final = 0.8
-"""What is left of the overshoot's excess after a probe whose finding has stood."""
+T = TypeVar("T")
+
+_PAUSE_REQUESTS: Final = 8
+"""The first hold of our own lasts no longer than so many requests take: a fast server allows more soon."""
 _DOUBLINGS: Final = 6
-"""How often the pause is doubled at most: from 5 s to 5 min 20 s."""
+"""The longest hold of our own is the configured pause, doubled so often: from 5 s to 5 min 20 s."""
 _IN_A_ROW: Final = 20
 """This many "slow down" without one good answer between them end the run."""
+_MOST_QUEUED: Final = 1000
+"""Requests of other processes that may be ahead of ours; a file that says more is not believed."""
+_BUSY_WAIT_S: Final = 0.01
+_BUSY_TRIES: Final = 500
+"""Waits for a shared state that another process keeps locked; a few microseconds would be usual."""
+_NOTICE_S: Final = 1.0
+"""A hold that somebody else has met is worth a word when it lasts longer than this."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A request's reserved moment."""
+
+    start: float
+    after: float
+    """When the bucket will be full again because of it."""
+    before: float
+    """When it would be full without it."""
 
 
 class TokenBucket:
-    """`burst` requests at once, then `rate` a second (generic cell rate arithmetic)."""
+    """`burst` requests at once, then `rate` a second (generic cell rate algorithm), each reserved ahead."""
 
     def __init__(self, rate_per_s: float, burst: int) -> None:
         self.rate_per_s = rate_per_s
         """May be lowered and raised again, never above what it was at first."""
-        self._tolerance_s = (burst - 1) / rate_per_s
+        self.tolerance_s = (burst - 1) / rate_per_s
         """Fixed at the full rate: a lowered rate must not turn what was spent into a new burst."""
-        self._empty_until = float("-inf")
-        """When the bucket will be full again, were nothing more spent."""
-        self._held_until = float("-inf")
+        self.full_at = float("-inf")
+        """When the bucket will be full again, were nothing more reserved."""
+        self.held_until = float("-inf")
 
-    def delay(self, now: float) -> float:
-        """Seconds until a request may start; 0 when it may start now."""
-        return max(0.0, self._empty_until - self._tolerance_s - now, self._held_until - now)
+    def reserve(self, now: float) -> Slot:
+        """The first moment at which one more request may start; it counts as spent."""
+        start = max(now, self.full_at - self.tolerance_s, self.held_until)
+        before, self.full_at = self.full_at, max(self.full_at, start) + 1 / self.rate_per_s
+        return Slot(start, self.full_at, before)
 
-    def spend(self, now: float) -> None:
-        """A request starts now."""
-        self._empty_until = max(self._empty_until, now) + 1 / self.rate_per_s
+    def give_back(self, slot: Slot) -> None:
+        """Undo a reservation that is not used; one that others have reserved behind stays spent."""
+        if abs(self.full_at - slot.after) < min(1e-3, 0.1 / self.rate_per_s):
+            self.full_at = slot.before
 
     def hold(self, until: float) -> None:
         """Nothing starts before `until`, and no burst right after it."""
-        self._held_until = max(self._held_until, until)
-        self._empty_until = max(self._empty_until, until + self._tolerance_s)
+        self.held_until = max(self.held_until, until)
+        self.full_at = max(self.full_at, until + self.tolerance_s)
 
 
-class AdaptiveRate:
-    """The rate to keep to, learned from what the server answers.
+class Pace:
+    """When requests may start, and what the server's answers change about it."""
 
-    It halves on "slow down", climbs back to just below the limit, stays there for as many answers as the
-    last "slow down" were worth, and then probes above it by small steps. So it settles near a hidden limit,
-    and still finds out when the limit was raised. What is known of the limit comes from two observations:
-
-    * Between two cuts the server has let through what its limit allows, so a cut below the known limit
-      puts the limit at that rate of good answers, within a factor of 2 of the rate that was kept to.
-    * A probe overshoots until the server's own burst is used up. By how much is not known and therefore
-      learned: a finding that is refuted corrects the overshoot, one that stands makes the next bolder.
-    """
-
-    def __init__(self, ceiling_per_s: float, *, limit_per_s: float | None = None) -> None:
-        self._ceiling = ceiling_per_s
-        self.limit_per_s = limit_per_s
-        """The server's limit as far as it is known; None: it never said slow down, or no longer does."""
-        self.per_s = ceiling_per_s if limit_per_s is None else min(ceiling_per_s, limit_per_s * _PLATEAU)
-        self._good = 0
-        """Good answers since the last cut."""
-        self._probe_after = _PRICE
-        self._cut_at: float | None = None
-        self._sure = False
-        """Whether the limit rests on many answers."""
-        self._overshoot = _FIRST_OVERSHOOT
-        self._probed_per_s = 0.0
-        """Where the last probe has ended; 0 when its finding was refuted."""
-
-    def good(self) -> None:
-        """One answer came that was not "slow down"."""
-        self._good += 1
-        if self.limit_per_s is None:
-            return
-        plateau = min(self._ceiling, self.limit_per_s * _PLATEAU)
-        if self._good >= self._probe_after:
-            growth = _PROBE_GROWTH if self.per_s < self.limit_per_s * _FAR else _FAR_GROWTH
-            self.per_s = min(self._ceiling, max(self.per_s, plateau) * growth)
-            if self.per_s >= self._ceiling:
-                self.limit_per_s = None
-        elif self.per_s < plateau:
-            self.per_s += (plateau - self.per_s) / _CLIMB_ANSWERS
-
-    def throttled(self, started: float, now: float) -> bool:
-        """One "slow down" came for a request begun at `started`.
-
-        Returns:
-            Whether it says anything new: a request that was under way when the rate was cut does not.
-        """
-        if self._cut_at is not None and started < self._cut_at:
-            self._probe_after += _PRICE
-            return False
-        # When nothing was let through since the last cut, a longer hold is called for and not a lower rate.
-        if self._good or self._cut_at is None:
-            self.limit_per_s = self._learned(now)
-            self.per_s = max(self._ceiling * _FLOOR_SHARE, min(self.per_s, self.limit_per_s) / 2)
-            self._probe_after = _PRICE
-            self._good = 0
-        self._cut_at = now
-        return True
-
-    def _learned(self, now: float) -> float:
-        """The limit as it is known after a cut."""
-        few, sure = self._good < _FEW, self._sure
-        self._sure = not few
-        if few and sure and self.limit_per_s is not None:
-            return self.limit_per_s  # one odd answer does not outweigh what many have shown
-        return self._probed() if self._probing else self._measured(now)
+    def __init__(self, settings: PaceSettings, *, limit_per_min: float | None = None) -> None:
+        ceiling_per_s = settings.rate_per_min / 60
+        limit_per_s = limit_per_min / 60 if limit_per_min else None
+        self.rate = AdaptiveRate(ceiling_per_s, limit_per_s=limit_per_s)
+        self.bucket = TokenBucket(ceiling_per_s, settings.burst)
+        self.bucket.rate_per_s = self.rate.per_s
+        self._ceiling_per_min = settings.rate_per_min
+        self._pause_s = float(settings.pause)
+        self._max_hold_s = float(settings.max_hold)
+        self.in_a_row = 0
+        """How often the server has said slow down since the last good answer."""
+        self._shared_limit = self.limit_per_min
+        self._limit_beyond: float | None = None
+        """A limit that others have met, above the rate that is configured here."""
 
     @property
-    def _probing(self) -> bool:
-        return self.limit_per_s is not None and self._good >= self._probe_after
+    def limit_per_min(self) -> float | None:
+        """The hidden limit that was met; None: none was."""
+        return self.rate.limit_per_s * 60 if self.rate.limit_per_s else None
 
-    def _probed(self) -> float:
-        """The limit after a probe that came to its end."""
-        if self._probed_per_s:
-            excess = (self._overshoot - 1) * _BOLDER
-            self._overshoot = max(_LEAST_OVERSHOOT, 1 + excess)
-        self._probed_per_s = self.per_s
-        return max(self.limit_per_s or 0.0, self.per_s / self._overshoot)
+    def record_success(self) -> None:
+        """An answer came that was not "slow down"."""
+        self.in_a_row = 0
+        self.rate.record_success()
+        self.bucket.rate_per_s = self.rate.per_s
 
-    def _measured(self, now: float) -> float:
-        """The limit after a cut at a rate that was held to be safe."""
-        if self._cut_at is None:
-            return self.per_s
-        passed_per_s = min(self.per_s, self._good / max(now - self._cut_at, 1e-9))
-        # Less was asked for than allowed right after the cut, so the truth lies a little above.
-        limit_per_s = max(self.per_s / 2, passed_per_s + (self.per_s - passed_per_s) / 4)
-        if self._probed_per_s:
-            refuted = max(self._overshoot, self._probed_per_s / limit_per_s)
-            self._overshoot = min(_MOST_OVERSHOOT, refuted)
-            self._probed_per_s = 0.0
-        return limit_per_s
+    def record_throttled(self, started: float, now: float, retry_after_s: float | None) -> float:
+        """Count a "slow down" for a request that started at `started`; gives the seconds of the hold."""
+        if self.rate.record_throttled(started, now):
+            self.in_a_row += 1
+        self.bucket.rate_per_s = self.rate.per_s
+        hold_s = self._hold_s(retry_after_s)
+        self.bucket.hold(now + hold_s)
+        self.rate.record_hold(self.bucket.held_until)
+        return hold_s
+
+    def _hold_s(self, retry_after_s: float | None) -> float:
+        """The server's own figure; ours, doubled each time, without one or when that has proved too short."""
+        first_s = min(self._pause_s, _PAUSE_REQUESTS / self.rate.per_s)
+        longest_s = min(self._pause_s * 2.0**_DOUBLINGS, self._max_hold_s)
+        ours_s = min(first_s * 2.0 ** (max(self.in_a_row, 1) - 1), longest_s)
+        if retry_after_s is None:
+            return ours_s
+        return max(retry_after_s, ours_s) if self.in_a_row > 1 else retry_after_s
+
+    def restore(self, state: PaceState | None, now: float) -> None:
+        """Go on from what all processes of the account share; None: from what this one knows."""
+        bucket = self.bucket
+        if state is None:
+            return
+        if state.unknown:
+            bucket.full_at = max(bucket.full_at, now + bucket.tolerance_s + 1 / bucket.rate_per_s)
+            return
+        bucket.full_at = now + min(state.full_in_s, bucket.tolerance_s + _MOST_QUEUED / bucket.rate_per_s)
+        bucket.held_until = now + state.held_for_s
+        limit_per_min, self._limit_beyond = state.limit_per_min, None
+        if limit_per_min and limit_per_min > self._ceiling_per_min:
+            self._limit_beyond = limit_per_min
+        elif limit_per_min and limit_per_min != self._shared_limit:
+            self.rate.adopt(limit_per_min / 60)
+            bucket.rate_per_s = self.rate.per_s
+            self._shared_limit = self.limit_per_min
+
+    def share(self, now: float) -> PaceState:
+        """What other processes of the account have to know."""
+        self._shared_limit = self.limit_per_min
+        return PaceState(
+            full_in_s=_within_bounds(self.bucket.full_at - now),
+            held_for_s=_within_bounds(self.bucket.held_until - now),
+            limit_per_min=self.limit_per_min or self._limit_beyond,
+        )
+
+
+def _within_bounds(seconds: float) -> float:
+    return min(max(0.0, seconds), MOST_S)
 
 
 class RateLimiter:
-    """Stands before every request of an Account; first come, first served."""
+    """Stands before every request of an account; first come, first served."""
 
     def __init__(
         self,
-        bucket: TokenBucket,
-        rate: AdaptiveRate,
+        pace: Pace,
         *,
-        pause_s: float = 5.0,
         max_hold_s: float = 3600.0,
+        store: PaceStore | None = None,
+        on_hold: Callable[[datetime], None] = lambda _: None,
         clock: Callable[[], float] = anyio.current_time,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        self._bucket = bucket
-        self._bucket.rate_per_s = rate.per_s
-        self._rate = rate
-        self._pause_s = pause_s
+        self._pace = pace
         self._max_hold_s = max_hold_s
+        self._store = store or MemoryPace()
+        self._on_hold = on_hold
+        """Is told until when this process waits because of what another one was told."""
         self._clock = clock
-        self._sleep = sleep
         self._turn: anyio.Lock | None = None
-        self._in_a_row = 0
+        self._stopping: anyio.Event | None = None
+        self._stopped = False
+        self._own_hold_until = float("-inf")
+        self._noticed_until = float("-inf")
         self.throttled_count = 0
         """Answers that said slow down."""
         self.ends_at = float("inf")
         """When the run must end, on the limiter's clock."""
+        self.problem = ""
+        """Why the pace is no longer shared with other processes; empty: it is."""
 
     @property
     def rate_per_s(self) -> float:
         """The rate kept to at the moment."""
-        return self._rate.per_s
+        return self._pace.rate.per_s
 
     @property
-    def limit_per_s(self) -> float | None:
+    def limit_per_min(self) -> float | None:
         """The hidden limit that was met; None: none was."""
-        return self._rate.limit_per_s
+        return self._pace.limit_per_min
 
     async def acquire(self) -> float:
-        """Wait until a request may start; returns the time of its start."""
+        """Wait until a request may start; returns the time of its start.
+
+        Raises:
+            StoppedError: `stop` was called; nothing may start any more.
+            ThrottledError: a hold is in force that is longer than this command may wait.
+        """
         self._turn = self._turn or anyio.Lock()
         async with self._turn:
-            while (wait_s := self._bucket.delay(self._clock())) > 0:
-                await self._sleep(wait_s)
-            now = self._clock()
-            self._bucket.spend(now)
-            return now
+            while True:
+                slot = await self._reserve()
+                if slot.start <= self._clock():
+                    return slot.start
+                try:
+                    await self.sleep(slot.start - self._clock())
+                    held = await self._shared(lambda now: self._pace.bucket.held_until > now)
+                except BaseException:
+                    self._give_back(slot)
+                    raise
+                if not held:
+                    return self._clock()
+                self._give_back(slot)
 
-    def good(self) -> None:
+    async def sleep(self, seconds: float) -> None:
+        """Wait, but no longer than until `stop`.
+
+        Raises:
+            StoppedError: `stop` was called.
+        """
+        self._stopping = self._stopping or anyio.Event()
+        if not self._stopped:
+            with anyio.move_on_after(seconds):
+                await self._stopping.wait()
+        if self._stopped:
+            raise StoppedError("no further request is sent")
+
+    def stop(self) -> None:
+        """Let no further request start; everybody who waits is woken."""
+        self._stopped = True
+        if self._stopping is not None:
+            self._stopping.set()
+
+    def record_success(self) -> None:
         """An answer came that was not "slow down"."""
-        self._in_a_row = 0
-        self._rate.good()
-        self._bucket.rate_per_s = self._rate.per_s
+        self._pace.record_success()
 
-    def throttled(self, started: float, *, retry_after_s: float | None, endpoint: str) -> float:
-        """The server said slow down to a request begun at `started`: everyone holds.
+    def record_throttled(self, started: float, *, retry_after_s: float | None, endpoint: str) -> float:
+        """The server said slow down to a request that started at `started`: everyone holds.
 
         Returns:
             Seconds of the hold, counted from now.
@@ -225,42 +254,108 @@ class RateLimiter:
         """
         now = self._clock()
         self.throttled_count += 1
-        if self._rate.throttled(started, now):
-            self._in_a_row += 1
-        self._bucket.rate_per_s = self._rate.per_s
-        hold_s = self._hold_s(retry_after_s)
-        self._bucket.hold(now + hold_s)  # also when the run ends: nobody who waits for a turn gets one before
+        hold_s = self._pace.record_throttled(started, now, retry_after_s)
+        self._own_hold_until = max(self._own_hold_until, now + hold_s)
+        self._update(lambda _: None)  # where another process is at it, the next request brings it along
         asked_s = retry_after_s or 0.0
         if asked_s > self._max_hold_s or (asked_s and now + asked_s > self.ends_at):
             raise ThrottledError(
-                f"the server asks for a pause of {asked_s:.0f} s, longer than this run may wait; "
-                "run again later, or raise pace.max_hold and --max-duration",
+                f"the server asks for a pause of {asked_s:.0f} s, until {_moment_in(asked_s)}, "
+                "longer than this run may wait; run again then, or raise pace.max_hold and --max-duration",
                 endpoint=endpoint,
             )
-        if self._in_a_row >= _IN_A_ROW:
+        if self._pace.in_a_row >= _IN_A_ROW:
             raise ThrottledError(
-                f"the server said slow down {self._in_a_row} times in a row; "
+                f"the server said slow down {self._pace.in_a_row} times in a row; "
                 "run again later with a lower pace.rate_per_min",
                 endpoint=endpoint,
             )
         return hold_s
 
-    def _hold_s(self, retry_after_s: float | None) -> float:
-        """The server's own figure; ours, doubled each time, without one or when that has proved too short."""
-        doublings = min(max(self._in_a_row, 1) - 1, _DOUBLINGS)
-        ours_s = min(self._pause_s * 2.0**doublings, self._max_hold_s)
-        if retry_after_s is None:
-            return ours_s
-        return max(retry_after_s, ours_s) if self._in_a_row > 1 else retry_after_s
+    async def _reserve(self) -> Slot:
+        if self._stopped:
+            raise StoppedError("no further request is sent")
+        slot = await self._shared(self._reserve_at)
+        until, left_s = self._pace.bucket.held_until, self._pace.bucket.held_until - self._clock()
+        if self._by_another(until) and left_s > _NOTICE_S and until > self._noticed_until + _NOTICE_S:
+            self._noticed_until = until
+            self._on_hold(_moment_in(left_s))
+        return slot
+
+    def _reserve_at(self, now: float) -> Slot:
+        until = self._pace.bucket.held_until
+        left_s = until - now
+        if left_s > self._max_hold_s or (self._by_another(until) and left_s > 0 and until > self.ends_at):
+            raise ThrottledError(
+                f"the server asked for a pause until {_moment_in(left_s)}, longer than this command may "
+                "wait; nothing was sent, run again then",
+                endpoint="",
+            )
+        return self._pace.bucket.reserve(now)
+
+    def _by_another(self, until: float) -> bool:
+        """Whether a hold until then is one that another process was asked for."""
+        return until > self._own_hold_until + _NOTICE_S
+
+    def _give_back(self, slot: Slot) -> None:
+        self._update(lambda _: self._pace.bucket.give_back(slot))
+
+    async def _shared(self, step: Callable[[float], T]) -> T:
+        """Do a step on the state that all processes share; the wait for its lock is bounded."""
+        for _ in range(_BUSY_TRIES):
+            done = self._update(step)
+            if done:
+                return done[0]
+            await self.sleep(_BUSY_WAIT_S)
+        self._go_on_alone("another process does not let go of it")
+        return step(self._clock())
+
+    def _update(self, step: Callable[[float], T]) -> list[T]:
+        """Do a step under the lock; gives what it returned, or nothing when another process is at it."""
+        done: list[T] = []
+
+        def change(state: PaceState | None) -> PaceState:
+            now = self._clock()
+            self._pace.restore(state, now)
+            if self._own_hold_until > now:
+                self._pace.bucket.hold(self._own_hold_until)
+            done.append(step(now))
+            return self._pace.share(now)
+
+        try:
+            self._store.update(change)
+        except OSError as exc:
+            self._go_on_alone(exc.strerror or str(exc))
+            return done or [step(self._clock())]
+        return done
+
+    def _go_on_alone(self, why: str) -> None:
+        self._store = MemoryPace()
+        self.problem = f"the pace is not shared with other commands any more: {why}"
 
 
-def limiter_for(settings: PaceSettings, *, learned_per_min: float | None = None) -> RateLimiter:
-    """The limiter for these settings, starting from the limit that an earlier run has met."""
-    ceiling_per_s = settings.rate_per_min / 60
-    limit_per_s = learned_per_min / 60 if learned_per_min else None
-    return RateLimiter(
-        TokenBucket(ceiling_per_s, settings.burst),
-        AdaptiveRate(ceiling_per_s, limit_per_s=limit_per_s),
-        pause_s=float(settings.pause),
-        max_hold_s=float(settings.max_hold),
-    )
+def _moment_in(seconds: float) -> datetime:
+    """The moment in so many seconds, to the second."""
+    try:
+        return (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def limiter_for(
+    settings: PaceSettings,
+    *,
+    limit_per_min: float | None = None,
+    store: PaceStore | None = None,
+    on_hold: Callable[[datetime], None] = lambda _: None,
+) -> RateLimiter:
+    """The limiter for these settings.
+
+    Args:
+        settings: Rate, burst and holds.
+        limit_per_min: The hidden limit that an earlier run has met, unless the store knows better.
+        store: Where the account's pace is kept; None: nowhere.
+        on_hold: Is told of a hold that another process was asked for.
+    """
+    pace = Pace(settings, limit_per_min=limit_per_min)
+    return RateLimiter(pace, max_hold_s=float(settings.max_hold), store=store, on_hold=on_hold)

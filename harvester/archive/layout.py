@@ -19,6 +19,8 @@ CATALOG: Final = "catalog.sqlite"
 CATALOG_DIGEST: Final = "catalog.sqlite.sha256"
 """The catalog's sha256 as the last run left it, for `sha256sum -c`."""
 LOCK: Final = ".harvester.lock"
+PACE: Final = ".harvester.pace"
+"""The pace of the account's requests, where the user has no state directory."""
 DAMAGED: Final = ".damaged"
 """What `verify --repair` has replaced."""
 

@@ -64,7 +64,7 @@ def demo(
         reports=ReportSettings(first_poll=Duration(2)),
     )
     user_id, token = _ACCOUNT
-    job = Job(session, settings, user_id, token, json=json, open_index=open_index)
+    job = Job(session, settings, user_id, token, json=json, open_index=open_index, share_pace=False)
     scenario = sample_scenario(
         seed=seed, projects=projects, backtests=backtests, generate_share=0.5, generation_s=3.0
     )

@@ -29,8 +29,8 @@ def doctor(
     \b
     Exit codes, the worst of what a run would meet:
       0 ok, warnings included    1 error: the API cannot be reached    2 configuration, no credentials
-      12 credentials refused or locked out, or the clock is off
-      16 disk not writable    20 the archive is damaged
+      12 credentials refused or locked out, or the clock is off    16 disk not writable
+      18 the server asked for a pause that is still in force       20 the archive is damaged
     """
     session: Session = context.obj
     found = list(_checks(session, archive, account))
@@ -52,8 +52,9 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
     import anyio
 
     from harvester.cli.checks import check_archive, check_configuration, check_credentials, failure
-    from harvester.cli.checks_api import check_api
+    from harvester.cli.checks_api import PATIENCE_S, check_api
     from harvester.cli.checks_timer import check_messages, check_timer
+    from harvester.cli.pacing import shared_limiter
     from harvester.config.credentials import Credentials
     from harvester.errors import ConfigError
 
@@ -71,7 +72,8 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
         yield failure("credentials", exc)
     if credentials is not None:
         try:
-            yield from anyio.run(check_api, loaded.settings, credentials)
+            limiter = shared_limiter(session, loaded.settings, credentials.user_id, patience_s=PATIENCE_S)
+            yield from anyio.run(check_api, loaded.settings, credentials, limiter)
         except ConfigError as exc:
             yield failure("api", exc)
     root = Path(loaded.settings.archive.dir).absolute()

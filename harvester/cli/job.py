@@ -26,6 +26,7 @@ from harvester.archive.lock import find_holder
 from harvester.audit.catalog import update_catalog
 from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json
 from harvester.cli.outside import RunEnd
+from harvester.cli.pacing import shared_limiter, warn_of_problem
 from harvester.cli.reporter import Reporter
 from harvester.cli.summary import index_of, preview_json, preview_lines, summary_json, summary_lines
 from harvester.config.select import Selection
@@ -36,7 +37,7 @@ from harvester.harvest.events import RunObserver
 from harvester.harvest.plan import Policy
 from harvester.harvest.preview import Preview, preview
 from harvester.harvest.run import Parts, Run, RunResult
-from harvester.model import Learned, account_fingerprint
+from harvester.model import account_fingerprint
 from harvester.operate.journal import journal_at
 from harvester.operate.observers import Observers
 from harvester.operate.progress import Bar, Lines, Tally
@@ -65,6 +66,8 @@ class Job:
     accept_gone: bool = False
     """Mark what is no longer listed as gone, even more than half of the Archive."""
     json: bool = False
+    share_pace: bool = True
+    """Whether other commands for the same account have to know of its requests."""
     open_index: bool = False
     """Show the Snapshot's index in a browser when it is committed."""
 
@@ -126,7 +129,8 @@ def preview_only(job: Job) -> ExitCode:
     """List and plan, and say what a run would do; an Archive that it would refuse is refused here too."""
     begun = Path(job.settings.archive.dir, ARCHIVE_FILE).exists()
     archive = open_archive(job) if begun else None
-    found = anyio.run(_preview, job, archive.base().snapshot if archive else None)
+    limiter = shared_limiter(job.session, job.settings, job.user_id)
+    found = anyio.run(_preview, job, limiter, archive.base().snapshot if archive else None)
     rate_per_min = job.settings.pace.rate_per_min
     if job.json:
         emit_json(preview_json(found, rate_per_min))
@@ -142,8 +146,7 @@ def open_archive(job: Job) -> Archive:
 
 async def run_once(job: Job, archive: Archive) -> Ended:
     """One run over an Archive that the caller has locked; the first signal stops it, the second ends it."""
-    learned = await anyio.to_thread.run_sync(_learned, archive)
-    limiter = limiter_for(job.settings.pace, learned_per_min=learned.rate_per_min)
+    limiter = await anyio.to_thread.run_sync(_limiter, job, archive)
     async with _watched(job) as observers, _client(job, limiter, observers) as client:
         run = Run(
             Parts(
@@ -163,14 +166,19 @@ async def run_once(job: Job, archive: Archive) -> Ended:
             group.start_soon(_watch_signals, run, caught)
             result = await run.execute()
             group.cancel_scope.cancel()
+    warn_of_problem(job.session, limiter)
     if result.record is None:
         return Ended(result, ExitCode(128 + caught[0]) if caught else ExitCode.INTERRUPTED)
     return Ended(result, code_of_ending(result.record.ending))
 
 
-def _learned(archive: Archive) -> Learned:
+def _limiter(job: Job, archive: Archive) -> RateLimiter:
+    """The limiter; where the account's pace is not known, with the limit that the newest run has met."""
     base = archive.base().snapshot
-    return base.record().learned if base else Learned()
+    limit_per_min = base.record().learned.rate_per_min if base else None
+    if not job.share_pace:
+        return limiter_for(job.settings.pace, limit_per_min=limit_per_min)
+    return shared_limiter(job.session, job.settings, job.user_id, limit_per_min=limit_per_min)
 
 
 def _tell(job: Job, result: RunResult, end: RunEnd, took_s: float) -> None:
@@ -224,9 +232,9 @@ def _open(job: Job, index: Path) -> None:
         job.session.log.warning(text)
 
 
-async def _preview(job: Job, previous: CheckedSnapshot | None) -> Preview:
+async def _preview(job: Job, limiter: RateLimiter, previous: CheckedSnapshot | None) -> Preview:
     observer = Reporter(job.session)
-    async with _client(job, limiter_for(job.settings.pace), observer) as client:
+    async with _client(job, limiter, observer) as client:
         return await preview(client, previous, job.settings, job.policy, observer)
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from harvester.cli.console import Session
-from harvester.errors import ApiError, AuthenticationError, ConfigError, CredentialsError
+from harvester.errors import ApiError, AuthenticationError, ConfigError, CredentialsError, ThrottledError
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -46,15 +46,15 @@ class _Reader:
     def read(self, entry: InventoryEntry) -> bytes | None:
         """The report's bytes as the API gives them now; None when it does not.
 
-        What keeps every report from being read, such as refused credentials, is told once and ends no
-        repair: files were replaced already, and what is left has to be named.
+        What keeps every report from being read, such as refused credentials or a long hold, is told once
+        and ends no repair: files were replaced already, and what is left has to be named.
         """
         if self._refused:
             return None
         try:
             portal, client = self._connect()
             return portal.call(_fetch, client, entry)
-        except (ConfigError, AuthenticationError) as exc:
+        except (ConfigError, AuthenticationError, ThrottledError) as exc:
             self._refused = True
             self._session.log.warning("lost reports are not read again", why=str(exc))
         except ApiError as exc:
@@ -74,7 +74,7 @@ class _Reader:
     def _make_client(self) -> ApiClient:
         from harvester.api.auth import Signer
         from harvester.api.client import ApiClient
-        from harvester.api.pace import limiter_for
+        from harvester.cli.pacing import shared_limiter
         from harvester.config.load import Loaded
         from harvester.model import account_fingerprint
 
@@ -82,7 +82,8 @@ class _Reader:
         if account_fingerprint(found.user_id) != self._archive.account:
             raise CredentialsError("the credentials are another account's than the Archive")
         signer = Signer(found.user_id, found.token.reveal())
-        return ApiClient(self._settings.api, signer, limiter_for(self._settings.pace))
+        limiter = shared_limiter(self._session, self._settings, found.user_id, patience_s=_PATIENCE_S)
+        return ApiClient(self._settings.api, signer, limiter)
 
 
 async def _fetch(client: ApiClient, entry: InventoryEntry) -> bytes | None:

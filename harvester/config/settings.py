@@ -50,7 +50,7 @@ class PaceSettings(Table, frozen=True):
     workers: Count = 4
     """Requests in flight at once."""
     pause: Duration = Duration(5)
-    """Hold after "slow down" without a figure of the server's own; doubled each time in a row."""
+    """First hold after "slow down" without a figure, or the time of 8 requests if shorter; then doubled."""
     max_hold: Duration = Duration(3600)
     """When the server asks for a longer hold than this, the run commits what it has and ends."""
 

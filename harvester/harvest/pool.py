@@ -21,6 +21,7 @@ from harvester.errors import (
     NotFoundError,
     ProtocolError,
     RefusedError,
+    StoppedError,
     ThrottledError,
     TransportError,
 )
@@ -128,6 +129,8 @@ class Pool:
             except anyio.get_cancelled_exc_class():
                 self._queue.again(job, math.inf)
                 raise
+            except StoppedError:
+                self._queue.again(job, math.inf)
             self._wake()
 
     async def _take(self) -> Job | None:

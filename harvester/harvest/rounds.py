@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import anyio
 
-from harvester.errors import ApiError, AuthenticationError, ThrottledError, TransportError
+from harvester.errors import ApiError, AuthenticationError, StoppedError, ThrottledError, TransportError
 from harvester.harvest.outage import Authenticator, Outage
 
 T = TypeVar("T")
@@ -75,8 +76,10 @@ class Rounds:
         async def work() -> None:
             while waiting and not self.over:
                 item = waiting.popleft()
-                if not await self._finish(item, call, failed):
-                    left.append(item)
+                with suppress(StoppedError):  # `over` says so as well
+                    if await self._finish(item, call, failed):
+                        continue
+                left.append(item)
             if self.throttled:
                 group.cancel_scope.cancel()  # the others wait for a turn that may come in hours
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -24,7 +24,7 @@ from harvester.archive.layout import JOURNAL
 from harvester.archive.lists import CheckedSnapshot
 from harvester.archive.partial import PartialSnapshot
 from harvester.config.settings import Settings
-from harvester.errors import TransportError
+from harvester.errors import StoppedError, TransportError
 from harvester.harvest.events import Committed, Doubted, Planned, RunObserver, Started
 from harvester.harvest.fill import Filler, previous_entries
 from harvester.harvest.keep import Keeper, archived
@@ -112,7 +112,7 @@ class Run:
         """
         parts = self._parts
         ends_at = self._ends_at()
-        with self._until_stopped():
+        with self._until_stopped(), suppress(StoppedError):
             await parts.client.authenticate()
         started = parts.now()
         partial = await _in_thread(lambda: self._begin(started))
@@ -265,7 +265,6 @@ class Run:
     def _draft(self, partial: PartialSnapshot, found: Discovery, waits_s: list[float]) -> SnapshotRecord:
         """The record of the run as far as it is known before the Snapshot is filled."""
         parts = self._parts
-        limit = parts.limiter.limit_per_s
         ending = self._ending or Ending.OK
         return SnapshotRecord(
             name=partial.name,
@@ -288,13 +287,14 @@ class Run:
             throttled=parts.limiter.throttled_count,
             settings=_deciding(parts.settings),
             learned=Learned(
-                rate_per_min=limit * 60 if limit else None, poll_after_s=tuple(round(s, 3) for s in waits_s)
+                rate_per_min=parts.limiter.limit_per_min, poll_after_s=tuple(round(s, 3) for s in waits_s)
             ),
         )
 
     def _stop(self, reason: str, ending: Ending | None) -> None:
         self._stopped = self._stopped or reason
         self._ending = self._ending or ending
+        self._parts.limiter.stop()
         self._stage.deadline = anyio.current_time() + GRACE_S
         if self._pool is not None:
             self._pool.stop(reason, ending=ending)
@@ -316,7 +316,8 @@ class Run:
         async with anyio.create_task_group() as group:
             if ends_at < math.inf:
                 group.start_soon(watch)
-            await stage()
+            with suppress(StoppedError):
+                await stage()
             group.cancel_scope.cancel()
 
     def _ends_at(self) -> float:

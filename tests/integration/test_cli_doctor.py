@@ -7,6 +7,7 @@ from pathlib import Path
 from builders import TOKEN, USER_ID, make_backtests, make_scenario, make_settings
 from commands import Done, harvester, harvester_beside
 
+from harvester.api.pace import limiter_for
 from harvester.cli.checks_api import check_api
 from harvester.cli.console import ExitCode
 from harvester.config.credentials import Credentials
@@ -81,7 +82,8 @@ async def test_server_that_never_answers_is_waited_for_no_longer_than_a_person_w
     hanging = Fault(kind=FaultKind.HANG, route="authenticate")
     async with Simulator(make_scenario(faults=(hanging,))) as simulator:
         settings = make_settings(simulator.base_url, tmp_path, api={"read_timeout": 60, "total_timeout": 60})
-        (found,) = await check_api(settings, Credentials(USER_ID, Secret(TOKEN), "a test"), 0.2)
+        credentials, limiter = Credentials(USER_ID, Secret(TOKEN), "a test"), limiter_for(settings.pace)
+        (found,) = await check_api(settings, credentials, limiter, 0.2)
     assert (found.name, found.code) == ("api", ExitCode.ERROR)
 
 

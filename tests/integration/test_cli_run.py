@@ -17,7 +17,7 @@ import anyio
 import anyio.abc
 import pytest
 from builders import USER_ID, make_backtests, make_scenario
-from commands import TIMEOUT_S, Done, harvester_beside
+from commands import TIMEOUT_S, Done, command_environment, harvester_beside
 
 from harvester.simulator import (
     BacktestSpec,
@@ -142,7 +142,10 @@ async def test_full_disk_ends_with_16_and_the_next_run_goes_on(tmp_path: Path) -
     async with Simulator(served) as simulator:
         words = " ".join(["ulimit -f 8; exec", sys.executable, "-m harvester run"])
         done = await anyio.run_process(
-            ["sh", "-c", words], cwd=tmp_path, env=environment(simulator), check=False
+            ["sh", "-c", words],
+            cwd=tmp_path,
+            env=command_environment(environment(simulator), tmp_path),
+            check=False,
         )
         assert done.returncode == 16, done.stderr.decode()
         assert "ulimit -f" in done.stderr.decode()
@@ -163,7 +166,11 @@ async def run_under_way(served: Scenario, cwd: Path, *, requests: int) -> AsyncI
         environ = environment(simulator) | {"HARVESTER_REPORTS_DEADLINE": "10m"}
         words = [sys.executable, "-m", "harvester", "run"]
         async with await anyio.open_process(
-            words, cwd=cwd, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            words,
+            cwd=cwd,
+            env=command_environment(environ, cwd),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         ) as process:
             with anyio.fail_after(TIMEOUT_S):
                 await begun.wait()

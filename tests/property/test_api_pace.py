@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import combinations
 
 import anyio
 import pytest
+from hidden_limits import Asked, FixedWindows, HiddenLimit, throttled_per_1000, use_of
 from hypothesis import given
 from hypothesis import strategies as st
 from virtual import run_virtually
 
-from harvester.api.pace import AdaptiveRate, RateLimiter, TokenBucket, limiter_for
-from harvester.config.settings import PaceSettings
+from harvester.api.pace import RateLimiter, TokenBucket, limiter_for
+from harvester.api.rate import AdaptiveRate
+from harvester.config.settings import Duration, PaceSettings
 
 HOUR = 3600.0
 
@@ -52,9 +52,8 @@ def test_no_window_holds_more_than_burst_and_rate_allow(
         elif word == "rate":
             bucket.rate_per_s = rate_per_s * value
         else:
-            now += bucket.delay(now)
+            now = bucket.reserve(now).start
             assert now >= held_until - 1e-9
-            bucket.spend(now)
             starts.append(now)
     assert_within(starts, rate_per_s, burst)
 
@@ -68,7 +67,7 @@ def test_the_limiter_keeps_its_word_whatever_the_server_answers(
     answers: list[tuple[float, bool, float | None]], rate_per_s: float, burst: int
 ) -> None:
     async def main() -> list[float]:
-        limiter = RateLimiter(TokenBucket(rate_per_s, burst), AdaptiveRate(rate_per_s), pause_s=0.5)
+        limiter = limiter_for(PaceSettings(rate_per_s * 60, burst, pause=Duration(0.5)))
         starts: list[float] = []
         script = iter(answers)
 
@@ -79,9 +78,9 @@ def test_the_limiter_keeps_its_word_whatever_the_server_answers(
                 await anyio.sleep(took_s / 10)
                 assert 0 < limiter.rate_per_s <= rate_per_s * (1 + 1e-9)
                 if good:
-                    limiter.good()
+                    limiter.record_success()
                 elif limiter.throttled_count < 15:
-                    limiter.throttled(begun, retry_after_s=retry_after_s, endpoint="x")
+                    limiter.record_throttled(begun, retry_after_s=retry_after_s, endpoint="x")
 
         async with anyio.create_task_group() as group:
             for _ in range(3):
@@ -99,52 +98,14 @@ def test_what_is_learned_stays_between_its_floor_and_the_configured_rate(
     for good, took_s in answers:
         begun, now = now, now + took_s
         if good:
-            rate.good()
+            rate.record_success()
         else:
-            rate.throttled(begun, now)
+            rate.record_throttled(begun, now)
         assert ceiling_per_s / 65 <= rate.per_s <= ceiling_per_s * (1 + 1e-9)
         assert rate.limit_per_s is None or 0 < rate.limit_per_s <= ceiling_per_s * (1 + 1e-9)
 
 
 # -- near a hidden limit -------------------------------------------------------------------------
-
-
-@dataclass
-class HiddenLimit:
-    """A server's token bucket whose rate changes by steps."""
-
-    steps: tuple[tuple[float, float], ...]
-    burst: int = 5
-    _full_at: float = -math.inf
-
-    def per_s(self, now: float) -> float:
-        return [per_min for start, per_min in self.steps if start <= now][-1] / 60
-
-    def admits(self, now: float) -> bool:
-        full_at = max(self._full_at, now)
-        if full_at - now > (self.burst - 1) / self.per_s(now) + 1e-9:
-            return False
-        self._full_at = full_at + 1 / self.per_s(now)
-        return True
-
-
-@dataclass
-class FixedWindows:
-    """A server that counts by the clock's minute."""
-
-    per_min: int
-    _counted: dict[int, int] = field(default_factory=dict)
-
-    def admits(self, now: float) -> bool:
-        minute = int(now // 60)
-        self._counted[minute] = self._counted.get(minute, 0) + 1
-        return self._counted[minute] <= self.per_min
-
-
-@dataclass(frozen=True)
-class Asked:
-    at: float
-    good: bool
 
 
 def drive(
@@ -163,9 +124,9 @@ def drive(
                 asked = seen[-1]
                 await anyio.sleep(dice.uniform(0.2, 1.0))
                 if asked.good:
-                    limiter.good()
+                    limiter.record_success()
                 else:
-                    limiter.throttled(begun, retry_after_s=None, endpoint="x")
+                    limiter.record_throttled(begun, retry_after_s=None, endpoint="x")
 
         async with anyio.create_task_group() as group:
             for _ in range(workers):
@@ -173,16 +134,6 @@ def drive(
         return sorted(seen, key=lambda asked: asked.at)
 
     return run_virtually(main)
-
-
-def use_of(seen: list[Asked], per_min: float, start: float, end: float) -> float:
-    """Share of the allowed requests that were made and answered well."""
-    return sum(asked.good for asked in seen if start <= asked.at < end) / (per_min / 60 * (end - start))
-
-
-def throttled_per_1000(seen: list[Asked], start: float, end: float) -> float:
-    window = [asked for asked in seen if start <= asked.at < end]
-    return 1000 * sum(not asked.good for asked in window) / len(window)
 
 
 @pytest.mark.parametrize(("burst", "seed"), [(1, 1), (5, 2), (30, 3)])
@@ -206,7 +157,7 @@ def test_the_rate_lives_with_a_server_that_counts_by_the_minute() -> None:
 
 
 def test_a_learned_limit_spares_the_next_run_the_learning() -> None:
-    limiter = limiter_for(PaceSettings(rate_per_min=240), learned_per_min=30)
+    limiter = limiter_for(PaceSettings(rate_per_min=240), limit_per_min=30)
     seen = drive(HiddenLimit(((0, 30),)).admits, limiter, until=0.5 * HOUR)
     assert sum(not asked.good for asked in seen) <= 10
     assert use_of(seen, 30, 0, 0.5 * HOUR) >= 0.9

@@ -111,7 +111,7 @@ async def _run_once(archive: Archive, order: Order) -> Done:
     settings = _settings(order.base_url, archive.root)
     newest = archive.newest()
     learned = newest.record().learned if newest else Learned()
-    limiter = limiter_for(settings.pace, learned_per_min=learned.rate_per_min)
+    limiter = limiter_for(settings.pace, limit_per_min=learned.rate_per_min)
     observers = Observers()
     outside = Surroundings(observer=observers, backoff=Backoff(first_s=0.005, most_s=0.01))
     async with ApiClient(settings.api, Signer(USER_ID, TOKEN), limiter, outside) as client:

@@ -213,7 +213,7 @@ async def test_slow_down_reaches_the_limiter_and_everything_else_counts_as_good(
     with pytest.raises(RateLimitedError):
         await fetch(make_client(limiter=limiter))
     assert limiter.throttled_count == 1
-    assert limiter.limit_per_s is not None
+    assert limiter.limit_per_min is not None
 
 
 async def test_a_pause_that_is_too_long_ends_the_run(canned: Canned) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import anyio
 import pytest
 from virtual import run_virtually
 
-from harvester.api.pace import AdaptiveRate, RateLimiter, TokenBucket, limiter_for
+from harvester.api.pace import RateLimiter, TokenBucket, limiter_for
 from harvester.config.settings import Duration, PaceSettings
 from harvester.errors import ThrottledError
 
@@ -18,10 +16,8 @@ HOUR = 3600.0
 def make_limiter(
     per_min: float = 60.0, *, burst: int = 1, pause_s: float = 5.0, max_hold_s: float = HOUR
 ) -> RateLimiter:
-    rate_per_s = per_min / 60
-    return RateLimiter(
-        TokenBucket(rate_per_s, burst), AdaptiveRate(rate_per_s), pause_s=pause_s, max_hold_s=max_hold_s
-    )
+    settings = PaceSettings(per_min, burst, pause=Duration(pause_s), max_hold=Duration(max_hold_s))
+    return limiter_for(settings)
 
 
 # -- the bucket ----------------------------------------------------------------------------------
@@ -29,86 +25,36 @@ def make_limiter(
 
 def test_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
     bucket = TokenBucket(rate_per_s=2.0, burst=3)
-    for _ in range(3):
-        assert bucket.delay(10.0) == 0
-        bucket.spend(10.0)
-    assert bucket.delay(10.0) == pytest.approx(0.5)
-    assert bucket.delay(10.5) == 0
+    assert [bucket.reserve(10.0).start for _ in range(5)] == [10.0, 10.0, 10.0, 10.5, 11.0]
 
 
 def test_bucket_fills_up_to_its_burst_and_no_further() -> None:
     bucket = TokenBucket(rate_per_s=1.0, burst=2)
-    for _ in range(2):
-        bucket.spend(1e6)
-    assert bucket.delay(1e6) == pytest.approx(1.0)
+    assert [bucket.reserve(1e6).start - 1e6 for _ in range(3)] == [0.0, 0.0, 1.0]
 
 
 def test_hold_keeps_everything_back_and_lets_no_burst_follow() -> None:
     bucket = TokenBucket(rate_per_s=1.0, burst=5)
     bucket.hold(100.0)
-    assert bucket.delay(40.0) == pytest.approx(60.0)
-    assert bucket.delay(100.0) == 0
-    bucket.spend(100.0)
-    assert bucket.delay(100.0) == pytest.approx(1.0)
+    assert [bucket.reserve(40.0).start for _ in range(3)] == [100.0, 101.0, 102.0]
 
 
 def test_a_shorter_hold_does_not_end_a_longer_one() -> None:
     bucket = TokenBucket(rate_per_s=1.0, burst=1)
     bucket.hold(100.0)
     bucket.hold(50.0)
-    assert bucket.delay(0.0) == pytest.approx(100.0)
+    assert bucket.reserve(0.0).start == 100.0
 
 
-# -- what is learned -----------------------------------------------------------------------------
-
-
-def test_slow_down_halves_the_rate_once_for_all_that_were_under_way() -> None:
-    rate = AdaptiveRate(4.0)
-    assert rate.throttled(started=10.0, now=11.0)
-    assert not rate.throttled(started=10.5, now=11.5)
-    assert rate.per_s == pytest.approx(2.0)
-
-
-def test_slow_down_without_one_good_answer_since_does_not_lower_the_rate_further() -> None:
-    rate = AdaptiveRate(4.0)
-    for second in range(5):
-        assert rate.throttled(started=second, now=second + 0.5)
-    assert rate.per_s == pytest.approx(2.0)
-
-
-def test_one_odd_slow_down_costs_little() -> None:
-    rate = AdaptiveRate(1.0)
-    rate.throttled(started=0.0, now=1.0)
-    for _ in range(40):
-        rate.good()
-    assert rate.per_s > 0.95
-
-
-def test_the_rate_never_falls_below_a_share_of_the_configured_one() -> None:
-    rate = AdaptiveRate(64.0)
-    for second in range(100):
-        rate.good()
-        rate.throttled(started=second, now=second + 0.5)
-    assert rate.per_s >= 1.0
-
-
-def test_a_limit_that_is_no_longer_met_is_forgotten() -> None:
-    rate = AdaptiveRate(4.0)
-    rate.throttled(started=0.0, now=1.0)
-    for _ in range(400):
-        rate.good()
-    assert (rate.per_s, rate.limit_per_s) == (4.0, None)
+# -- the limiter -----------------------------------------------------------------------------------
 
 
 def test_what_an_earlier_run_has_learned_is_where_the_next_begins() -> None:
-    limiter = limiter_for(PaceSettings(rate_per_min=240), learned_per_min=30)
+    limiter = limiter_for(PaceSettings(rate_per_min=240), limit_per_min=30)
     assert 0.9 * 0.5 < limiter.rate_per_s < 0.5
-    assert limiter.limit_per_s == pytest.approx(0.5)
-    assert limiter_for(PaceSettings(rate_per_min=20), learned_per_min=30).rate_per_s <= 20 / 60
-    assert limiter_for(PaceSettings(rate_per_min=20)).limit_per_s is None
-
-
-# -- the limiter ---------------------------------------------------------------------------------
+    assert limiter.limit_per_min == pytest.approx(30)
+    assert limiter_for(PaceSettings(rate_per_min=20), limit_per_min=30).rate_per_s <= 20 / 60
+    assert limiter_for(PaceSettings(rate_per_min=20)).limit_per_min is None
 
 
 def test_first_come_first_served_at_the_rate() -> None:
@@ -145,7 +91,7 @@ def test_a_hold_reaches_those_who_wait_already() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(limiter.acquire)
             await anyio.sleep(0.5)
-            limiter.throttled(0.0, retry_after_s=100.0, endpoint="x")
+            limiter.record_throttled(0.0, retry_after_s=100.0, endpoint="x")
         return anyio.current_time()
 
     assert run_virtually(start) == pytest.approx(100.5)
@@ -156,7 +102,7 @@ def test_retry_after_is_obeyed_in_full_and_not_prolonged(retry_after_s: float) -
     async def start() -> tuple[float, float]:
         limiter = make_limiter(per_min=6000)
         begun = await limiter.acquire()
-        hold_s = limiter.throttled(begun, retry_after_s=retry_after_s, endpoint="x")
+        hold_s = limiter.record_throttled(begun, retry_after_s=retry_after_s, endpoint="x")
         return hold_s, await limiter.acquire()
 
     hold_s, start_at = run_virtually(start)
@@ -167,7 +113,10 @@ def test_retry_after_is_obeyed_in_full_and_not_prolonged(retry_after_s: float) -
 def test_a_retry_after_that_proves_too_short_is_prolonged() -> None:
     async def holds() -> list[float]:
         limiter = make_limiter(pause_s=5.0)
-        return [limiter.throttled(await limiter.acquire(), retry_after_s=0.0, endpoint="x") for _ in range(4)]
+        return [
+            limiter.record_throttled(await limiter.acquire(), retry_after_s=0.0, endpoint="x")
+            for _ in range(4)
+        ]
 
     assert run_virtually(holds) == [0.0, 10.0, 20.0, 40.0]
 
@@ -177,8 +126,8 @@ def test_pauses_double_to_a_bound_until_a_good_answer_comes() -> None:
         limiter, found = make_limiter(pause_s=5.0), []
         for number in range(10):
             if number == 9:
-                limiter.good()
-            found.append(limiter.throttled(await limiter.acquire(), retry_after_s=None, endpoint="x"))
+                limiter.record_success()
+            found.append(limiter.record_throttled(await limiter.acquire(), retry_after_s=None, endpoint="x"))
         return found
 
     assert run_virtually(holds) == [5, 10, 20, 40, 80, 160, 320, 320, 320, 5]
@@ -187,27 +136,29 @@ def test_pauses_double_to_a_bound_until_a_good_answer_comes() -> None:
 def test_a_pause_beyond_the_longest_hold_ends_the_run() -> None:
     async def ask() -> None:
         limiter = make_limiter(max_hold_s=60.0)
-        limiter.throttled(await limiter.acquire(), retry_after_s=61.0, endpoint="x")
+        limiter.record_throttled(await limiter.acquire(), retry_after_s=61.0, endpoint="x")
 
     with pytest.raises(ThrottledError, match="asks for a pause of 61 s"):
         run_virtually(ask)
 
 
-def test_a_pause_that_ends_the_run_holds_those_who_wait_for_their_turn() -> None:
+def test_a_pause_that_ends_the_run_lets_nobody_else_start_or_wait() -> None:
     async def ask() -> float:
         limiter = make_limiter(max_hold_s=60.0)
         with pytest.raises(ThrottledError):
-            limiter.throttled(await limiter.acquire(), retry_after_s=7200.0, endpoint="x")
-        return await limiter.acquire()
+            limiter.record_throttled(await limiter.acquire(), retry_after_s=7200.0, endpoint="x")
+        with pytest.raises(ThrottledError, match=r"asked for a pause until .*nothing was sent"):
+            await limiter.acquire()
+        return anyio.current_time()
 
-    assert run_virtually(ask) == pytest.approx(7200.0)
+    assert run_virtually(ask) == 0.0
 
 
 def test_a_pause_beyond_the_end_of_the_run_ends_it_at_once() -> None:
     async def ask(retry_after_s: float | None) -> float:
         limiter = make_limiter()
         limiter.ends_at = 30.0
-        return limiter.throttled(await limiter.acquire(), retry_after_s=retry_after_s, endpoint="x")
+        return limiter.record_throttled(await limiter.acquire(), retry_after_s=retry_after_s, endpoint="x")
 
     with pytest.raises(ThrottledError, match="longer than this run may wait"):
         run_virtually(ask, 31.0)
@@ -222,7 +173,7 @@ def test_a_server_that_never_stops_saying_slow_down_ends_the_run() -> None:
         limiter = make_limiter()
         while True:
             asked_at.append(await limiter.acquire())
-            limiter.throttled(asked_at[-1], retry_after_s=None, endpoint="x")
+            limiter.record_throttled(asked_at[-1], retry_after_s=None, endpoint="x")
 
     with pytest.raises(ThrottledError, match="20 times in a row") as caught:
         run_virtually(ask)
@@ -236,20 +187,6 @@ def test_settings_reach_the_limiter() -> None:
         for _ in range(2):
             await limiter.acquire()
         third = await limiter.acquire()
-        return third, limiter.throttled(third, retry_after_s=None, endpoint="x")
+        return third, limiter.record_throttled(third, retry_after_s=None, endpoint="x")
 
     assert run_virtually(ask) == (0.5, 7.0)
-
-
-def test_clock_and_sleep_can_be_given() -> None:
-    now = 0.0
-
-    async def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    async def main(sleep: Callable[[float], Awaitable[None]]) -> list[float]:
-        limiter = RateLimiter(TokenBucket(1.0, 1), AdaptiveRate(1.0), clock=lambda: now, sleep=sleep)
-        return [await limiter.acquire() for _ in range(3)]
-
-    assert run_virtually(main, sleep) == [0.0, 1.0, 2.0]

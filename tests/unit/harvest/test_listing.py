@@ -121,7 +121,7 @@ def test_a_lasting_slow_down_wakes_those_who_wait_for_their_turn() -> None:
         async def call(self, endpoint: str, payload: Payload, *args: Any, **options: Any) -> Any:
             begun = await limiter.acquire()
             if payload.get("projectId") == 2:
-                limiter.throttled(begun, retry_after_s=86_400.0, endpoint=endpoint)
+                limiter.record_throttled(begun, retry_after_s=86_400.0, endpoint=endpoint)
             return await super().call(endpoint, payload, *args, **options)
 
     async def main() -> tuple[set[int], float]:
