@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Final
 
 import msgspec
 
@@ -21,31 +23,50 @@ from harvester.archive.reading import load_record
 from harvester.archive.recovery import foreign_names, prune_snapshot, recover, snapshot_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
-from harvester.model import FORMAT, stamp
+from harvester.model import FORMAT, account_fingerprint, stamp
+
+PRIVATE: Final = 0o700
+"""The mode of a new Archive's directory: its owner's alone."""
 
 
-class ArchiveRecord(msgspec.Struct, frozen=True):
+class ArchiveRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """`harvester.json`."""
 
     format: int
     account: str
     """Fingerprint of the Account, never its id."""
     created: str
+    account_salt: Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{2})*\Z", max_length=64)] = ""
+    """What the fingerprint was made with, in hexadecimal; in no Snapshot. Empty in an older Archive."""
+
+    def fingerprint(self, account: int | str) -> str:
+        """The fingerprint that an Account has in this Archive; `account` is its user id or a fingerprint."""
+        return account if isinstance(account, str) else account_fingerprint(account, self.account_salt)
 
 
 class Archive:
     """The whole tree on disk for one Account."""
 
-    def __init__(self, root: Path, account: str, disk: Disk) -> None:
+    def __init__(self, root: Path, record: ArchiveRecord, disk: Disk) -> None:
         self.root = root
-        self.account = account
+        self.account = record.account
+        """Fingerprint of the Account."""
         self.disk = disk
+        self._record = record
         self._locked = False
         self._partial: PartialSnapshot | None = None
 
     @classmethod
-    def open(cls, root: Path, *, account: str, disk: Disk | None = None) -> Archive:
+    def open(
+        cls, root: Path, *, account: int | str, disk: Disk | None = None, mode: int = PRIVATE
+    ) -> Archive:
         """The Archive at `root`, made when there is none.
+
+        Args:
+            root: Its directory.
+            account: The user id; or, for who does not know it, the fingerprint.
+            disk: Where it is written.
+            mode: Who may enter a new Archive, as `chmod` takes it; an older one keeps what it has.
 
         Raises:
             ArchiveError: it is another account's or a newer harvester's, or `root` holds something else.
@@ -54,14 +75,14 @@ class Archive:
         disk = disk or Disk()
         root = _place_of(root)
         if not (root / ARCHIVE_FILE).exists():
-            _make(root, account, disk)
+            _make(root, account, disk, mode)
         record = _load(root)
-        if record.account != account:
+        if record.account != (yours := record.fingerprint(account)):
             raise ArchiveError(
-                f"{root} is the Archive of another account ({record.account}; yours is {account}). "
+                f"{root} is the Archive of another account ({record.account}; yours is {yours}). "
                 "Use an archive directory for each account, or the credentials that belong to this one"
             )
-        return cls(root, account, disk)
+        return cls(root, record, disk)
 
     @classmethod
     def read(cls, root: Path, *, disk: Disk | None = None) -> Archive:
@@ -75,7 +96,11 @@ class Archive:
             raise ArchiveError(
                 f"{root} is no Archive: it has no {ARCHIVE_FILE}. Check --archive or archive.dir"
             )
-        return cls(root, _load(root).account, disk or Disk())
+        return cls(root, _load(root), disk or Disk())
+
+    def belongs_to(self, user_id: int) -> bool:
+        """Whether it is the Archive of this user's Account."""
+        return self._record.fingerprint(user_id) == self.account
 
     @contextmanager
     def lock(self, *, command: str, wait_s: float) -> Iterator[None]:
@@ -197,11 +222,15 @@ def _place_of(root: Path) -> Path:
     return Path(os.path.realpath(root))
 
 
-def _make(root: Path, account: str, disk: Disk) -> None:
-    for missing in reversed([path for path in (root, *root.parents) if not path.exists()]):
-        disk.make_dir(missing)
+def _make(root: Path, account: int | str, disk: Disk, mode: int) -> None:
+    missing = [path for path in (root, *root.parents) if not path.exists()]
+    for path in reversed(missing):
+        disk.make_dir(path)
     check_vacant(root)
-    record = ArchiveRecord(FORMAT, account, stamp(datetime.now(UTC)))
+    disk.restrict(root, mode, exactly=bool(missing))
+    salt = "" if isinstance(account, str) else secrets.token_hex(16)
+    record = ArchiveRecord(FORMAT, account="", created=stamp(datetime.now(UTC)), account_salt=salt)
+    record = msgspec.structs.replace(record, account=record.fingerprint(account))
     disk.replace(root / ARCHIVE_FILE, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 

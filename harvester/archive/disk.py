@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import shutil
 import stat
 import sys
@@ -25,6 +24,8 @@ from harvester.archive.calls import (
     NEW_FILE,
     READ_ONLY,
     WRITE_BITS,
+    inherited_mode,
+    kernel,
     opened_dir,
     opened_pair,
     syncfs,
@@ -45,12 +46,6 @@ class LinkMode(StrEnum):
     COPY = "copy"
 
 
-def _kernel() -> tuple[int, ...]:
-    """The version of Linux; zeros elsewhere."""
-    match = re.match(r"(\d+)\.(\d+)", os.uname().release) if sys.platform == "linux" else None
-    return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
 def explain(exc: OSError, path: Path | str) -> DiskError:
     """The error as the user reads it: where, what, and what to do now."""
     return DiskError(f"{path}: {advice(exc, path)}", path=str(path))
@@ -67,14 +62,18 @@ def _explained(path: Path | str) -> Iterator[None]:
 class Disk:
     """Every change to the Archive's file system."""
 
-    crowd = 2 if _kernel() >= (5, 8) else sys.maxsize
+    crowd = 2 if kernel() >= (5, 8) else sys.maxsize
     """From so many writers at once on they share `sync_all`; before Linux 5.8 it hides a failure."""
 
     def make_dir(self, path: Path) -> None:
-        """Make the directory; one that is there already is used when it is a real one."""
+        """Make the directory; one that is there already is used when it is a real one.
+
+        Who may enter it is decided by the directory above it, the Archive's own in the end, and the umask;
+        whatever they say, not everybody may write.
+        """
         with _explained(path):
             try:
-                path.mkdir()
+                path.mkdir(inherited_mode(path.parent))
             except FileExistsError:
                 if not stat.S_ISDIR(path.lstat().st_mode):
                     raise
@@ -82,12 +81,18 @@ class Disk:
     def new_dir(self, path: str) -> bool:
         """Make the directory; False when something has that name already."""
         try:
-            os.mkdir(path)  # noqa: PTH102 -- a Path for each of 40,000 directories takes longer than the call
+            os.mkdir(path, inherited_mode(os.path.dirname(path)))  # noqa: PTH102, PTH120 -- a Path for each of 40,000 directories takes longer than the call
         except FileExistsError:
             return False
         except OSError as exc:
             raise explain(exc, path) from exc
         return True
+
+    def restrict(self, path: Path, mode: int, *, exactly: bool) -> None:
+        """Give a directory this mode, or at most this one, where there are modes and it is ours."""
+        with _explained(path), opened_dir(path) as fd:
+            before = stat.S_IMODE(os.fstat(fd).st_mode)
+            self._set_mode(fd, mode | before & ~0o777 if exactly else before & (mode | ~0o777))
 
     def write(self, path: Path, content: bytes, *, sync: bool = True) -> None:
         """Make a read-only file and flush it to disk; a name that is taken is an error.
@@ -212,7 +217,7 @@ class Disk:
     def _set_mode(self, fd: int, mode: int) -> None:
         """Change the mode of a file of ours; on a file system without permissions that is no failure.
 
-        Only bits for writing are ever changed: the kernel's vfat and exFAT refuse everything else.
+        Of a file only bits for writing are changed: the kernel's vfat and exFAT refuse everything else.
         """
         try:
             self.chmod(fd, mode)

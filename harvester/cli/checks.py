@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from harvester.archive import Archive, Disk, LinkMode
-from harvester.archive.archive import check_vacant
+from harvester.archive.archive import PRIVATE, check_vacant
 from harvester.archive.calls import Room, room_at
 from harvester.archive.disk import explain
 from harvester.archive.layout import ARCHIVE_FILE
@@ -24,7 +24,7 @@ from harvester.config.load import Loaded
 from harvester.config.trust import find_distrust
 from harvester.config.units import parse_moment, render_size
 from harvester.errors import ArchiveError, DiskError
-from harvester.model import SnapshotRecord, account_fingerprint
+from harvester.model import SnapshotRecord
 
 _LITTLE_BYTES: Final = 1_000_000_000
 """Less free space than that is worth a word before the first run, when nothing else is known."""
@@ -88,10 +88,12 @@ def check_credentials(found: Credentials) -> Iterator[Check]:
         yield warning("credentials", problem, remedy)
 
 
-def check_archive(root: Path, credentials: Credentials | None, *, now: datetime) -> Iterator[Check]:
+def check_archive(
+    root: Path, credentials: Credentials | None, *, now: datetime, mode: int = PRIVATE
+) -> Iterator[Check]:
     """Everything about the directory of the archive, with nothing left behind in it."""
     try:
-        yield from _check_directory(root)
+        yield from _check_directory(root, mode)
         yield from _check_contents(root, credentials, now=now)
     except ArchiveError as exc:
         yield failure("archive", exc)
@@ -107,7 +109,7 @@ def _check_contents(root: Path, credentials: Credentials | None, *, now: datetim
         return
     archive = Archive.read(root)
     if credentials is not None:
-        Archive.open(root, account=account_fingerprint(credentials.user_id))
+        Archive.open(root, account=credentials.user_id)
     yield _check_lock(root)
     for path in archive.foreign():
         yield warning(
@@ -199,7 +201,7 @@ def _need(last: SnapshotRecord | None) -> tuple[int, str]:
     )
 
 
-def _check_directory(root: Path) -> Iterator[Check]:
+def _check_directory(root: Path, mode: int) -> Iterator[Check]:
     """Whether it can be written to, who else can, and what its file system can do."""
     place = _existing(root)
     try:
@@ -207,8 +209,12 @@ def _check_directory(root: Path) -> Iterator[Check]:
     except DiskError as exc:
         yield failure("permissions", exc)
         return
+    others = stat.S_IMODE(place.stat().st_mode) & stat.S_IRWXO if (root / ARCHIVE_FILE).exists() else 0
     if stat.S_IMODE(place.stat().st_mode) & stat.S_IWOTH and root.exists():
         yield warning("permissions", f"anybody may change {root}", f"chmod o-w {root}")
+    elif others & ~mode and found.permissions:
+        remedy = f'chmod o= {root}, or set archive.mode = "0755" if that is meant'
+        yield warning("permissions", f"every user of this machine may read {root}", remedy)
     else:
         yield ok("permissions", f"{place} is writable")
     yield from check_file_system(place, found)

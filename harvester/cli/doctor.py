@@ -56,6 +56,7 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
     from harvester.cli.checks_timer import check_messages, check_timer
     from harvester.cli.pacing import shared_limiter
     from harvester.config.credentials import Credentials
+    from harvester.config.settings import mode_of
     from harvester.errors import ConfigError
 
     try:
@@ -77,7 +78,8 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
         except ConfigError as exc:
             yield failure("api", exc)
     root = Path(loaded.settings.archive.dir).absolute()
-    yield from check_archive(root, credentials, now=datetime.now(UTC))
+    mode = mode_of(loaded.settings.archive)
+    yield from check_archive(root, credentials, now=datetime.now(UTC), mode=mode)
     yield check_timer(session.environ)
     yield from check_messages(loaded.settings.notify)
 

@@ -30,14 +30,13 @@ from harvester.cli.pacing import shared_limiter, warn_of_problem
 from harvester.cli.reporter import Reporter
 from harvester.cli.summary import index_of, preview_json, preview_lines, summary_json, summary_lines
 from harvester.config.select import Selection
-from harvester.config.settings import Settings
+from harvester.config.settings import Settings, mode_of
 from harvester.config.units import render_duration
 from harvester.errors import HarvesterError
 from harvester.harvest.events import RunObserver
 from harvester.harvest.plan import Policy
 from harvester.harvest.preview import Preview, preview
 from harvester.harvest.run import Parts, Run, RunResult
-from harvester.model import account_fingerprint
 from harvester.operate.journal import journal_at
 from harvester.operate.observers import Observers
 from harvester.operate.progress import Bar, Lines, Tally
@@ -141,7 +140,8 @@ def preview_only(job: Job) -> ExitCode:
 
 def open_archive(job: Job) -> Archive:
     """The Archive of the job's Account, made when it is not there yet."""
-    return Archive.open(Path(job.settings.archive.dir), account=account_fingerprint(job.user_id))
+    settings = job.settings.archive
+    return Archive.open(Path(settings.dir), account=job.user_id, mode=mode_of(settings))
 
 
 async def run_once(job: Job, archive: Archive) -> Ended:

@@ -76,10 +76,9 @@ class _Reader:
         from harvester.api.client import ApiClient
         from harvester.cli.pacing import shared_limiter
         from harvester.config.load import Loaded
-        from harvester.model import account_fingerprint
 
         found = self._session.credentials(Loaded(self._settings, {}, None, self._session.account))
-        if account_fingerprint(found.user_id) != self._archive.account:
+        if not self._archive.belongs_to(found.user_id):
             raise CredentialsError("the credentials are another account's than the Archive")
         signer = Signer(found.user_id, found.token.reveal())
         limiter = shared_limiter(self._session, self._settings, found.user_id, patience_s=_PATIENCE_S)

@@ -105,6 +105,8 @@ class ArchiveSettings(Table, frozen=True):
     """Whose calendar names the Snapshots."""
     lock_wait: Duration = Duration(0)
     """How long to wait for another run to end."""
+    mode: Literal["private", "0700", "0750", "0755"] = "private"
+    """Who else may read a new archive: nobody, or as `chmod` takes it; one that exists keeps its own."""
 
 
 class RunSettings(Table, frozen=True):
@@ -156,3 +158,8 @@ class Settings(Table, frozen=True):
     credentials: CredentialSettings = CredentialSettings()
     notify: NotifySettings = NotifySettings()
     metrics: MetricsSettings = MetricsSettings()
+
+
+def mode_of(archive: ArchiveSettings) -> int:
+    """`archive.mode` as `chmod` takes it."""
+    return 0o700 if archive.mode == "private" else int(archive.mode, 8)

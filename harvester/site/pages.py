@@ -7,6 +7,7 @@ without news is the same as in the Snapshot before, and is linked.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
@@ -55,7 +56,7 @@ class _Pages:
         site = self._directory / SITE
         if site.is_symlink():
             site.unlink()  # planted meanwhile; nothing is written through it
-        site.mkdir(exist_ok=True)
+        site.mkdir(stat.S_IMODE(self._directory.stat().st_mode), exist_ok=True)
         entries = load_inventory(self._directory / INVENTORY)
         for _, project in groupby(entries, key=lambda entry: entry.project_id):
             self._write_project(list(project))

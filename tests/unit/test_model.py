@@ -9,6 +9,14 @@ from values import make_backtest, make_entry, make_missing
 from harvester.model import Ending, InventoryEntry, Outcome, SnapshotRecord, account_fingerprint
 
 
+def test_a_salted_fingerprint_is_another_one_in_every_archive_and_stays_what_it_is() -> None:
+    assert account_fingerprint(123456, "00" * 16) == account_fingerprint(123456, "00" * 16)
+    assert (
+        len({account_fingerprint(user, salt) for user in (1, 2) for salt in ("", "00" * 16, "01" * 16)}) == 6
+    )
+    assert len(account_fingerprint(1, "00" * 16)) == 16
+
+
 def test_a_fingerprint_tells_accounts_apart_and_says_nothing_of_them() -> None:
     found = account_fingerprint(123456)
     assert found != account_fingerprint(123457)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from faults import check_archive
 
 from harvester.archive import Archive
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
+from harvester.model import account_fingerprint
 
 REPORTS = make_reports(projects=1, each=1)
 
@@ -89,6 +92,86 @@ def test_a_snapshot_is_found_by_name_or_as_the_latest(tmp_path: Path) -> None:
     assert archive.snapshot("latest") == archive.newest()
     with pytest.raises(ArchiveError, match="it has 2026-11-21, 2026-11-22"):
         archive.snapshot("2026-11-23")
+
+
+def test_the_fingerprint_of_a_new_archive_is_salted_and_still_tells_accounts_apart(tmp_path: Path) -> None:
+    first, second = (Archive.open(tmp_path / name, account=314159) for name in ("a", "b"))
+    assert len({first.account, second.account, account_fingerprint(314159)}) == 3
+    assert Archive.open(tmp_path / "a", account=314159).account == first.account
+    assert Archive.read(tmp_path / "a").belongs_to(314159)
+    assert not Archive.read(tmp_path / "a").belongs_to(314160)
+    with pytest.raises(ArchiveError, match="another account"):
+        Archive.open(tmp_path / "a", account=314160)
+
+
+def test_the_salt_is_in_no_snapshot(tmp_path: Path) -> None:
+    archive = Archive.open(tmp_path / "a", account=314159)
+    Night(archive).run(make_reports(projects=1, each=1))
+    salt = json.loads((archive.root / "harvester.json").read_bytes())["account_salt"].encode()
+    found = [path for path in archive.root.rglob("*") if path.is_file() and salt in path.read_bytes()]
+    assert found == [archive.root / "harvester.json"]
+
+
+def test_an_archive_of_an_earlier_version_keeps_its_fingerprint(tmp_path: Path) -> None:
+    Archive.open(tmp_path / "a", account=account_fingerprint(314159))
+    assert "account_salt" not in (tmp_path / "a" / "harvester.json").read_text()
+    assert Archive.open(tmp_path / "a", account=314159).account == account_fingerprint(314159)
+    with pytest.raises(ArchiveError, match="another account"):
+        Archive.open(tmp_path / "a", account=314160)
+
+
+def test_a_salt_that_is_none_is_damage(tmp_path: Path) -> None:
+    Archive.open(tmp_path / "a", account=1)
+    path = tmp_path / "a" / "harvester.json"
+    record = json.loads(path.read_bytes()) | {"account_salt": "no salt"}
+    path.chmod(0o644)
+    path.write_text(json.dumps(record))
+    with pytest.raises(CorruptArchiveError):
+        Archive.read(tmp_path / "a")
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The process has this umask for a while."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def modes(root: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in (root, *root.rglob("*")) if path.is_dir()}
+
+
+def test_every_directory_of_a_new_archive_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    archive = open_archive(tmp_path / "a")
+    Night(archive).run(make_reports(projects=1, each=2))
+    assert modes(archive.root) == {0o700}
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o755])
+def test_others_may_read_an_archive_when_that_is_asked_for(tmp_path: Path, umask: int, mode: int) -> None:
+    archive = Archive.open(tmp_path / "a", account=ACCOUNT, mode=mode)
+    Night(archive).run(make_reports(projects=1, each=2))
+    assert modes(archive.root) == {mode, mode & ~umask}
+
+
+def test_an_older_archive_keeps_its_mode_and_nobody_gets_the_right_to_change_it(
+    tmp_path: Path, umask: int
+) -> None:
+    open_archive(tmp_path / "a")
+    (tmp_path / "a").chmod(0o777)
+    archive = open_archive(tmp_path / "a")
+    Night(archive).run(make_reports(projects=1, each=2))
+    assert modes(archive.root) == {0o777, 0o775 & ~umask}
+
+
+def test_a_directory_that_was_there_is_narrowed_and_never_widened(tmp_path: Path) -> None:
+    for before, after in ((0o777, 0o750), (0o700, 0o700)):
+        root = tmp_path / oct(before)
+        root.mkdir()
+        root.chmod(before)
+        Archive.open(root, account=ACCOUNT, mode=0o750)
+        assert root.stat().st_mode & 0o777 == after
 
 
 def test_an_archive_without_snapshots_says_so(tmp_path: Path) -> None:

@@ -168,6 +168,15 @@ def test_archive_that_anybody_may_change_is_a_warning_with_its_remedy(tmp_path: 
     assert (found.status, found.remedy) == (Status.WARNING, f"chmod o-w {tmp_path}")
 
 
+def test_archive_that_everybody_may_read_is_a_warning_unless_that_is_asked_for(tmp_path: Path) -> None:
+    archive_with(tmp_path)
+    tmp_path.chmod(0o755)
+    found = checks(tmp_path)["permissions"]
+    assert (found.status, found.text) == (Status.WARNING, f"every user of this machine may read {tmp_path}")
+    asked = {check.name: check for check in check_archive(tmp_path, None, now=NOW, mode=0o755)}
+    assert asked["permissions"].status is Status.OK
+
+
 def test_archive_of_another_account_is_an_error(tmp_path: Path) -> None:
     archive_with(tmp_path)
     found = checks(tmp_path, user_id=999)["archive"]
