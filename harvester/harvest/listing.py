@@ -23,6 +23,9 @@ _EXAMPLES: Final = 20
 """Rows without a usable id that are named; the others are counted."""
 _SHOWN: Final = 3
 """Of them in one message."""
+_MOST_CHARS: Final = 300
+"""Of a reason; every line of the Inventory that it concerns repeats it."""
+_WITHHELD: Final = "more than half of what is archived would be gone at once"
 
 
 class Spool(Protocol):
@@ -69,10 +72,8 @@ class Discovery:
     bad_rows: int = 0
     """Rows without a usable id, of both kinds."""
     bad_row_examples: list[str] = field(default_factory=list)
-    withheld: str = ""
-    """Why nothing is to become gone, whatever is missing; empty: what is proven to be missing is."""
     withheld_gone: int = 0
-    """How much that is."""
+    """Reports that are missing, too many at once for any of them to become gone."""
     failed: set[int] = field(default_factory=set)
     """Those of the unread whose listing was asked for and failed."""
     throttled: ThrottledError | None = None
@@ -81,7 +82,7 @@ class Discovery:
     @property
     def partial(self) -> bool:
         """Whether something may be missing from it, other than what the run did not get to."""
-        return bool(self.failed or self.unproven or self.bad_rows or self.withheld)
+        return bool(self.failed or self.unproven or self.bad_rows or self.withheld_gone)
 
     def note_bad_rows(self, rows: Sequence[str], where: str) -> str:
         """Count the rows without a usable id of one list; gives what is wrong, empty when there are none."""
@@ -105,7 +106,7 @@ class Discovery:
             orphans or {},
             unproven=self.unproven or self.bad_projects,
             bad_rows=self.bad_backtests,
-            withheld=self.withheld,
+            withheld=_WITHHELD if self.withheld_gone else "",
         )
 
 
@@ -149,7 +150,8 @@ class Discoverer:
 
     def _doubt_projects(self, found: ProjectList) -> None:
         if found.unproven:
-            self.found.unproven = f"the list of projects is not proven complete: {found.unproven}"
+            why = found.unproven[:_MOST_CHARS]
+            self.found.unproven = f"the list of projects is not proven complete: {why}"
             self._observer.notify(Doubted(reason=self.found.unproven))
         self.found.bad_projects = self.found.note_bad_rows(found.bad_rows, "projects/read")
         if self.found.bad_projects:

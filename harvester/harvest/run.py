@@ -183,8 +183,8 @@ class Run:
         """Let nothing become gone when too much would at once; gives whether that is so."""
         if not survey.missing.withholds(self._parts.policy):
             return False
-        found.withheld, found.withheld_gone = survey.missing.reason, survey.missing.gone
-        self._parts.observer.notify(Doubted(reason=found.withheld))
+        found.withheld_gone = survey.missing.gone
+        self._parts.observer.notify(Doubted(reason=survey.missing.reason))
         return True
 
     async def _ask(

@@ -43,7 +43,11 @@ def accounts(draw: st.DrawFn) -> tuple[Listing, list[tuple[int, list[InventoryEn
     for n, rows in sorted(draw(st.dictionaries(project_ids, earlier)).items()):
         entries = [_entry(n, name, *row) for name, row in rows.items()]
         before.append((n, sorted(entries, key=lambda entry: entry.key)))
+    doubt = st.sampled_from(["", "", "a doubt"])
     listing = Listing(
+        unproven=draw(doubt),
+        withheld=draw(doubt),
+        bad_rows=dict.fromkeys(draw(st.sets(project_ids)) & found.keys(), "a bad row"),
         projects=set(found),
         load=lambda n: (
             make_project(n),
@@ -87,6 +91,7 @@ def test_each_listed_backtest_has_exactly_one_decision_and_nothing_archived_is_d
     assert [n for n, _ in plan] == sorted({n for n, _ in plan})
     decided = [decision.key for _, decisions in plan for decision in decisions]
     assert len(decided) == len(set(decided))
+    found = listing.projects
     in_listing = {(n, backtest.backtest_id) for n in listing.projects for backtest in listing.load(n)[1]}
     assert {d.key for _, decisions in plan for d in decisions if d.listed} == in_listing
     archived = {(n, entry.backtest_id) for n, entries in before for entry in entries if entry.archived}
@@ -95,6 +100,9 @@ def test_each_listed_backtest_has_exactly_one_decision_and_nothing_archived_is_d
     for n, decisions in plan:
         assert decisions == sorted(decisions, key=lambda d: d.order)
         assert not any(d.gone for d in decisions if n in listing.unread)
+        doubted = listing.withheld or (n in listing.bad_rows or (n not in found and listing.unproven))
+        new_gone = [d for d in decisions if d.gone and not (d.earlier and d.earlier.gone_since)]
+        assert not (doubted and new_gone)
 
 
 archived = st.builds(

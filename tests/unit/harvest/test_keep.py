@@ -15,6 +15,7 @@ from PIL import Image
 from values import make_backtest, make_decision, make_project
 
 from harvester.api.faults import RequestEvent
+from harvester.api.wire import RepairedText
 from harvester.archive import Archive, Snapshot
 from harvester.harvest.events import Event, Filling
 from harvester.harvest.fill import Filler, previous_entries
@@ -139,6 +140,19 @@ def test_a_report_that_is_read_again_is_compared(
     assert (snapshot.path / entry.path / "report.html").read_bytes() == again.encode()
     assert (report.comparison.differs if report.comparison else None) == differs
     assert entry.saved_in == ("2026-11-01" if outcome is Outcome.UNCHANGED else "2026-11-02")
+
+
+def test_a_report_whose_answer_was_repaired_says_so_also_when_it_is_read_again(nights: Nights) -> None:
+    def repaired(*repairs: str) -> RepairedText:
+        text = RepairedText(page("cut \ufffd"))
+        text.repairs = repairs
+        return text
+
+    nights.run(asked, repaired("half a pair"))
+    assert nights.newest()[2].warnings == ("half a pair",)
+    nights.run(asked, repaired("half a pair", "a byte order mark"))
+    _, entry, report = nights.newest()
+    assert (entry.outcome, report.warnings) == (Outcome.UNCHANGED, ("half a pair", "a byte order mark"))
 
 
 def test_a_report_beyond_all_bounds_is_kept_whole_without_its_images(nights: Nights) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ from harvester.api.faults import RequestEvent
 from harvester.api.pace import limiter_for
 from harvester.config.settings import PaceSettings
 from harvester.errors import AuthenticationError, HarvesterError, ThrottledError, TransportError
-from harvester.harvest.events import Event, Listed
+from harvester.harvest.events import Doubted, Event, Listed, Relisted
 from harvester.harvest.listing import Discoverer, Discovery, MemorySpool
 from harvester.harvest.outage import Outage
 
@@ -41,9 +42,10 @@ class Account:
 class Stage:
     """A discovery and everything that it tells."""
 
-    def __init__(self, account: Account, *, stop_after: int = 99) -> None:
+    def __init__(self, account: Callable[[Payload], Any], *, stop_after: int = 99) -> None:
         self.spool = MemorySpool()
         self.told: list[Listed] = []
+        self.doubts: list[str] = []
         self._stop_after = stop_after
         self.client = ScriptedClient(account)
         outage = Outage(first_wait_s=120.0, longest_s=1800.0, suspicious=1)
@@ -53,6 +55,10 @@ class Stage:
         return "enough" if len(self.told) >= self._stop_after else ""
 
     def notify(self, event: Event) -> None:
+        if isinstance(event, Doubted):
+            self.doubts.append(event.reason)
+        if isinstance(event, Doubted | Relisted):
+            return
         assert isinstance(event, Listed)
         self.told.append(event)
 
@@ -70,6 +76,52 @@ async def test_every_project_is_listed_and_spooled() -> None:
     assert (project.name, [backtest.backtest_id for backtest in backtests]) == ("P3", ["b3"])
     assert sorted(event.project_id for event in stage.told) == [1, 2, 3, 4]
     assert {(event.backtests, event.projects, event.error) for event in stage.told} == {(1, 4, "")}
+
+
+async def test_a_sound_listing_is_in_no_doubt() -> None:
+    stage = Stage(Account())
+    found = await stage.discoverer.discover(workers=3)
+    assert (found.partial, stage.doubts) == (False, [])
+
+
+def without_ids(payload: Payload) -> Any:
+    """Projects 1 and 2 and a row without an id; a backtest and four rows without an id in each."""
+    if "projectId" not in payload:
+        rows = [{"projectId": 1}, None, {"projectId": 2}]
+        return {"success": True, "projects": rows[payload.get("start", 0) : payload.get("end")]}
+    return {"success": True, "backtests": [{"backtestId": "a"}, None, None, None, None]}
+
+
+async def test_rows_without_a_usable_id_are_counted_named_and_a_doubt() -> None:
+    stage = Stage(without_ids)
+    found = await stage.discoverer.discover(workers=1)
+    assert (found.listed, found.partial, found.bad_rows) == ({1, 2}, True, 9)
+    assert found.bad_row_examples[:2] == [
+        "projects/read: `projects[1]` is no object",
+        "project 1: `backtests[1]` is no object",
+    ]
+    listing = found.listing(stage.spool)
+    assert listing.doubt(7) == "projects/read: rows without a usable id: 1 (`projects[1]` is no object)"
+    assert listing.doubt(2) == (
+        "project 2: rows without a usable id: 4 "
+        "(`backtests[1]` is no object, `backtests[2]` is no object, `backtests[3]` is no object, ...)"
+    )
+    assert stage.doubts == [listing.doubt(project_id) for project_id in (7, 1, 2)]
+
+
+async def test_a_project_that_is_listed_again_with_a_bad_row_shows_nothing_to_be_deleted() -> None:
+    stage = Stage(without_ids)
+    assert await stage.discoverer.relist([1], workers=1) == {}
+
+
+async def test_a_reason_is_bounded_however_much_the_server_says() -> None:
+    words = {"success": False, "errors": ["x" * 400] * 9}
+    stage = Stage(lambda payload: words if "start" in payload else Account()(payload))
+    found = await stage.discoverer.discover(workers=1)
+    assert found.listed == {1, 2, 3, 4}
+    assert found.unproven.startswith("the list of projects is not proven complete: projects/read: the server")
+    assert len(found.unproven) < 400
+    assert stage.doubts == [found.unproven]
 
 
 async def test_a_listing_that_fails_once_is_tried_again_after_all_others() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from values import make_backtest, make_entry, make_missing, make_policy, make_pr
 from harvester.config.settings import FilterSettings
 from harvester.harvest.plan import (
     Decision,
+    GoneCount,
     Listing,
     Policy,
     plan_account,
@@ -172,6 +174,24 @@ def test_what_was_never_archived_and_is_no_longer_listed_is_forgotten() -> None:
     assert plan_missing_project([make_missing()]) == []
 
 
+def test_what_is_missing_while_that_proves_nothing_stays_as_it_was() -> None:
+    entries = [
+        make_entry(),
+        make_missing("b", outcome=Outcome.FAILED, failures=2),
+        make_entry("c", gone_since="2026-11-20"),
+    ]
+    for decisions in (
+        plan_missing_project(entries, "a doubt"),
+        plan_project(make_project(), [], entries, make_policy(), doubt="a doubt"),
+    ):
+        archived, missing, gone = sorted(decisions, key=lambda decision: decision.backtest_id)
+        assert (archived.outcome, missing.outcome) == (Outcome.CARRIED, Outcome.FAILED)
+        for decision in (archived, missing):
+            assert (decision.listed, decision.gone, decision.request) == (False, False, False)
+            assert decision.reason == "not listed, which proves nothing: a doubt"
+        assert (gone.gone, gone.reason) == (True, "no longer listed")
+
+
 def test_a_gone_project_keeps_its_former_name() -> None:
     (decision,) = plan_missing_project([make_entry(project="Old", organization_id="o")])
     assert (decision.project.name, decision.project.organization_id) == ("Old", "o")
@@ -223,6 +243,36 @@ def make_listing(
             for project_id, names in (orphans or {}).items()
         },
     )
+
+
+def test_nothing_is_gone_that_a_doubt_is_about() -> None:
+    before = [(n, [make_entry("old", project_id=n)]) for n in (1, 2, 3)]
+
+    def gone(**doubts: Any) -> list[int]:
+        listing = replace(make_listing({1: ["a"], 2: ["b"]}, orphans={3: ["new"]}), **doubts)
+        return [n for n, each in planned(listing, *before).items() for d in each if d.gone]
+
+    assert gone() == [1, 2, 3, 3]
+    assert gone(unproven="cut short") == [1, 2]
+    assert gone(bad_rows={2: "a row"}) == [1, 3, 3]
+    assert gone(withheld="too much") == []
+
+
+@pytest.mark.parametrize(
+    ("left", "gone", "withheld"), [(4, 0, False), (3, 1, False), (2, 2, False), (1, 3, True), (0, 4, True)]
+)
+def test_more_than_half_gone_at_once_is_withheld_until_it_is_accepted(
+    left: int, gone: int, withheld: bool
+) -> None:
+    missing = GoneCount()
+    before = [(n, [make_entry("a", project_id=n)]) for n in range(1, 5)]
+    before.append((9, [make_entry("gone before", project_id=9, gone_since="2026-11-20")] * 9))
+    for decisions in planned(make_listing({n: ["a"] for n in range(1, left + 1)}), *before).values():
+        for decision in decisions:
+            missing.add(decision)
+    assert (missing.archived, missing.gone) == (4, gone)
+    assert missing.withholds(make_policy()) is withheld
+    assert not missing.withholds(make_policy(accept_gone=True))
 
 
 def planned(listing: Listing, *before: tuple[int, list[InventoryEntry]]) -> dict[int, list[Decision]]:

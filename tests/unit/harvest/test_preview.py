@@ -13,10 +13,12 @@ from harvester.api.discover import fetch_backtests
 from harvester.api.faults import RequestEvent
 from harvester.archive.snapshot import Snapshot
 from harvester.config.settings import FilterSettings, Settings
-from harvester.errors import TransportError
+from harvester.errors import RefusedError, TransportError
 from harvester.harvest.events import Event
 from harvester.harvest.preview import Preview, preview
 from harvester.model import InventoryEntry, Outcome
+
+REFUSED = RefusedError("no", endpoint="x", status=200)
 
 
 class Nobody:
@@ -79,6 +81,23 @@ async def test_what_would_not_be_asked_for_is_counted_with_its_reason() -> None:
     assert found.gone == 2
     assert found.outcomes == Counter({Outcome.CARRIED: 2, Outcome.SKIPPED: 3})
     assert found.reasons["its name is not among the selected ones"] == 4
+
+
+async def test_what_would_make_the_run_incomplete_is_said() -> None:
+    def cut_short(payload: Payload) -> Any:
+        return REFUSED if "start" in payload else account(payload)
+
+    previous = snapshot(*(make_entry(f"old{n}", project_id=2, change_key="") for n in range(3)))
+    for client, doubt in (
+        (ScriptedClient(account), "3 of 3 archived reports are no longer listed, more than half at once"),
+        (ScriptedClient(cut_short), "the list of projects is not proven complete: no"),
+    ):
+        found = await preview(client, previous, Settings(), make_policy(), Nobody())
+        assert any(said.startswith(doubt) for said in found.doubts)
+        assert found.gone == 0
+    accepting = make_policy(accept_gone=True)
+    found = await preview(ScriptedClient(account), previous, Settings(), accepting, Nobody())
+    assert (found.doubts, found.gone) == ([], 3)
 
 
 async def test_what_is_archived_and_unchanged_would_be_carried() -> None:
