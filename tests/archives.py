@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from harvester.archive import Archive, Disk, PartialSnapshot, Placement, Snapshot, Source
+from harvester.archive.ledger import LedgerLine, render_line
 from harvester.model import (
     Backtest,
     Ending,
@@ -205,6 +206,12 @@ def make_record(partial: PartialSnapshot, placements: Sequence[Placement]) -> Sn
         gone=sum(not item.entry.listed for item in placements),
         projects=len({item.entry.project_id for item in placements}),
     )
+
+
+def append_line(root: Path, line: LedgerLine) -> None:
+    """Add a line to the Ledger as it is, whatever else the Archive holds."""
+    with (root / "ledger.jsonl").open("ab") as file:
+        file.write(render_line(line))
 
 
 def open_archive(root: Path, disk: Disk | None = None) -> Archive:

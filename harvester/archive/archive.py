@@ -15,12 +15,13 @@ import msgspec
 from harvester.archive.begin import begin_partial
 from harvester.archive.disk import Disk
 from harvester.archive.layout import ARCHIVE_FILE, LATEST, is_snapshot_name
-from harvester.archive.ledger import load_sound_ledger
+from harvester.archive.ledger import Ledger, load_sound_ledger
 from harvester.archive.lists import Base, CheckedSnapshot, check_lists, find_base
 from harvester.archive.lock import hold_lock
+from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.partial import PartialSnapshot, PartialState
 from harvester.archive.reading import load_record
-from harvester.archive.recovery import foreign_names, prune_snapshot, recover, snapshot_names
+from harvester.archive.recovery import foreign_names, prune_snapshots, recover, snapshot_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import FORMAT, account_fingerprint, stamp
@@ -53,7 +54,8 @@ class Archive:
         """Fingerprint of the Account."""
         self.disk = disk
         self._record = record
-        self._locked = False
+        self._open_ledger: OpenLedger | None = None
+        """While the Archive is locked."""
         self._partial: PartialSnapshot | None = None
 
     @classmethod
@@ -110,14 +112,22 @@ class Archive:
             ArchiveLockedError: somebody else held it all that time; the message names them.
         """
         with hold_lock(self.root, self.disk, command=command, wait_s=wait_s):
-            self._locked = True
+            self._open_ledger = OpenLedger(self.root, self.disk)
             try:
                 yield
             finally:
-                self._locked = False
+                self._open_ledger = None
                 if self._partial is not None:
                     self._partial.close()
                     self._partial = None
+
+    def ledger(self) -> Ledger:
+        """The Ledger; under the lock it is read once.
+
+        Raises:
+            CorruptArchiveError: a line is wrong; names the first.
+        """
+        return self._open_ledger.ledger if self._open_ledger else load_sound_ledger(self.root)
 
     def snapshots(self) -> list[Snapshot]:
         """The Snapshots that stand, oldest first."""
@@ -153,7 +163,7 @@ class Archive:
             ArchiveError: there is none; the message lists what there is.
             CorruptArchiveError: a list is not what was committed; names the file.
         """
-        return check_lists(self.snapshot(name), load_sound_ledger(self.root))
+        return check_lists(self.snapshot(name), self.ledger())
 
     def base(self) -> Base:
         """What the next Snapshot would be built on.
@@ -162,7 +172,7 @@ class Archive:
             CorruptArchiveError: the Ledger is broken.
             DiskError: a list cannot be read.
         """
-        return find_base(self.root, load_sound_ledger(self.root))
+        return find_base(self.root, self.ledger())
 
     def begin(self, *, date: str, run_id: str, started: str) -> PartialSnapshot:
         """The partial Snapshot of a run, under the lock; finishes or takes up what an earlier run has left.
@@ -179,10 +189,9 @@ class Archive:
         """
         if not is_snapshot_name(date) or "." in date:
             raise ValueError(f"{date!r} is not a date")
-        self._need_lock()
-        recovered = recover(self.root, self.disk)
+        ledger = self._locked_ledger()
         state = PartialState(FORMAT, self.account, run_id, started)
-        self._partial = begin_partial(self.root, self.disk, recovered, date=date, state=state)
+        self._partial = begin_partial(ledger, recover(ledger), date=date, state=state)
         return self._partial
 
     def recover(self) -> tuple[str, ...]:
@@ -195,26 +204,25 @@ class Archive:
             CorruptArchiveError: what stands there contradicts itself; says what to do.
             DiskError: it cannot be written.
         """
-        self._need_lock()
-        return recover(self.root, self.disk).notes
+        return recover(self._locked_ledger())
 
-    def prune(self, name: str, *, at: str) -> None:
-        """Remove a Snapshot for good, under the lock; one that is missing already is struck off the Ledger.
+    def prune(self, *names: str, at: str) -> None:
+        """Remove Snapshots for good, under the lock; one that is missing already is struck off the Ledger.
 
         Args:
-            name: Its name.
+            names: Their names.
             at: UTC, for the Ledger.
 
         Raises:
             ArchiveError: the Ledger has no such Snapshot.
-            DiskError: it cannot be removed.
+            DiskError: one cannot be removed.
         """
-        self._need_lock()
-        prune_snapshot(self.root, self.disk, name, at=at)
+        prune_snapshots(self._locked_ledger(), names, at=at)
 
-    def _need_lock(self) -> None:
-        if not self._locked:
+    def _locked_ledger(self) -> OpenLedger:
+        if self._open_ledger is None:
             raise RuntimeError("the Archive is changed under its lock")
+        return self._open_ledger
 
 
 def _place_of(root: Path) -> Path:

@@ -13,25 +13,32 @@ from harvester.archive.disk import Disk, LinkMode
 from harvester.archive.filling import Footing
 from harvester.archive.layout import JOURNAL, PART, PAYLOAD, RUN, TAGMANIFEST, next_name, partial_name
 from harvester.archive.lists import Base, find_base
+from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.partial import LISTING, PartialSnapshot, PartialState
 from harvester.archive.reading import load_record
-from harvester.archive.recovery import Recovered, foreign_note, partial_names
+from harvester.archive.recovery import foreign_note, partial_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import FORMAT
 
 
 def begin_partial(
-    root: Path, disk: Disk, recovered: Recovered, *, date: str, state: PartialState
+    ledger: OpenLedger, recovered: tuple[str, ...], *, date: str, state: PartialState
 ) -> PartialSnapshot:
     """The partial Snapshot of this run: a new one, or the one that the run before has left.
+
+    Args:
+        ledger: Of an Archive in which nothing is left unfinished.
+        recovered: What `recover` has found, for the user.
+        date: As in `next_name`.
+        state: Of a new one.
 
     Raises:
         ArchiveError: a newer harvester has begun it.
         DiskError: it cannot be written.
     """
-    ledger = recovered.ledger
-    name, passed = _free_name(root, date, ledger.names)
+    root, disk = ledger.root, ledger.disk
+    name, passed = _free_name(root, date, ledger.ledger.names)
     path = root / partial_name(name)
     found, notes = _take_up(root, disk, state)
     if found is None:
@@ -42,10 +49,10 @@ def begin_partial(
         if earlier != path:
             disk.rename(earlier, path)
             disk.sync_dir(root)
-    base = find_base(root, ledger)
+    base = find_base(root, ledger.ledger)
     mode = _probe(disk, path, base.snapshot)
     notes += tuple(_passed_over(base))
-    footing = Footing(root, disk, base, mode, recovered.notes + passed + notes)
+    footing = Footing(ledger, base, mode, recovered + passed + notes)
     return PartialSnapshot(name, path, state, footing)
 
 

@@ -12,7 +12,7 @@ from harvester.archive.bag import DECLARATION, file_sha256, manifest_line, rende
 from harvester.archive.disk import Disk
 from harvester.archive.latest import point_latest
 from harvester.archive.layout import BAG_INFO, BAGIT, PAYLOAD, RUN, TAGMANIFEST, partial_name
-from harvester.archive.ledger import append_line, load_sound_ledger
+from harvester.archive.open_ledger import OpenLedger
 from harvester.errors import CorruptArchiveError
 from harvester.model import SnapshotRecord
 from harvester.secrets import mask
@@ -89,20 +89,18 @@ def seal(disk: Disk, root: Path, name: str) -> None:
     disk.remove(partial / RUN / PARTIAL_FILE)
 
 
-def publish(disk: Disk, root: Path, record: SnapshotRecord) -> list[str]:
+def publish(ledger: OpenLedger, record: SnapshotRecord) -> list[str]:
     """Give a sealed Snapshot its name, then its Ledger line, then `latest`; gives notes for the user."""
+    disk, root = ledger.disk, ledger.root
     partial = root / partial_name(record.name)
     disk.remove_tree(partial / RUN)
     disk.sync_dir(partial)
     disk.rename(partial, root / record.name)
     disk.sync_dir(root)
-    return register(disk, root, record)
+    return register(ledger, record)
 
 
-def register(disk: Disk, root: Path, record: SnapshotRecord) -> list[str]:
+def register(ledger: OpenLedger, record: SnapshotRecord) -> list[str]:
     """Add the Ledger line of a Snapshot that has its name, and let `latest` name it."""
-    ledger = load_sound_ledger(root)
-    sha256 = file_sha256(root / record.name / TAGMANIFEST)[0]
-    line = ledger.next_line("commit", record.name, sha256, at=record.finished)
-    append_line(root, disk, msgspec.structs.replace(line, listed=record.listed, counts=record.counts))
-    return point_latest(root, disk, record.name)
+    ledger.add_commit(record, file_sha256(ledger.root / record.name / TAGMANIFEST)[0])
+    return point_latest(ledger.root, ledger.disk, record.name)

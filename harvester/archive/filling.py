@@ -16,6 +16,7 @@ from harvester.archive.inventory import render_entry
 from harvester.archive.layout import INVENTORY, MANIFEST, PAYLOAD, REPORT_JSON, report_path
 from harvester.archive.lists import Base, CheckedSnapshot
 from harvester.archive.manifest import ManifestCursor, NewFile
+from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.placement import Placement, Source
 from harvester.archive.reading import load_bytes, parse_record
 from harvester.archive.reports import check_directories, manifest_lines, path_of, render_report
@@ -27,11 +28,20 @@ from harvester.model import InventoryEntry, Outcome, ReportRecord
 class Footing:
     """Where a partial Snapshot is made and what it is built on."""
 
-    root: Path
-    disk: Disk
+    ledger: OpenLedger
     base: Base
     mode: LinkMode
     notes: tuple[str, ...] = ()
+
+    @property
+    def root(self) -> Path:
+        """The Archive's directory."""
+        return self.ledger.root
+
+    @property
+    def disk(self) -> Disk:
+        """What changes it."""
+        return self.ledger.disk
 
     @property
     def previous(self) -> CheckedSnapshot | None:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from harvester.archive.bag import file_sha256
-from harvester.archive.disk import Disk
 from harvester.archive.layout import ARCHIVE_FILE, LEDGER, is_snapshot_name, snapshot_order
 from harvester.archive.reading import load_bytes
 from harvester.errors import CorruptArchiveError
@@ -70,10 +68,17 @@ class Ledger:
     torn: bool = False
     """Whether there is such a line."""
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Every Snapshot name that was ever committed."""
         return [line.snapshot for line in self.lines if line.event == "commit"]
+
+    @cached_property
+    def seals(self) -> frozenset[tuple[str, str]]:
+        """Name and tag manifest digest of every Snapshot that was ever committed."""
+        return frozenset(
+            (line.snapshot, line.tagmanifest_sha256) for line in self.lines if line.event == "commit"
+        )
 
     @cached_property
     def committed(self) -> dict[str, LedgerLine]:
@@ -91,7 +96,7 @@ class Ledger:
         """The digest of `harvester.json` that the newest line has; empty when none has one."""
         return next((line.archive_sha256 for line in reversed(self.lines) if line.archive_sha256), "")
 
-    @property
+    @cached_property
     def pruned(self) -> set[str]:
         """The Snapshots that were removed on purpose."""
         return set(self.names) - set(self.committed)
@@ -110,6 +115,30 @@ class Ledger:
             previous_sha256=self.last_sha256,
             archive_sha256=self.archive_sha256,
         )
+
+    def chained(self, line: LedgerLine) -> LedgerLine:
+        """The line with the number, digests and place in the chain of the one that would come next."""
+        return msgspec.structs.replace(
+            line,
+            n=len(self.lines) + 1,
+            previous_sha256=self.last_sha256,
+            archive_sha256=line.archive_sha256 or self.archive_sha256,
+        )
+
+    def followed_by(self, line: LedgerLine) -> Ledger:
+        """The Ledger with one more line."""
+        content = render_line(line)
+        return replace(
+            self,
+            lines=(*self.lines, line),
+            last_sha256=hashlib.sha256(content).hexdigest(),
+            whole_bytes=self.whole_bytes + len(content),
+        )
+
+
+def render_line(line: LedgerLine) -> bytes:
+    """One line of `ledger.jsonl`."""
+    return msgspec.json.encode(line) + b"\n"
 
 
 def parse_ledger(content: bytes) -> Ledger:
@@ -214,28 +243,3 @@ def load_sound_ledger(root: Path) -> Ledger:
             "see `harvester verify`, and restore the file from a backup"
         )
     return ledger
-
-
-def mend_ledger(root: Path, disk: Disk) -> Ledger:
-    """The Archive's Ledger, sound and ready for another line: one that was cut off is removed.
-
-    Raises:
-        CorruptArchiveError: a line is wrong; names the first.
-        DiskError: it cannot be written.
-    """
-    ledger = load_sound_ledger(root)
-    if ledger.torn:
-        disk.cut(root / LEDGER, ledger.whole_bytes)
-    return ledger
-
-
-def append_line(root: Path, disk: Disk, line: LedgerLine) -> None:
-    """Add one line and flush it.
-
-    The first line that has no digest of `harvester.json` from the line before takes it from the file; later
-    ones repeat it, so that a file that was altered since is not made good by the next run.
-    """
-    path = root / ARCHIVE_FILE
-    if not line.archive_sha256 and path.is_file():
-        line = msgspec.structs.replace(line, archive_sha256=file_sha256(path)[0])
-    disk.append(root / LEDGER, msgspec.json.encode(line) + b"\n")

@@ -188,7 +188,7 @@ class PartialSnapshot:
             self._make_pages(pages)
         write_tags(self._disk, self.path, record, known)
         seal(self._disk, self._footing.root, self.name)
-        self.notes = (*self.notes, *publish(self._disk, self._footing.root, record))
+        self.notes = (*self.notes, *publish(self._footing.ledger, record))
         return Snapshot(self.name, self._footing.root / self.name)
 
     def _make_pages(self, pages: Callable[[Path], None]) -> None:

@@ -8,6 +8,7 @@ the rest. What does not fit into this order was done by somebody else, and is an
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,25 +27,16 @@ from harvester.archive.layout import (
     partial_name,
     snapshot_order,
 )
-from harvester.archive.ledger import Ledger, append_line, load_ledger, load_sound_ledger, mend_ledger
+from harvester.archive.ledger import Ledger, load_ledger
+from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import Previous, SnapshotRecord
 
 
-@dataclass(frozen=True)
-class Recovered:
-    """An Archive in which nothing is left unfinished."""
-
-    ledger: Ledger
-    """Every Snapshot that stands has its line."""
-    notes: tuple[str, ...]
-    """What was found and set aside, for the user."""
-
-
 def snapshot_names(root: Path) -> list[str]:
     """The Snapshots that exist in the Archive, oldest first."""
-    return _sorted_directories(root)[0]
+    return _look(root).snapshots
 
 
 def foreign_names(root: Path) -> list[str]:
@@ -53,20 +45,43 @@ def foreign_names(root: Path) -> list[str]:
     They have no `snapshot.json`, and no run of this Archive has committed one of that name: somebody else has
     made them. Nobody builds on them, and nobody touches them.
     """
-    return _sorted_directories(root)[1]
+    return _look(root).foreign
 
 
-def _sorted_directories(root: Path) -> tuple[list[str], list[str]]:
-    """Snapshots, and directories that only have the name of one."""
-    names = [
-        entry.name
-        for entry in os.scandir(root)
-        if is_snapshot_name(entry.name) and entry.is_dir(follow_symlinks=False)
-    ]
-    bare = {name for name in names if not os.path.lexists(f"{root}/{name}/{SNAPSHOT_FILE}")}
-    foreign = bare - _committed_names(root, bare) if bare else bare
-    names.sort(key=snapshot_order)
-    return [name for name in names if name not in foreign], [name for name in names if name in foreign]
+@dataclass(frozen=True)
+class _Names:
+    """What is in the Archive's directory, seen in one pass over it."""
+
+    snapshots: list[str]
+    foreign: list[str]
+    partials: list[str]
+    """By the names that they were to have."""
+    parts: list[str]
+    """What was written beside its place."""
+
+
+def _look(root: Path, ledger: Ledger | None = None) -> _Names:
+    """The names in the Archive's directory; a Snapshot that the Ledger knows is not looked into.
+
+    Args:
+        root: The directory.
+        ledger: None: it is read only if there is a directory that it has to decide about.
+    """
+    entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in os.scandir(root)]
+    dated = [name for name, is_dir in entries if is_dir and is_snapshot_name(name)]
+    known = set(ledger.names) if ledger else set[str]()
+    bare = {
+        name for name in dated if name not in known and not os.path.lexists(f"{root}/{name}/{SNAPSHOT_FILE}")
+    }
+    foreign = bare - _committed_names(root, bare) if bare and ledger is None else bare
+    dated.sort(key=snapshot_order)
+    partials = [parse_partial_name(name) for name, is_dir in entries if is_dir]
+    return _Names(
+        snapshots=[name for name in dated if name not in foreign],
+        foreign=[name for name in dated if name in foreign],
+        partials=sorted((name for name in partials if name is not None), key=snapshot_order),
+        parts=[name for name, _ in entries if name.startswith(".") and name.endswith(PART)],
+    )
 
 
 def _committed_names(root: Path, names: set[str]) -> set[str]:
@@ -85,23 +100,27 @@ def partial_names(root: Path) -> list[str]:
     return sorted((name for name in found if name is not None), key=snapshot_order)
 
 
-def recover(root: Path, disk: Disk) -> Recovered:
-    """Finish what was interrupted.
+def recover(ledger: OpenLedger) -> tuple[str, ...]:
+    """Finish what was interrupted, so that every Snapshot that exists has its line in the Ledger.
+
+    Returns:
+        What was found and set aside, for the user.
 
     Raises:
-        CorruptArchiveError: something is there, or is missing, that no cut-off run explains.
+        CorruptArchiveError: something is there, or is missing, that no interrupted run explains.
         DiskError: something cannot be written.
     """
-    ledger = mend_ledger(root, disk)
-    _finish_prunes(root, disk, ledger)
-    ledger, notes = _finish_commit(root, disk, ledger)
-    _check_newest(root, ledger)
-    _sweep(root, disk)
-    committed = ledger.committed
-    if committed and read_latest(root) != [*committed][-1]:
-        notes += point_latest(root, disk, [*committed][-1])
-    notes += [foreign_note(root / name) for name in foreign_names(root)]
-    return Recovered(ledger, tuple(notes))
+    root, disk = ledger.root, ledger.disk
+    found = _look(root, ledger.repair_end())
+    _remove_snapshots(root, disk, [name for name in found.snapshots if name in ledger.ledger.pruned])
+    notes = _finish_commits(ledger, found)
+    _check_newest(root, ledger.ledger)
+    for name in found.parts:
+        disk.remove_tree(root / name)
+    committed = ledger.ledger.committed
+    if committed and read_latest(root) != next(reversed(committed)):
+        notes += point_latest(root, disk, next(reversed(committed)))
+    return (*notes, *(foreign_note(root / name) for name in found.foreign))
 
 
 def foreign_note(path: Path) -> str:
@@ -109,53 +128,51 @@ def foreign_note(path: Path) -> str:
     return f"{path} has the name of a Snapshot but is not one; it was left alone. See who put it there"
 
 
-def _finish_prunes(root: Path, disk: Disk, ledger: Ledger) -> None:
-    for name in snapshot_names(root):
-        if name in ledger.pruned:
-            remove_snapshot(root, disk, name)
+def prune_snapshots(ledger: OpenLedger, names: Sequence[str], *, at: str) -> None:
+    """Remove Snapshots for good: their Ledger lines, then their directories; a missing one gets its line.
 
-
-def prune_snapshot(root: Path, disk: Disk, name: str, *, at: str) -> None:
-    """Remove a Snapshot for good: its Ledger line, then its directory; one that is missing gets its line.
+    Interrupted anywhere after the lines, `recover` does the rest.
 
     Raises:
         ArchiveError: the Ledger has no such Snapshot.
         CorruptArchiveError: the Ledger is broken.
-        DiskError: it cannot be removed.
+        DiskError: one cannot be removed.
     """
-    ledger = mend_ledger(root, disk)
-    if name not in ledger.committed:
-        raise ArchiveError(f"{root / LEDGER} has no Snapshot {name!r} that could be pruned")
-    line = ledger.next_line("prune", name, ledger.committed[name].tagmanifest_sha256, at=at)
-    append_line(root, disk, line)
-    if name in snapshot_names(root):
-        remove_snapshot(root, disk, name)
+    if not names:
+        return
+    ledger.add_prunes(names, at=at)
+    root = ledger.root
+    there = [name for name in names if (root / name).is_dir() and not (root / name).is_symlink()]
+    _remove_snapshots(root, ledger.disk, there)
 
 
-def remove_snapshot(root: Path, disk: Disk, name: str) -> None:
-    """Remove a Snapshot that the Ledger calls pruned: first its name, then what is in it."""
-    pruned = root / f".{name}{PART}"
-    disk.remove_tree(pruned)
-    disk.rename(root / name, pruned)
-    disk.sync_dir(root)
-    disk.remove_tree(pruned)
+def _remove_snapshots(root: Path, disk: Disk, names: Sequence[str]) -> None:
+    """Remove Snapshots that the Ledger calls pruned: first their names, then what is in them."""
+    parts = [(root / name, root / f".{name}{PART}") for name in names]
+    for snapshot, part in parts:
+        disk.remove_tree(part)
+        disk.rename(snapshot, part)
+    if parts:
+        disk.sync_dir(root)
+    for _, part in parts:
+        disk.remove_tree(part)
 
 
-def _finish_commit(root: Path, disk: Disk, ledger: Ledger) -> tuple[Ledger, list[str]]:
+def _finish_commits(ledger: OpenLedger, found: _Names) -> list[str]:
     """Give a Snapshot without a Ledger line its line, and a sealed partial its name and line."""
+    root = ledger.root
     notes: list[str] = []
-    unknown = [name for name in snapshot_names(root) if name not in ledger.committed]
+    known = set(ledger.ledger.names)
+    unknown = [name for name in found.snapshots if name not in known]
     if len(unknown) > 1:
         raise CorruptArchiveError(_foreign(root / unknown[0], "it has no line in the Ledger"))
-    if unknown:
-        notes += register(disk, root, check_adoptable(root, unknown[-1], root / unknown[-1], ledger))
-        ledger = load_sound_ledger(root)
-    for name in partial_names(root):
+    for name in unknown:
+        notes += register(ledger, check_adoptable(root, name, root / name, ledger.ledger))
+    for name in found.partials:
         path = root / partial_name(name)
         if (path / TAGMANIFEST).exists() and not (path / RUN / PARTIAL_FILE).exists():
-            notes += publish(disk, root, check_adoptable(root, name, path, ledger))
-            ledger = load_sound_ledger(root)
-    return ledger, notes
+            notes += publish(ledger, check_adoptable(root, name, path, ledger.ledger))
+    return notes
 
 
 def check_adoptable(root: Path, name: str, path: Path, ledger: Ledger) -> SnapshotRecord:
@@ -193,7 +210,7 @@ def _check_newest(root: Path, ledger: Ledger) -> None:
     """The newest Snapshot must be there; whether the next is built on it is for `find_base` to say."""
     if not ledger.committed:
         return
-    line = [*ledger.committed.values()][-1]
+    line = next(reversed(ledger.committed.values()))
     path = root / line.snapshot
     if not path.is_dir() or path.is_symlink():
         raise CorruptArchiveError(
@@ -201,10 +218,3 @@ def _check_newest(root: Path, ledger: Ledger) -> None:
             "Restore the directory from a backup; or accept the loss with "
             f"`harvester prune --forget {line.snapshot} --yes`: then the next run builds on the one before"
         )
-
-
-def _sweep(root: Path, disk: Disk) -> None:
-    """Remove what was written beside its place and never got there."""
-    for entry in list(os.scandir(root)):
-        if entry.name.startswith(".") and entry.name.endswith(PART):
-            disk.remove_tree(Path(entry.path))

@@ -7,7 +7,7 @@ from collections import Counter
 from harvester.archive.archive import Archive
 from harvester.archive.bag import parse_bag_info
 from harvester.archive.layout import BAG_INFO, INVENTORY, LEDGER, SNAPSHOT_FILE
-from harvester.archive.ledger import load_ledger
+from harvester.archive.ledger import Ledger
 from harvester.archive.reading import load_bytes
 from harvester.archive.snapshot import Snapshot
 from harvester.audit.payload import Directory
@@ -17,9 +17,16 @@ from harvester.model import InventoryEntry, SnapshotRecord
 
 
 def check_agreement(
-    archive: Archive, snapshot: Snapshot, directories: dict[str, Directory] | None
+    archive: Archive, ledger: Ledger | None, snapshot: Snapshot, directories: dict[str, Directory] | None
 ) -> list[Problem]:
-    """Where the Snapshot contradicts itself; `directories` are those that `check_payload` has seen."""
+    """Where the Snapshot contradicts itself, its Archive or the Ledger.
+
+    Args:
+        archive: Whose Snapshot it is.
+        ledger: Read after the Snapshot was seen to exist; None: it cannot be read, a Problem already.
+        snapshot: What to check.
+        directories: Those that `check_payload` has seen.
+    """
     found = Findings(snapshot.name)
     sums = _check_inventory(snapshot, directories, found)
     try:
@@ -32,7 +39,8 @@ def check_agreement(
     if sums is not None:
         _check_sums(record, sums, found)
     _check_oxum(snapshot, record, found)
-    _check_ledger(archive, record, found)
+    if ledger is not None:
+        _check_ledger(ledger, record, found)
     return found.problems
 
 
@@ -92,12 +100,8 @@ def _check_oxum(snapshot: Snapshot, record: SnapshotRecord, found: Findings) -> 
         found.add(Kind.BAG, BAG_INFO, f"has the Payload-Oxum {info.get('Payload-Oxum')}, not {oxum}")
 
 
-def _check_ledger(archive: Archive, record: SnapshotRecord, found: Findings) -> None:
+def _check_ledger(ledger: Ledger, record: SnapshotRecord, found: Findings) -> None:
     """What the Ledger says of the Snapshot and of the one that it was built on."""
-    try:
-        ledger = load_ledger(archive.root)
-    except (ArchiveError, OSError):
-        return  # a Problem of the Archive already
     line, previous = ledger.committed.get(record.name), record.previous
     if line is not None and (line.at, line.listed, line.counts) != (
         record.finished,
@@ -105,6 +109,5 @@ def _check_ledger(archive: Archive, record: SnapshotRecord, found: Findings) -> 
         record.counts,
     ):
         found.add(Kind.RECORD, SNAPSHOT_FILE, f"and {LEDGER}:{line.n} differ in what the run has done")
-    seals = {(line.snapshot, line.tagmanifest_sha256) for line in ledger.lines if line.event == "commit"}
-    if previous is not None and (previous.name, previous.tagmanifest_sha256) not in seals:
+    if previous is not None and (previous.name, previous.tagmanifest_sha256) not in ledger.seals:
         found.add(Kind.RECORD, SNAPSHOT_FILE, f"was built on a {previous.name} that the Ledger does not know")

@@ -20,7 +20,7 @@ from typing import Final
 from harvester.archive import Archive, Disk, Snapshot
 from harvester.archive.bag import file_sha256, load_manifest, manifest_line
 from harvester.archive.layout import CATALOG, CATALOG_DIGEST, DAMAGED
-from harvester.archive.ledger import load_ledger
+from harvester.archive.ledger import Ledger
 from harvester.audit.catalog_rows import add_snapshots
 from harvester.audit.damaged import DamagedFiles
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
@@ -62,12 +62,13 @@ def update_catalog(archive: Archive) -> list[str]:
         CorruptArchiveError: a Snapshot cannot be read.
     """
     path, seal = archive.root / CATALOG, read_seal(archive)
-    notes = _find_doubts(archive, seal)
+    ledger = archive.ledger()
+    notes = _find_doubts(archive, ledger, seal)
     if seal is Seal.WHOLE and not notes:
         archive.disk.remove(archive.root / CATALOG_DIGEST)  # nobody may rely on it until it is finished
         try:
             with _opened(path) as base:
-                fits = _catch_up(base, archive.snapshots())
+                fits = _catch_up(base, archive.snapshots(), ledger)
             if fits:
                 _write_seal(archive)
                 return []
@@ -80,12 +81,12 @@ def update_catalog(archive: Archive) -> list[str]:
     return [*(f"{note}. {kept}" for note in notes), *aside]
 
 
-def _find_doubts(archive: Archive, seal: Seal) -> list[str]:
+def _find_doubts(archive: Archive, ledger: Ledger, seal: Seal) -> list[str]:
     """What is wrong with the catalog and has no innocent reason."""
     path = archive.root / CATALOG
     notes = [f"{path} was altered since it was written"] if seal is Seal.BROKEN else []
     with contextlib.suppress(sqlite3.DatabaseError), reading_catalog(archive) as base:
-        notes += [f"{path} knows {UNKNOWN.format(name)}" for name in find_unknown_snapshots(archive, base)]
+        notes += [f"{path} knows {UNKNOWN.format(name)}" for name in find_unknown_snapshots(ledger, base)]
     return notes
 
 
@@ -221,15 +222,9 @@ def known_snapshots(base: sqlite3.Connection) -> list[tuple[str, str]]:
     return base.execute("SELECT name, tagmanifest_sha256 FROM snapshots ORDER BY number").fetchall()
 
 
-def find_unknown_snapshots(archive: Archive, base: sqlite3.Connection) -> list[str]:
-    """The Snapshots of a catalog that the Ledger has never had.
-
-    Raises:
-        ArchiveError: the Ledger cannot be read.
-    """
-    lines = load_ledger(archive.root).lines
-    committed = {(line.snapshot, line.tagmanifest_sha256) for line in lines if line.event == "commit"}
-    return [name for name, sha256 in known_snapshots(base) if (name, sha256) not in committed]
+def find_unknown_snapshots(ledger: Ledger, base: sqlite3.Connection) -> list[str]:
+    """The Snapshots of a catalog that the Ledger has never had."""
+    return [name for name, sha256 in known_snapshots(base) if (name, sha256) not in ledger.seals]
 
 
 def _passages(base: sqlite3.Connection, backtest_id: str) -> dict[tuple[int, str], list[Passage]]:
@@ -298,10 +293,14 @@ def _schema() -> list[str]:
     return [statement for statement in text.split(";") if statement.strip()]
 
 
-def _catch_up(base: sqlite3.Connection, snapshots: list[Snapshot]) -> bool:
-    """Add the Snapshots that it lacks; False when it has others than stand."""
-    known = known_snapshots(base)
-    if known != _references(snapshots)[: len(known)]:
+def _catch_up(base: sqlite3.Connection, snapshots: list[Snapshot], ledger: Ledger) -> bool:
+    """Add the Snapshots that it lacks; False when it has others than exist.
+
+    Their digests come from the Ledger: a run does not read a file of every date.
+    """
+    known, seals = known_snapshots(base), ledger.seals
+    names = [snapshot.name for snapshot in snapshots[: len(known)]]
+    if names != [name for name, _ in known] or not seals.issuperset(known):
         return False
     add_snapshots(base, snapshots[len(known) :], first=len(known))
     return True

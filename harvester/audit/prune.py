@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from harvester.archive.archive import Archive
-from harvester.archive.ledger import load_sound_ledger
 from harvester.archive.lists import CheckedSnapshot, check_lists
 from harvester.audit.copies import Holders
 from harvester.audit.retention import Retention, plan_retention
@@ -87,7 +86,7 @@ def plan_prune(
     reasons = plan_retention(list(snapshots), today, retention)
     key = _backtest if drop_superseded else _version
     plan = PrunePlan(keep={name: why for name, why in reasons.items() if why})
-    ledger = load_sound_ledger(archive.root)
+    ledger = archive.ledger()
     holders = Holders()
     for name in sorted(reasons, key=lambda name: not reasons[name]):  # what is kept first
         try:
@@ -117,8 +116,7 @@ def prune(archive: Archive, names: Sequence[str], *, at: str) -> None:
         names: As `plan_prune` gave them under the same lock.
         at: UTC, for the Ledger.
     """
-    for name in names:
-        archive.prune(name, at=at)
+    archive.prune(*names, at=at)
 
 
 _Key = Callable[[InventoryEntry], str]

@@ -21,6 +21,7 @@ from harvester.archive.layout import (
     is_snapshot_name,
     parse_partial_name,
 )
+from harvester.archive.ledger import load_ledger
 from harvester.audit.catalog import (
     UNKNOWN,
     find_unknown_snapshots,
@@ -74,7 +75,7 @@ def _check_catalog(archive: Archive, found: Findings) -> list[str]:
     compared; it answers no question either.
     """
     with reading_catalog(archive) as base:
-        unknown = find_unknown_snapshots(archive, base)
+        unknown = find_unknown_snapshots(load_ledger(archive.root), base)
         known = known_snapshots(base)
         snapshots = archive.snapshots()[: len(known)]
         if known == [(snapshot.name, snapshot.reference().tagmanifest_sha256) for snapshot in snapshots]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from harvester.archive.archive import Archive
-from harvester.archive.ledger import load_ledger
+from harvester.archive.ledger import Ledger, load_ledger
 from harvester.archive.snapshot import Snapshot
 from harvester.audit.agreement import check_agreement
 from harvester.audit.chain import check_chain
@@ -57,14 +57,14 @@ def verify(
             on_progress(min(done, total), total)
 
     problems: list[Problem] = []
-    hasher = Hasher()
+    hasher, ledger = Hasher(), _ledger(archive)
     for snapshot in chosen:
         problems += check_tags(snapshot)
         found, directories = check_payload(
             snapshot, hasher, selected=lambda path: in_subset(path, part), on_bytes=on_bytes
         )
         problems += found
-        problems += check_agreement(archive, snapshot, directories)
+        problems += check_agreement(archive, ledger, snapshot, directories)
     # Last, for a run or a prune may have ended meanwhile: what it removed was no damage.
     pruned = _pruned(archive)
     if any(problem.kind is Kind.WRITABLE for problem in problems) and not _permissions_count(archive):
@@ -85,11 +85,21 @@ def subset_of_day(day: dt.date, parts: int = 7) -> Subset:
 
 def _pruned(archive: Archive) -> set[str]:
     """The Snapshots that a prune has removed; none when that cannot be known, which is a Problem itself."""
-    try:
-        standing = {snapshot.name for snapshot in archive.snapshots()}
-        return load_ledger(archive.root).pruned - standing
-    except (ArchiveError, OSError):
+    ledger = _ledger(archive)
+    if ledger is None:
         return set()
+    try:
+        return ledger.pruned - {snapshot.name for snapshot in archive.snapshots()}
+    except OSError:
+        return set()
+
+
+def _ledger(archive: Archive) -> Ledger | None:
+    """The Ledger with whatever is wrong with it; None when it cannot be read, which is a Problem itself."""
+    try:
+        return load_ledger(archive.root)
+    except (ArchiveError, OSError):
+        return None
 
 
 def _permissions_count(archive: Archive) -> bool:

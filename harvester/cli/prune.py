@@ -131,13 +131,12 @@ class _Order:
         return plan_prune(self._archive, self._today, self._retention, drop_superseded=self._drop_superseded)
 
     def _check_forgotten(self) -> None:
-        from harvester.archive.ledger import load_sound_ledger
         from harvester.errors import ArchiveError, ConfigError
 
         if not self._forget:
             return
         standing = {snapshot.name for snapshot in self._archive.snapshots()}
-        missing = [name for name in load_sound_ledger(self._archive.root).committed if name not in standing]
+        missing = [name for name in self._archive.ledger().committed if name not in standing]
         for name in self._forget:
             if name in standing:
                 raise ConfigError(f"--forget {name}: it is not missing")

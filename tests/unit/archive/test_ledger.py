@@ -4,12 +4,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from archives import append_line
 
-from harvester.archive import Disk
 from harvester.archive.ledger import (
     FIRST,
     Ledger,
-    append_line,
     load_ledger,
     load_sound_ledger,
     parse_ledger,
@@ -22,10 +21,8 @@ NAMES = ["2026-11-20", "2026-11-21", "2026-11-21.2", "2026-11-22"]
 def make_ledger(root: Path) -> bytes:
     """Four commits, and the second Snapshot pruned."""
     for name in NAMES:
-        append_line(
-            root, Disk(), load_ledger(root).next_line("commit", name, name * 4, at="2026-11-22T03:00:00Z")
-        )
-    append_line(root, Disk(), load_ledger(root).next_line("prune", NAMES[1], "", at="2026-11-23T03:00:00Z"))
+        append_line(root, load_ledger(root).next_line("commit", name, name * 4, at="2026-11-22T03:00:00Z"))
+    append_line(root, load_ledger(root).next_line("prune", NAMES[1], "", at="2026-11-23T03:00:00Z"))
     return (root / "ledger.jsonl").read_bytes()
 
 
@@ -96,7 +93,7 @@ def test_a_chained_line_that_makes_no_sense_is_found(
 ) -> None:
     make_ledger(tmp_path)
     line = load_ledger(tmp_path).next_line(event, name, "", at="")  # type: ignore[arg-type]
-    append_line(tmp_path, Disk(), line)
+    append_line(tmp_path, line)
     assert text in load_ledger(tmp_path).faults[0].text
 
 
@@ -124,7 +121,7 @@ def test_what_a_later_version_adds_to_a_line_is_no_fault(tmp_path: Path) -> None
 def test_a_name_that_no_snapshot_has_is_a_fault_and_never_a_path(tmp_path: Path, name: str) -> None:
     make_ledger(tmp_path)
     for _ in range(2):
-        append_line(tmp_path, Disk(), load_ledger(tmp_path).next_line("commit", name, "", at=""))
+        append_line(tmp_path, load_ledger(tmp_path).next_line("commit", name, "", at=""))
     ledger = load_ledger(tmp_path)
     assert [fault.number for fault in ledger.faults if "no Snapshot name" in fault.text] == [6, 7]
     assert name not in [*ledger.names, *ledger.committed]

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from archives import STARTED, Night, make_reports, open_archive
+from archives import STARTED, Night, append_line, make_reports, open_archive
 from faults import Killed, SteppingDisk, check_archive
 
 from harvester.archive import Archive, Disk
-from harvester.archive.ledger import append_line, load_ledger
+from harvester.archive.ledger import load_ledger
+from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.recovery import recover, snapshot_names
 from harvester.audit.verify import verify
 from harvester.errors import CorruptArchiveError
@@ -51,7 +52,7 @@ def cut(archive: Archive, step: str) -> None:
 @pytest.mark.parametrize("step", ["remove", "remove_tree", "rename", "append", "point"])
 def test_a_commit_that_was_cut_off_is_completed(archive: Archive, step: str) -> None:
     cut(archive, step)
-    recover(archive.root, Disk())
+    recover(OpenLedger(archive.root, Disk()))
     standing = ["2026-11-23"] if step != "remove" else []  # before it, the partial was not sealed
     assert snapshot_names(archive.root) == [*DATES, *standing]
     if standing:
@@ -61,7 +62,7 @@ def test_a_commit_that_was_cut_off_is_completed(archive: Archive, step: str) -> 
 def test_a_torn_last_line_is_cut_off_and_written_again(archive: Archive) -> None:
     ledger = archive.root / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes()[:-30])
-    recover(archive.root, Disk())
+    recover(OpenLedger(archive.root, Disk()))
     check_archive(archive.root)
     assert len(load_ledger(archive.root).lines) == 3
 
@@ -70,7 +71,7 @@ def test_a_lost_latest_is_made_again(archive: Archive) -> None:
     latest = archive.root / "latest"
     latest.unlink()
     latest.symlink_to("/etc")
-    recover(archive.root, Disk())
+    recover(OpenLedger(archive.root, Disk()))
     check_archive(archive.root)
 
 
@@ -115,15 +116,15 @@ def test_leftovers_are_swept(archive: Archive) -> None:
     (archive.root / ".2026-11-19.part" / "f").write_bytes(b"")
     (archive.root / ".latest.part").symlink_to("nowhere")
     (archive.root / ".notes").write_bytes(b"mine")
-    recover(archive.root, Disk())
+    recover(OpenLedger(archive.root, Disk()))
     check_archive(archive.root)
     assert (archive.root / ".notes").exists()
 
 
 def test_a_prune_that_was_cut_off_is_finished(archive: Archive) -> None:
     line = load_ledger(archive.root).next_line("prune", DATES[0], "", at=STARTED)
-    append_line(archive.root, Disk(), line)
-    recover(archive.root, Disk())
+    append_line(archive.root, line)
+    recover(OpenLedger(archive.root, Disk()))
     assert snapshot_names(archive.root) == DATES[1:]
     check_archive(archive.root)
 
@@ -131,9 +132,7 @@ def test_a_prune_that_was_cut_off_is_finished(archive: Archive) -> None:
 def test_a_pruned_name_is_not_given_again(archive: Archive) -> None:
     with archive.lock(command="x", wait_s=0):
         for name in DATES:
-            append_line(
-                archive.root, Disk(), load_ledger(archive.root).next_line("prune", name, "", at=STARTED)
-            )
+            append_line(archive.root, load_ledger(archive.root).next_line("prune", name, "", at=STARTED))
     assert Night(archive, "2026-11-22").run(REPORTS).name == "2026-11-22.2"
     check_archive(archive.root)
 
@@ -189,7 +188,7 @@ def test_a_missing_snapshot_below_a_damaged_one_is_passed_over_too(archive: Arch
 def test_a_commit_on_an_older_base_that_was_cut_off_is_completed(archive: Archive, step: str) -> None:
     replace_seal(archive, DATES[2])
     cut(archive, step)
-    recover(archive.root, Disk())
+    recover(OpenLedger(archive.root, Disk()))
     assert snapshot_names(archive.root) == [*DATES, "2026-11-23"]
     assert archive.snapshots()[-1].record().passed_over == (DATES[2],)
 
@@ -241,18 +240,18 @@ def test_a_snapshot_that_was_altered_before_its_line_is_not_adopted(archive: Arc
     info.chmod(0o644)
     info.write_bytes(b"Harvester-Complete: yes\n")
     with pytest.raises(CorruptArchiveError, match=r"bag-info\.txt is not what"):
-        recover(archive.root, Disk())
+        recover(OpenLedger(archive.root, Disk()))
 
 
 def test_two_snapshots_without_lines_are_not_adopted(archive: Archive) -> None:
     lines = (archive.root / "ledger.jsonl").read_bytes().splitlines(keepends=True)
     (archive.root / "ledger.jsonl").write_bytes(lines[0])
     with pytest.raises(CorruptArchiveError, match="no line in the Ledger"):
-        recover(archive.root, Disk())
+        recover(OpenLedger(archive.root, Disk()))
     assert (archive.root / "ledger.jsonl").read_bytes() == lines[0]
 
 
 def test_a_lost_ledger_is_not_begun_anew(archive: Archive) -> None:
     (archive.root / "ledger.jsonl").unlink()
     with pytest.raises(CorruptArchiveError, match="restore ledger"):
-        recover(archive.root, Disk())
+        recover(OpenLedger(archive.root, Disk()))

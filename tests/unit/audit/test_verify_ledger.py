@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from archives import Night, make_reports, open_archive, sha256
+from archives import Night, append_line, make_reports, open_archive, sha256
 
-from harvester.archive import Archive, Disk
-from harvester.archive.ledger import LedgerLine, append_line, load_ledger
+from harvester.archive import Archive
+from harvester.archive.ledger import LedgerLine, load_ledger
 from harvester.audit.problem import Problem
 from harvester.audit.verify import verify
 
@@ -68,7 +68,7 @@ def test_a_second_prune_of_one_snapshot_is_found(pruned: Archive) -> None:
     line = msgspec.structs.replace(
         ledger.lines[-1], n=4, at="2026-11-24T04:00:00Z", previous_sha256=ledger.last_sha256
     )
-    append_line(pruned.root, Disk(), line)
+    append_line(pruned.root, line)
     (problem,) = verify(pruned)
     assert str(problem) == "ledger.jsonl:4 prunes 2026-11-21, which was pruned already"
 

@@ -1,0 +1,109 @@
+"""The Ledger of a locked Archive: read once, and kept in step with the lines that this process adds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from harvester.archive.bag import file_sha256
+from harvester.archive.disk import Disk
+from harvester.archive.layout import ARCHIVE_FILE, LEDGER
+from harvester.archive.ledger import Ledger, LedgerLine, load_sound_ledger, render_line
+from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.model import SnapshotRecord
+
+
+class OpenLedger:
+    """A Ledger that nobody else writes to while this process holds the lock.
+
+    However many lines a command adds, the file is parsed once.
+    """
+
+    def __init__(self, root: Path, disk: Disk) -> None:
+        self.root = root
+        self.disk = disk
+        self._known: Ledger | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the Ledger says now.
+
+        Raises:
+            CorruptArchiveError: a line is wrong; names the first.
+        """
+        if self._known is None:
+            self._known = load_sound_ledger(self.root)
+        return self._known
+
+    def repair_end(self) -> Ledger:
+        """Remove a last line that was interrupted while it was written; gives the Ledger without it.
+
+        Raises:
+            CorruptArchiveError: another line is wrong; names the first.
+            DiskError: it cannot be written.
+        """
+        if self.ledger.torn:
+            self.disk.cut(self.root / LEDGER, self.ledger.whole_bytes)
+            self._known = dataclasses.replace(self.ledger, torn=False)
+        return self.ledger
+
+    def add_commit(self, record: SnapshotRecord, tagmanifest_sha256: str) -> None:
+        """Add the line of a Snapshot that has its name.
+
+        Raises:
+            CorruptArchiveError: the Ledger is broken, or was changed meanwhile.
+            DiskError: it cannot be written.
+        """
+        line = self.repair_end().next_line("commit", record.name, tagmanifest_sha256, at=record.finished)
+        self._append([msgspec.structs.replace(line, listed=record.listed, counts=record.counts)])
+
+    def add_prunes(self, names: Sequence[str], *, at: str) -> None:
+        """Add a line for each Snapshot that is to be removed, all of them in one write.
+
+        Raises:
+            ArchiveError: the Ledger does not have one of them as committed; then no line is added.
+            CorruptArchiveError: the Ledger is broken, or was changed meanwhile.
+            DiskError: it cannot be written.
+        """
+        ledger = self.repair_end()
+        lines = []
+        for name in dict.fromkeys(names):
+            if name not in ledger.committed:
+                raise ArchiveError(f"{self.root / LEDGER} has no Snapshot {name!r} that could be pruned")
+            sha256 = ledger.committed[name].tagmanifest_sha256
+            lines.append(ledger.next_line("prune", name, sha256, at=at))
+        self._append(lines)
+
+    def _append(self, drafts: Sequence[LedgerLine]) -> None:
+        """Chain the lines to the last one and to each other, and write them."""
+        ledger, content = self.ledger, b""
+        self._check_unchanged(ledger)
+        for draft in drafts:
+            line = ledger.chained(draft)
+            if not line.archive_sha256:
+                line = msgspec.structs.replace(line, archive_sha256=self._archive_sha256())
+            ledger = ledger.followed_by(line)
+            content += render_line(line)
+        self._known = None  # until the lines are written nobody knows what the file holds
+        self.disk.append(self.root / LEDGER, content)
+        self._known = ledger
+
+    def _archive_sha256(self) -> str:
+        """The digest for the first line that has one; later lines repeat it.
+
+        So a `harvester.json` that was altered since is not made good by the next run.
+        """
+        path = self.root / ARCHIVE_FILE
+        return file_sha256(path)[0] if path.is_file() else ""
+
+    def _check_unchanged(self, ledger: Ledger) -> None:
+        path = self.root / LEDGER
+        size_bytes = path.stat().st_size if path.exists() else 0
+        if size_bytes != ledger.whole_bytes:
+            raise CorruptArchiveError(
+                f"{path} was changed by somebody else while this command held the lock. "
+                "See `harvester verify`, then run the command again: it goes on where this one has ended"
+            )
