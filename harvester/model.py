@@ -192,7 +192,7 @@ class InventoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     listed: bool = True
     """False: it was not in this run's listing (gone, or its project could not be read)."""
     gone_since: str = ""
-    """The Snapshot in which it was first missing from a listing that was read to its end."""
+    """The Snapshot in which it was first missing from a listing that was proven complete."""
     path: str = ""
     """Its directory below the Snapshot, `data/...`; empty when nothing is archived."""
     report_sha256: str = ""

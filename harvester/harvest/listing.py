@@ -97,7 +97,7 @@ class Discovery:
     def listing(
         self, spool: Spool, orphans: Mapping[int, Sequence[tuple[Project, Backtest]]] | None = None
     ) -> Listing:
-        """The same as the plan takes it."""
+        """What was listed, as the plan takes it."""
         unread = {project_id: unread.error for project_id, unread in self.unread.items()}
         return Listing(
             self.listed,
