@@ -15,7 +15,7 @@ from harvester.archive.commit import publish, render_record, seal, write_tags
 from harvester.archive.disk import explain
 from harvester.archive.filling import Filling, Footing
 from harvester.archive.flush import SharedFlush
-from harvester.archive.layout import PAYLOAD, RUN, SNAPSHOT_FILE
+from harvester.archive.layout import PAYLOAD, REPORT_JSON, RUN, SNAPSHOT_FILE
 from harvester.archive.placement import Placement
 from harvester.archive.reading import load_bytes, parse_record
 from harvester.archive.snapshot import Snapshot
@@ -84,9 +84,11 @@ class PartialSnapshot:
         return self.path / RUN / LISTING / f"{project_id}.json"
 
     def finished(self) -> dict[tuple[int, str], ReportRecord]:
-        """The reports that an earlier, cut-off attempt of this run has written, by project and backtest id.
+        """The reports that an interrupted attempt of this run has written, by project and backtest id.
 
-        Every digest is checked; what is damaged or half there is removed. It takes time: call it in a thread.
+        Every digest is checked; what is damaged or half there is removed. That attempt may have been built on
+        another Snapshot, which is lost or damaged by now: each has the Outcome that fits the previous one of
+        today. It takes time: call it in a thread.
 
         Raises:
             DiskError: a file cannot be read, which proves nothing against it.
@@ -103,6 +105,22 @@ class PartialSnapshot:
                     continue
                 found[key] = record
                 self._finished[key] = path.relative_to(self.path).as_posix()
+        return self._compared(found)
+
+    def _compared(self, found: dict[tuple[int, str], ReportRecord]) -> dict[tuple[int, str], ReportRecord]:
+        """The same records, compared with the previous Snapshot; what changes is written down."""
+        earlier = {}
+        for entry in self.previous.inventory() if self.previous and found else ():
+            key = (entry.project_id, entry.backtest_id)
+            if entry.archived and key in found:
+                earlier[key] = entry.report_sha256
+        for key, record in found.items():
+            compared = reports.compare(record, earlier.get(key))
+            if compared != record:
+                found[key] = compared
+                self._disk.replace(
+                    self.path / self._finished[key] / REPORT_JSON, reports.render_report(compared)
+                )
         return found
 
     def _check(self, path: Path) -> ReportRecord | None:

@@ -24,7 +24,7 @@ from harvester.archive.layout import (
 )
 from harvester.archive.reading import load_record
 from harvester.errors import CorruptArchiveError, DiskError
-from harvester.model import ReportRecord
+from harvester.model import Outcome, ReportRecord
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,19 @@ def check_report(path: Path, run_id: str) -> ReportRecord | None:
         if file_sha256(path / name)[0] != sha256:
             raise CorruptArchiveError(f"{path / name} is not what {REPORT_JSON} says")
     return record
+
+
+def compare(record: ReportRecord, earlier_sha256: str | None) -> ReportRecord:
+    """The record with the Outcome that fits a previous Snapshot; None: that one has no report of it."""
+    if earlier_sha256 is None:
+        return msgspec.structs.replace(record, outcome=Outcome.SAVED, comparison=None)
+    if earlier_sha256 == record.report_sha256:
+        if record.outcome is Outcome.UNCHANGED:
+            return record  # its comparison is that of the run that has read these bytes first
+        return msgspec.structs.replace(record, outcome=Outcome.UNCHANGED, comparison=None)
+    fits = record.comparison is not None and record.comparison.report_sha256 == earlier_sha256
+    comparison = record.comparison if fits else None
+    return msgspec.structs.replace(record, outcome=Outcome.UPDATED, comparison=comparison)
 
 
 def digests(record: ReportRecord) -> dict[str, str]:

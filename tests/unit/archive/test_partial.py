@@ -14,7 +14,7 @@ from faults import BareDisk, NoLinksDisk, ShortNamesDisk, check_archive, check_b
 from harvester.archive import Archive, Disk, LinkMode, PartialSnapshot, Placement, Source
 from harvester.audit.verify import verify
 from harvester.errors import CorruptArchiveError, DiskError
-from harvester.model import Outcome, ReportRecord
+from harvester.model import Comparison, Outcome, ReportRecord
 
 REPORTS = make_reports(projects=2, each=3)
 
@@ -86,6 +86,47 @@ def test_many_threads_may_save_at_once(partial: PartialSnapshot) -> None:
 def test_finished_tells_what_this_run_has_written(partial: PartialSnapshot) -> None:
     save(partial, NEW)
     assert partial.finished() == {(103, "d" * 32): NEW.record("run")}
+
+
+OTHER = Comparison("2026-11-20", "0" * 64, "text")
+
+
+@pytest.mark.parametrize("stored", [Outcome.SAVED, Outcome.UPDATED, Outcome.UNCHANGED])
+@pytest.mark.parametrize(
+    ("report", "outcome"),
+    [
+        (NEW, Outcome.SAVED),
+        (REPORTS[0], Outcome.UNCHANGED),
+        (replace(REPORTS[0], html=b"<html>another version</html>"), Outcome.UPDATED),
+    ],
+)
+def test_a_finished_report_is_compared_with_the_snapshot_that_is_built_on_now(
+    partial: PartialSnapshot, report: Report, outcome: Outcome, stored: Outcome
+) -> None:
+    """The one that it was compared with may have been lost and forgotten since."""
+    comparison = OTHER if stored is Outcome.UPDATED else None
+    record = msgspec.structs.replace(report.record(partial.run_id, stored), comparison=comparison)
+    partial.save_report(record, report.html, report.offline, report.pictures)
+    for _ in range(2):
+        (found,) = partial.finished().values()
+        assert (found.outcome, found.comparison) == (outcome, None)
+    (path,) = partial.path.rglob("report.json")
+    assert msgspec.json.decode(path.read_bytes(), type=ReportRecord) == found
+    assert not path.stat().st_mode & 0o222
+
+
+def test_an_unchanged_report_keeps_what_its_bytes_were_compared_with_first(partial: PartialSnapshot) -> None:
+    record = msgspec.structs.replace(REPORTS[0].record("run", Outcome.UNCHANGED), comparison=OTHER)
+    partial.save_report(record, REPORTS[0].html, REPORTS[0].offline, REPORTS[0].pictures)
+    assert list(partial.finished().values()) == [record]
+
+
+def test_a_comparison_with_the_snapshot_that_is_built_on_is_kept(partial: PartialSnapshot) -> None:
+    report = replace(REPORTS[0], html=b"<html>another version</html>")
+    comparison = Comparison("2026-11-21", sha256(REPORTS[0].html), "text")
+    record = msgspec.structs.replace(report.record("run", Outcome.UPDATED), comparison=comparison)
+    partial.save_report(record, report.html, report.offline, report.pictures)
+    assert list(partial.finished().values()) == [record]
 
 
 @pytest.mark.parametrize("name", ["report.html", "offline.html", "images/01-chart-1.png", "report.json"])
