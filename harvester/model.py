@@ -59,6 +59,10 @@ class Outcome(StrEnum):
     """Tries used up; the last error is kept."""
 
 
+OPTIMIZATION: Final = "optimization"
+"""The `source` of a backtest that only its optimization names."""
+
+
 class BacktestState(Enum):
     """How far a backtest has come, read from its status, which is an open set of texts."""
 
@@ -120,6 +124,8 @@ class Backtest(msgspec.Struct, frozen=True, omit_defaults=True):
     """Digest of what makes it another backtest: status, completion, snapshot id, statistics. Not its name."""
     row: dict[str, Any] = {}
     """The API's row as received, without what is personal or secret."""
+    source: str = ""
+    """Which list has it: empty for `backtests/list`, `optimization` when only its optimization names it."""
 
 
 class Image(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -208,6 +214,8 @@ class InventoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """The `Backtest.change_key` that the archived bytes belong to."""
     organization_id: str = ""
     optimization_id: str = ""
+    source: str = ""
+    """Which list had it last: empty for `backtests/list`, `optimization` when only its optimization did."""
     tags: tuple[str, ...] = ()
     statistics: dict[str, float] = {}
     tries: int = 0
@@ -238,6 +246,25 @@ class UnreadProject(msgspec.Struct, frozen=True):
     project_id: int
     name: str
     error: str
+
+
+class UnreadOptimization(msgspec.Struct, frozen=True):
+    """An optimization whose backtests could not be listed; what was archived of them is carried as it was."""
+
+    project_id: int
+    project: str
+    """The project's name."""
+    optimization_id: str
+    """Empty: not even the list of the project's optimizations could be read."""
+    error: str
+
+
+class OptimizationsRecord(msgspec.Struct, frozen=True):
+    """`optimizations.json`: what the optimizations of each project were last asked for with."""
+
+    digests: dict[int, str]
+    """By project id: of all that tells whether its listing has changed since, eight characters."""
+    format: int = FORMAT
 
 
 class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -284,6 +311,7 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     """The first of them."""
     withheld_gone: int = 0
     """Reports that would have become gone, so many at once that none was marked."""
+    unread_optimizations: tuple[UnreadOptimization, ...] = ()
     requests: int = 0
     throttled: int = 0
     files: int = 0

@@ -129,6 +129,7 @@ async def run_against(
                     now=asked.now(),
                     refresh_after=None if asked.refresh_days is None else timedelta(days=asked.refresh_days),
                     include_broken=settings.reports.include_broken,
+                    optimizations=settings.reports.optimizations,
                 ),
                 observer=asked.watcher,
                 pages=asked.pages,

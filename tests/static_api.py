@@ -65,6 +65,8 @@ class StaticApi(asyncio.Protocol):
             self._send(json.dumps({"success": True, "projects": page}).encode())
         elif path.endswith(b"/backtests/list"):
             self._send(json.dumps(self._listing(asked)).encode())
+        elif path.endswith(b"/optimizations/list"):
+            self._send(b'{"optimizations":[],"success":true}')
         elif path.endswith(b"/backtests/read/report"):
             self._send(self._before, asked["backtestId"].encode(), self._after)
         else:

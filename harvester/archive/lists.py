@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from harvester.archive.bag import file_sha256, load_manifest
-from harvester.archive.layout import INVENTORY, LEDGER, MANIFEST, SNAPSHOT_FILE, TAGMANIFEST
+from harvester.archive.layout import INVENTORY, LEDGER, MANIFEST, OPTIMIZATIONS, SNAPSHOT_FILE, TAGMANIFEST
 from harvester.archive.ledger import Ledger
+from harvester.archive.reading import load_record
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import CorruptArchiveError
+from harvester.model import OptimizationsRecord
 
 _LISTS: Final = (MANIFEST, INVENTORY, SNAPSHOT_FILE)
 
@@ -22,6 +24,19 @@ _LISTS: Final = (MANIFEST, INVENTORY, SNAPSHOT_FILE)
 @dataclass(frozen=True)
 class CheckedSnapshot(Snapshot):
     """A Snapshot whose lists are those that were committed; only `check_lists` makes one."""
+
+    def optimizations(self) -> OptimizationsRecord:
+        """Its `optimizations.json`, which Snapshots of older versions do not have.
+
+        Raises:
+            CorruptArchiveError: it is missing or is not what was committed.
+            DiskError: it cannot be read.
+        """
+        recorded = dict(load_manifest(self.path / TAGMANIFEST)).get(OPTIMIZATIONS)
+        if recorded is None:
+            return OptimizationsRecord({})
+        _check_list(self.path / OPTIMIZATIONS, recorded)
+        return load_record(self.path / OPTIMIZATIONS, OptimizationsRecord)
 
 
 @dataclass(frozen=True)

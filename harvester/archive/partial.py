@@ -15,12 +15,19 @@ from harvester.archive.commit import publish, render_record, seal, write_tags
 from harvester.archive.disk import explain
 from harvester.archive.filling import Filling, Footing
 from harvester.archive.flush import SharedFlush
-from harvester.archive.layout import PAYLOAD, REPORT_JSON, RUN, SNAPSHOT_FILE
+from harvester.archive.layout import OPTIMIZATIONS, PAYLOAD, REPORT_JSON, RUN, SNAPSHOT_FILE
 from harvester.archive.placement import Placement
 from harvester.archive.reading import load_bytes, parse_record
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import CorruptArchiveError, DiskError
-from harvester.model import Backtest, InventoryEntry, Project, ReportRecord, SnapshotRecord
+from harvester.model import (
+    Backtest,
+    InventoryEntry,
+    OptimizationsRecord,
+    Project,
+    ReportRecord,
+    SnapshotRecord,
+)
 
 LISTING: Final = "listing"
 """Below `.run/`: one file for each project that was listed."""
@@ -69,19 +76,24 @@ class PartialSnapshot:
         self._filling: Filling | None = None
         self._flush = SharedFlush(lambda: self._disk.sync_all(path), crowd=footing.disk.crowd)
 
-    def save_listing(self, project: Project, backtests: Sequence[Backtest]) -> None:
-        """Keep what was listed of a project until the run ends."""
+    def save_listing(self, project: Project, backtests: Sequence[Backtest], part: int = 0) -> None:
+        """Keep what was listed of a project until the run ends; further parts are those of optimizations."""
         listing = Listing(project, list(backtests))
-        self._disk.scratch(self._listing_path(project.project_id), msgspec.json.encode(listing))
+        self._disk.scratch(self._listing_path(project.project_id, part), msgspec.json.encode(listing))
 
-    def load_listing(self, project_id: int) -> tuple[Project, list[Backtest]]:
+    def load_listing(self, project_id: int, part: int = 0) -> tuple[Project, list[Backtest]]:
         """What `save_listing` kept of a project."""
-        path = self._listing_path(project_id)
+        path = self._listing_path(project_id, part)
         listing = parse_record(load_bytes(path, _LISTING_BYTES), Listing, where=str(path))
         return listing.project, listing.backtests
 
-    def _listing_path(self, project_id: int) -> Path:
-        return self.path / RUN / LISTING / f"{project_id}.json"
+    def _listing_path(self, project_id: int, part: int) -> Path:
+        name = f"{project_id}.{part}.json" if part else f"{project_id}.json"
+        return self.path / RUN / LISTING / name
+
+    def save_optimizations(self, record: OptimizationsRecord) -> None:
+        """Write which projects were asked for their optimizations, for the next run; before the commit."""
+        self._disk.write(self.path / OPTIMIZATIONS, msgspec.json.encode(record) + b"\n")
 
     def finished(self) -> dict[tuple[int, str], ReportRecord]:
         """The reports that an interrupted attempt of this run has written, by project and backtest id.

@@ -67,6 +67,7 @@ class Sums:
             bad_rows=0,
             bad_row_examples=(),
             withheld_gone=0,
+            unread_optimizations=(),
             settings={},
             learned=Learned(),
         )

@@ -79,6 +79,7 @@ class Job:
             now=datetime.now(UTC),
             refresh_after=None if self.refresh_days is None else timedelta(days=self.refresh_days),
             include_broken=reports.include_broken,
+            optimizations=reports.optimizations,
             retry_unavailable=timedelta(days=reports.retry_unavailable_days),
             accept_gone=self.accept_gone,
         )

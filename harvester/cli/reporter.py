@@ -9,6 +9,7 @@ from harvester.harvest.events import (
     Doubted,
     Event,
     Listed,
+    OptimizationRead,
     Planned,
     Relisted,
     Settled,
@@ -43,7 +44,7 @@ class Reporter:
         match event:
             case Started():
                 self._started(event)
-            case Listed(error=error) | Relisted(error=error) if error:
+            case Listed(error=error) | Relisted(error=error) | OptimizationRead(error=error) if error:
                 self._unlisted(event)
             case Doubted():
                 self._log.warning(event.reason)
@@ -64,14 +65,15 @@ class Reporter:
         else:
             self._log.info("started", snapshot=event.snapshot, previous=event.previous or "none")
 
-    def _unlisted(self, event: Listed | Relisted) -> None:
+    def _unlisted(self, event: Listed | Relisted | OptimizationRead) -> None:
+        what = f"project {event.project_id} could not be listed"
+        if isinstance(event, Relisted):
+            what += " again, to see whether reports that were not found were deleted"
+        elif isinstance(event, OptimizationRead):
+            which = f"optimization {event.optimization_id}" if event.optimization_id else "the optimizations"
+            what = f"{which} of project {event.project_id} could not be read"
         again = f"; the server is away, next try in {event.wait_s:.0f} s" if event.wait_s else ""
-        purpose = (
-            " again, to see whether reports that were not found were deleted"
-            if isinstance(event, Relisted)
-            else ""
-        )
-        self._log.warning(f"project {event.project_id} could not be listed{purpose}: {event.error}{again}")
+        self._log.warning(f"{what}: {event.error}{again}")
 
     def _missed(self, event: Settled) -> None:
         self._log.warning(

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from harvester.config.units import render_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harvester.harvest.preview import Preview
     from harvester.harvest.run import RunResult
-    from harvester.model import SnapshotRecord
+    from harvester.model import SnapshotRecord, UnreadOptimization
 
 _EXAMPLES: Final = 3
 """Rows without a usable id in a summary."""
@@ -27,6 +29,9 @@ def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
         lines.append(f"  gone        {record.gone} no longer listed, kept")
     lines += [f"  damaged     nothing was taken from {name}, which is kept" for name in record.passed_over]
     lines += [f"  unread      project {unread.name}: {unread.error}" for unread in record.unread_projects]
+    lines += _unread_optimizations(record.unread_optimizations)
+    if not record.settings.get("reports", {}).get("optimizations", True):
+        lines.append("  not asked   for optimizations: reports.optimizations is false")
     lines += _doubts(record)
     lines += [
         f"  requests    {record.requests}, {record.throttled} of them throttled, in {took_s:.0f} s",
@@ -66,6 +71,7 @@ def preview_lines(found: Preview, rate_per_min: float) -> list[str]:
     if found.gone:
         lines.append(f"  gone        {found.gone} no longer listed, kept")
     lines += [f"  unread      project {unread.name}: {unread.error}" for unread in found.unread]
+    lines += _unread_optimizations(found.unread_optimizations)
     lines += [f"  incomplete  {doubt}" for doubt in found.doubts]
     lines += [
         f"  report      {project} / {name} ({backtest_id})" for project, name, backtest_id in found.examples
@@ -86,6 +92,9 @@ def preview_json(found: Preview, rate_per_min: float) -> dict[str, Any]:
         "not_asked": dict(found.reasons),
         "gone": found.gone,
         "unread_projects": [unread.project_id for unread in found.unread],
+        "unread_optimizations": [
+            [unread.project_id, unread.optimization_id] for unread in found.unread_optimizations
+        ],
         "doubts": found.doubts,
     }
 
@@ -95,6 +104,15 @@ def span(minutes: float) -> str:
     if minutes < 1:
         return f"{minutes * 60:.0f} s"
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _unread_optimizations(found: Iterable[UnreadOptimization]) -> list[str]:
+    """The optimizations whose backtests may be missing, as lines of text."""
+    return [
+        f"  unread      optimization {unread.optimization_id or 'list'} of project {unread.project}: "
+        f"{unread.error}"
+        for unread in found
+    ]
 
 
 def _doubts(record: SnapshotRecord) -> list[str]:

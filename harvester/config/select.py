@@ -18,6 +18,17 @@ class Selection:
         self._after = _moment(filters.created_after)
         self._before = _moment(filters.created_before)
 
+    @property
+    def wants_optimizations(self) -> bool:
+        """Whether backtests of optimizations are wanted at all."""
+        return self._filters.optimizations
+
+    @property
+    def backtest_filters(self) -> tuple[object, ...]:
+        """The filters that tell the backtests of one project apart."""
+        filters = self._filters
+        return (filters.names, filters.tags, filters.optimizations, self._after, self._before)
+
     def project_reason(self, project_id: int, name: str, organization_id: str) -> str:
         """Why no backtest of this project is wanted."""
         filters = self._filters

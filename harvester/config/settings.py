@@ -70,6 +70,8 @@ class ReportSettings(Table, frozen=True):
     """Calls for one report that may fail in one run before it is `failed`."""
     retry_unavailable_days: Count = 7
     """An `unavailable` report is tried again after this many days."""
+    optimizations: bool = True
+    """Ask each project whose listing changed for its optimizations: they may name backtests that it lacks."""
     include_broken: bool = False
     """Ask for reports of backtests that ended in a runtime error; as far as is known there are none."""
 

@@ -35,6 +35,20 @@ class Listed(Event, frozen=True, tag="listed"):
     """The server is away: it is asked again after so long; 0: it is not."""
 
 
+class OptimizationRead(Event, frozen=True, tag="optimization"):
+    """One optimization was read, or the list of a project's optimizations."""
+
+    project_id: int
+    optimization_id: str
+    """Empty: the list."""
+    found: int
+    """Backtests that it names, or optimizations in the list."""
+    error: str = ""
+    """Why it could not be read."""
+    wait_s: float = 0.0
+    """Seconds until it is asked for again because the server is away; 0: it is not away."""
+
+
 class Relisted(Event, frozen=True, tag="relisted"):
     """A project was listed again, because reports of it are said to be missing."""
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import anyio.to_thread
-import msgspec
 
 from harvester.api.client import ApiClient
 from harvester.api.discover import BacktestList, fetch_backtests, fetch_projects
+from harvester.api.optimizations import fetch_optimization
 from harvester.api.paging import ProjectList
 from harvester.errors import ApiError, ThrottledError
 from harvester.harvest.events import Doubted, Listed, Relisted, RunObserver
+from harvester.harvest.optimizations import OptimizationReader
 from harvester.harvest.outage import Outage
-from harvester.harvest.plan import Listing
+from harvester.harvest.plan import Listing, Optimizations
 from harvester.harvest.rounds import Rounds
+from harvester.harvest.spool import Spool
 from harvester.model import Backtest, Project, UnreadProject
 
 _EXAMPLES: Final = 20
@@ -26,31 +28,6 @@ _SHOWN: Final = 3
 _MOST_CHARS: Final = 300
 """Of a reason; every line of the Inventory that it concerns repeats it."""
 _WITHHELD: Final = "more than half of what is archived would be gone at once"
-
-
-class Spool(Protocol):
-    """Where listings are kept until they are planned."""
-
-    def save_listing(self, project: Project, backtests: Sequence[Backtest]) -> None:
-        """Keep one project."""
-
-    def load_listing(self, project_id: int) -> tuple[Project, list[Backtest]]:
-        """Give it back."""
-
-
-class MemorySpool:
-    """Keeps listings as JSON in memory, for a dry run, which writes nothing."""
-
-    def __init__(self) -> None:
-        self._listings: dict[int, bytes] = {}
-
-    def save_listing(self, project: Project, backtests: Sequence[Backtest]) -> None:
-        """Keep one project."""
-        self._listings[project.project_id] = msgspec.json.encode((project, backtests))
-
-    def load_listing(self, project_id: int) -> tuple[Project, list[Backtest]]:
-        """Give it back."""
-        return msgspec.json.decode(self._listings[project_id], type=tuple[Project, list[Backtest]])
 
 
 @dataclass
@@ -76,13 +53,16 @@ class Discovery:
     """Reports that are missing, too many at once for any of them to become gone."""
     failed: set[int] = field(default_factory=set)
     """Those of the unread whose listing was asked for and failed."""
+    optimizations: OptimizationReader | None = None
+    """What their optimizations name; None: nothing was to be asked."""
     throttled: ThrottledError | None = None
     """Why it ended early, when that was the server's "slow down"."""
 
     @property
     def partial(self) -> bool:
         """Whether something may be missing from it, other than what the run did not get to."""
-        return bool(self.failed or self.unproven or self.bad_rows or self.withheld_gone)
+        unread = self.optimizations is not None and self.optimizations.failed
+        return bool(self.failed or self.unproven or self.bad_rows or self.withheld_gone or unread)
 
     def note_bad_rows(self, rows: Sequence[str], where: str) -> str:
         """Count the rows without a usable id of one list; gives what is wrong, empty when there are none."""
@@ -99,15 +79,27 @@ class Discovery:
     ) -> Listing:
         """What was listed, as the plan takes it."""
         unread = {project_id: unread.error for project_id, unread in self.unread.items()}
+        reader = self.optimizations
         return Listing(
             self.listed,
-            spool.load_listing,
+            lambda project_id: self._load(spool, project_id),
             unread,
             orphans or {},
+            optimizations=reader.known if reader else lambda _: Optimizations(),
             unproven=self.unproven or self.bad_projects,
             bad_rows=self.bad_backtests,
             withheld=_WITHHELD if self.withheld_gone else "",
         )
+
+    def _load(self, spool: Spool, project_id: int) -> tuple[Project, list[Backtest]]:
+        """A project's backtests: those of its listing, then those that only an optimization names."""
+        project, backtests = spool.load_listing(project_id)
+        if self.optimizations is None:
+            return project, backtests
+        found = {backtest.backtest_id: backtest for backtest in backtests}
+        for backtest in self.optimizations.load(project_id):
+            found.setdefault(backtest.backtest_id, backtest)
+        return project, list(found.values())
 
 
 class Discoverer:
@@ -121,12 +113,13 @@ class Discoverer:
         outage: Outage,
         *,
         stopped: Callable[[], str] = lambda: "",
+        optimizations: OptimizationReader | None = None,
     ) -> None:
         self._client = client
         self._spool = spool
         self._observer = observer
         self._rounds = Rounds(client, outage, stopped=stopped)
-        self.found = Discovery()
+        self.found = Discovery(optimizations=optimizations)
         """What was listed so far; a project is unread until it is listed."""
 
     async def discover(self, workers: int) -> Discovery:
@@ -145,6 +138,8 @@ class Discoverer:
             self.found.unread[project.project_id] = never
         self.found.known = True
         await self._rounds.run(projects, workers, self._list, self._failed)
+        if self.found.optimizations is not None:
+            await self.found.optimizations.read(self._rounds, workers)
         self.found.throttled = self._rounds.throttled
         return self.found
 
@@ -163,36 +158,53 @@ class Discoverer:
             self.found.bad_backtests[project_id] = bad
             self._observer.notify(Doubted(reason=bad))
 
-    async def relist(self, project_ids: Iterable[int], workers: int) -> dict[int, frozenset[str]]:
-        """List some projects again, at the end of a run; returns the ids of the backtests that they have now.
+    async def relist(
+        self, places: Iterable[tuple[int, str]], workers: int
+    ) -> dict[tuple[int, str], frozenset[str]]:
+        """List some projects and optimizations again, at the end of a run.
 
-        A project that cannot be listed, or has a row without a usable id, is missing from the result.
+        Args:
+            places: Project and optimization id; an empty one stands for the project's own listing.
+            workers: Calls in flight at once.
+
+        Returns:
+            The ids of the backtests that each of them has now. What cannot be listed, or has a row without
+            a usable id, is left out.
 
         Raises:
             AuthenticationError: no further call has a point (in an ExceptionGroup).
         """
-        found: dict[int, frozenset[str]] = {}
+        found: dict[tuple[int, str], frozenset[str]] = {}
 
-        async def relist(project_id: int) -> None:
-            listed = await fetch_backtests(self._client, project_id)
-            if listed.bad_rows:
-                self._doubt_backtests(project_id, listed)  # each of them may be the one that was not found
-            else:
-                found[project_id] = frozenset(backtest.backtest_id for backtest in listed.backtests)
-            self._observer.notify(Relisted(project_id=project_id, backtests=len(listed.backtests)))
+        async def relist(place: tuple[int, str]) -> None:
+            project_id, optimization_id = place
+            backtests, whole = await self._fetch_again(project_id, optimization_id)
+            if whole:
+                found[place] = frozenset(backtest.backtest_id for backtest in backtests)
+            self._observer.notify(Relisted(project_id=project_id, backtests=len(backtests)))
 
-        def failed(project_id: int, exc: ApiError, wait_s: float) -> None:
-            event = Relisted(project_id=project_id, backtests=0, error=str(exc), wait_s=wait_s)
+        def failed(place: tuple[int, str], exc: ApiError, wait_s: float) -> None:
+            event = Relisted(project_id=place[0], backtests=0, error=str(exc), wait_s=wait_s)
             self._observer.notify(event)
 
-        await self._rounds.run(sorted(project_ids), workers, relist, failed)
+        await self._rounds.run(sorted(places), workers, relist, failed)
         self.found.throttled = self._rounds.throttled
         return found
+
+    async def _fetch_again(self, project_id: int, optimization_id: str) -> tuple[list[Backtest], bool]:
+        """Some backtests as they are listed now, and whether none of them can be missing."""
+        if optimization_id:
+            return (await fetch_optimization(self._client, project_id, optimization_id)).backtests, True
+        listed = await fetch_backtests(self._client, project_id)
+        self._doubt_backtests(project_id, listed)  # each bad row may be the one that was not found
+        return listed.backtests, not listed.bad_rows
 
     async def _list(self, project: Project) -> None:
         project_id = project.project_id
         listed = await fetch_backtests(self._client, project_id)
         await anyio.to_thread.run_sync(self._spool.save_listing, project, listed.backtests)
+        if self.found.optimizations is not None:
+            self.found.optimizations.consider(project, listed.backtests)
         self._doubt_backtests(project_id, listed)
         self.found.unread.pop(project_id, None)
         self.found.failed.discard(project_id)

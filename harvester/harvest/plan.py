@@ -13,6 +13,8 @@ from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Pr
 NO_LONGER_LISTED: Final = "no longer listed"
 _UNREAD: Final = "its project could not be listed: {}"
 _DOUBTED: Final = "not listed, which proves nothing: {}"
+_UNREAD_OPTIMIZATION: Final = "its optimization could not be read: {}"
+_NOT_ASKED: Final = "only its optimization names it, and that was not asked for"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Policy:
     retry_unavailable: timedelta = timedelta(days=7)
     accept_gone: bool = False
     """Believe a listing that lacks more than half of what is archived."""
+    optimizations: bool = True
+    """Ask for optimizations, which may name backtests that no listing has."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,31 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Optimizations:
+    """How far the optimizations of one project are known in this run."""
+
+    asked: bool = True
+    """False: they are as they were read last, since the project's listing has not changed or is filtered."""
+    off: bool = False
+    """The settings do not want them to be asked for."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Errors by optimization id; an empty id stands for the list of the project's optimizations."""
+
+    def are_as_before(self, entry: InventoryEntry) -> bool:
+        """Whether a backtest that no list of this run has counts as listed, as it was before."""
+        return bool(entry.source) and not (self.asked or self.off or entry.gone_since)
+
+    def doubt(self, optimization_id: str, source: str) -> str:
+        """Why a backtest that no list has may exist all the same; empty when it does not."""
+        if not optimization_id:
+            return ""
+        if source and not self.asked:
+            return _NOT_ASKED
+        error = self.unread.get(optimization_id) or self.unread.get("")
+        return _UNREAD_OPTIMIZATION.format(error) if error else ""
+
+
+@dataclass(frozen=True)
 class Listing:
     """What discovery found, project by project, so that one project at a time is in memory."""
 
@@ -90,6 +119,8 @@ class Listing:
     """Listed projects with rows that may be any backtest, with what is wrong with them."""
     withheld: str = ""
     """Why nothing at all may become gone; empty: what the listing proves may."""
+    optimizations: Callable[[int], Optimizations] = lambda _: Optimizations()
+    """How far those of a project are known."""
 
     def doubt(self, project_id: int) -> str:
         """Why what is missing of a project is not gone; empty: it is."""
@@ -126,19 +157,22 @@ def _plan_one(
     listing: Listing, project_id: int, entries: list[InventoryEntry], policy: Policy
 ) -> list[Decision]:
     doubt = listing.doubt(project_id)
+    optimizations = listing.optimizations(project_id)
     missing = _DOUBTED.format(doubt) if doubt else ""
     if project_id in listing.unread:
         decisions = plan_unread_project(entries, listing.unread[project_id])
         missing = _UNREAD.format(listing.unread[project_id])
     elif project_id in listing.projects:
-        decisions = plan_project(*listing.load(project_id), entries, policy, doubt=doubt)
+        decisions = plan_project(
+            *listing.load(project_id), entries, policy, doubt=doubt, optimizations=optimizations
+        )
     else:
         decisions = plan_missing_project(entries, doubt)
-    known = {decision.backtest_id for decision in decisions}
+    decided = {decision.backtest_id for decision in decisions}
     decisions += [
-        _orphan(project, backtest, missing)
+        _orphan(project, backtest, missing or optimizations.doubt(backtest.optimization_id, backtest.source))
         for project, backtest in listing.orphans.get(project_id, ())
-        if backtest.backtest_id not in known
+        if backtest.backtest_id not in decided
     ]
     return sorted(decisions, key=lambda decision: decision.order)
 
@@ -163,15 +197,17 @@ def plan_project(
     policy: Policy,
     *,
     doubt: str = "",
+    optimizations: Optimizations = Optimizations(),
 ) -> list[Decision]:
     """A decision for each backtest of a listed project and for each archived one it no longer lists.
 
     Args:
         project: As listed.
-        backtests: As listed.
+        backtests: Those of its listing, and those that only an optimization names.
         earlier: The project's lines in the Snapshot before.
         policy: What is wanted.
         doubt: Why a backtest that is not listed may exist all the same; empty: it does not.
+        optimizations: How far they are known.
 
     Returns:
         In Inventory order. What was never archived and does not exist any more is left out.
@@ -182,7 +218,13 @@ def plan_project(
         _decide(project, backtest, before.pop(backtest.backtest_id, None), filtered, policy)
         for backtest in backtests
     ]
-    decisions += _missing(before.values(), doubt, project)
+    decisions += [
+        _as_before(project, entry, filtered or policy.selection.backtest_reason(entry))
+        for entry in before.values()
+        if optimizations.are_as_before(entry)
+    ]
+    missing = [entry for entry in before.values() if not optimizations.are_as_before(entry)]
+    decisions += _missing(missing, doubt, project, optimizations)
     return sorted(decisions, key=lambda decision: decision.order)
 
 
@@ -191,14 +233,32 @@ def plan_missing_project(earlier: Sequence[InventoryEntry], doubt: str = "") -> 
     return _missing(earlier, doubt)
 
 
-def _missing(earlier: Iterable[InventoryEntry], doubt: str, project: Project | None = None) -> list[Decision]:
+def _missing(
+    earlier: Iterable[InventoryEntry],
+    doubt: str,
+    project: Project | None = None,
+    optimizations: Optimizations = Optimizations(),
+) -> list[Decision]:
     """What is not listed: gone or, while that is in doubt, as it was; what was gone before stays gone."""
-    reason = _DOUBTED.format(doubt)
-    return [
-        _left(entry, reason) if doubt and not entry.gone_since else _gone(project or _former(entry), entry)
-        for entry in earlier
-        if entry.archived or doubt
-    ]
+    decisions = []
+    for entry in earlier:
+        reason = optimizations.doubt(entry.optimization_id, entry.source)
+        reason = reason or (_DOUBTED.format(doubt) if doubt else "")
+        if reason and not entry.gone_since:
+            decisions.append(_left(entry, reason))
+        elif entry.archived:
+            decisions.append(_gone(project or _former(entry), entry))
+    return decisions
+
+
+def _as_before(project: Project, entry: InventoryEntry, unwanted: str) -> Decision:
+    """It counts as listed: nothing has changed since its optimization named it."""
+    outcome, reason = entry.outcome, entry.reason
+    if entry.archived:
+        outcome, reason = Outcome.CARRIED, unwanted
+    elif unwanted and outcome is not Outcome.UNAVAILABLE:
+        outcome, reason = Outcome.SKIPPED, unwanted
+    return Decision(project, None, entry, outcome=outcome, reason=reason)
 
 
 def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[Decision]:
@@ -238,10 +298,10 @@ def _decide(
         return Decision(project, backtest, earlier, outcome=outcome, reason=unwanted)
     if earlier is None:
         return Decision(project, backtest, None, request=True)
-    if given_up and not _older(earlier.tried_at, policy.retry_unavailable, policy):
+    if given_up and not is_older(earlier.tried_at, policy.retry_unavailable, policy):
         return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
     changed = not earlier.archived or earlier.change_key != backtest.change_key
-    refresh = policy.refresh_after is not None and _older(earlier.read_at, policy.refresh_after, policy)
+    refresh = policy.refresh_after is not None and is_older(earlier.read_at, policy.refresh_after, policy)
     urgent = earlier.outcome is Outcome.PENDING and not earlier.error_kind
     return Decision(project, backtest, earlier, request=changed or refresh, urgent=urgent)
 
@@ -263,7 +323,7 @@ def _contradiction(backtest: Backtest) -> str:
     return f" ({', '.join(f'{name}: {str(value).lower():.20}' for name, value in said.items())})"
 
 
-def _older(stamp: str, age: timedelta, policy: Policy) -> bool:
+def is_older(stamp: str, age: timedelta, policy: Policy) -> bool:
     """Whether a moment that we wrote down is at least `age` ago; one that cannot be read is."""
     try:
         return policy.now - datetime.fromisoformat(stamp) >= age

@@ -227,7 +227,8 @@ class Pool:
         if job.failed_calls >= self._limits.tries or late:
             # A "not found" proves little while the listing has the backtest: reads lag behind creation.
             miss = Miss.NOT_FOUND if isinstance(exc, NotFoundError) else Miss.FAILED
-            self._settle(job, Missed(miss, job.error, job.error_kind, job.requests))
+            named_by = _named_by(job.decision)
+            self._settle(job, Missed(miss, job.error, job.error_kind, job.requests, named_by))
         else:
             self._queue.again(job, now + wait_s)
             self._asked(job, job.error_kind, wait_s)
@@ -273,6 +274,12 @@ class Pool:
                 error=job.error,
             )
         )
+
+
+def _named_by(decision: Decision) -> str:
+    """The optimization that alone names the backtest; empty when its project's listing has it."""
+    backtest = decision.backtest
+    return backtest.optimization_id if backtest is not None and backtest.source else ""
 
 
 def kind_of(exc: ApiError) -> str:

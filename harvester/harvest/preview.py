@@ -13,10 +13,12 @@ from harvester.archive.lists import CheckedSnapshot
 from harvester.config.settings import Settings
 from harvester.harvest.events import RunObserver
 from harvester.harvest.fill import previous_entries
-from harvester.harvest.listing import Discoverer, MemorySpool
+from harvester.harvest.listing import Discoverer
+from harvester.harvest.optimizations import OptimizationReader, load_before
 from harvester.harvest.outage import Outage
 from harvester.harvest.plan import GoneCount, Listing, Policy, plan_account
-from harvester.model import Outcome, UnreadProject
+from harvester.harvest.spool import MemorySpool
+from harvester.model import Outcome, UnreadOptimization, UnreadProject
 
 _WHEN_GENERATED: Final = 2
 """Requests for a report that must be generated: one that starts it, one that fetches it."""
@@ -37,6 +39,7 @@ class Preview:
     reasons: Counter[str] = field(default_factory=Counter)
     gone: int = 0
     unread: tuple[UnreadProject, ...] = ()
+    unread_optimizations: tuple[UnreadOptimization, ...] = ()
     doubts: list[str] = field(default_factory=list)
     """Why the run would be incomplete, beyond the unread projects."""
     examples: list[tuple[str, str, str]] = field(default_factory=list)
@@ -71,11 +74,17 @@ async def preview(
     await client.authenticate()
     spool = MemorySpool()
     impatient = Outage(first_wait_s=0.0, longest_s=0.0, suspicious=1)
-    found = await Discoverer(client, spool, observer, impatient).discover(settings.pace.workers)
+    before = await anyio.to_thread.run_sync(load_before, previous, policy)
+    reader = OptimizationReader(client, spool, observer, policy, before)
+    discoverer = Discoverer(client, spool, observer, impatient, optimizations=reader)
+    found = await discoverer.discover(settings.pace.workers)
     if found.throttled:
         raise found.throttled
     result = Preview(
-        projects=found.projects, listing_requests=client.requests, unread=tuple(found.unread.values())
+        projects=found.projects,
+        listing_requests=client.requests,
+        unread=tuple(found.unread.values()),
+        unread_optimizations=reader.unread(),
     )
     result.doubts = [
         doubt for doubt in (found.unproven, found.bad_projects, *found.bad_backtests.values()) if doubt

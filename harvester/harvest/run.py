@@ -29,12 +29,13 @@ from harvester.harvest.events import Committed, Doubted, Planned, RunObserver, S
 from harvester.harvest.fill import Filler, previous_entries
 from harvester.harvest.keep import Keeper, archived
 from harvester.harvest.listing import Discoverer, Discovery
+from harvester.harvest.optimizations import OptimizationReader, load_before
 from harvester.harvest.outage import Outage
 from harvester.harvest.plan import Decision, GoneCount, Listing, Policy, plan_account
 from harvester.harvest.pool import GRACE_S, Limits, Pool, Work
 from harvester.harvest.queue import Job, JobQueue, PollWaits
 from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing
-from harvester.model import Ending, Learned, Project, SnapshotRecord, stamp
+from harvester.model import Ending, Learned, OptimizationsRecord, Project, SnapshotRecord, stamp
 
 T = TypeVar("T")
 
@@ -97,6 +98,7 @@ class Run:
         self._ending: Ending | None = None
         self._interrupted = False
         self._stage = anyio.CancelScope()
+        self._notes: tuple[str, ...] = ()
         self._results: dict[tuple[int, str], Result] = {}
 
     def interrupt(self, reason: str) -> None:
@@ -137,14 +139,21 @@ class Run:
                     listing = found.listing(partial, orphans)
                 waits = await self._ask(partial, listing, survey, ends_at)
         if self._interrupted:
-            return RunResult(partial.path, None, partial.notes)
+            return RunResult(partial.path, None, partial.notes + self._notes)
         filler = Filler(partial, self._results, self._parts.observer, lambda: stamp(self._parts.now()))
         draft = self._draft(partial, found, waits)
         record = await _in_thread(lambda: filler.fill(self._plan(partial, listing), draft))
+        await _in_thread(lambda: self._save_optimizations(partial, found))
         snapshot = await _in_thread(lambda: partial.commit(record, pages=self._parts.pages))
         record = await _in_thread(snapshot.record)
         self._parts.observer.notify(Committed(record=record))
-        return RunResult(snapshot.path, record, partial.notes)
+        return RunResult(snapshot.path, record, partial.notes + self._notes)
+
+    def _save_optimizations(self, partial: PartialSnapshot, found: Discovery) -> None:
+        finished = not (self._stopped or (self._pool and self._pool.stopped))
+        if found.optimizations is not None:
+            digests = found.optimizations.digests({*found.listed, *found.unread}, finished=finished)
+            partial.save_optimizations(OptimizationsRecord(digests))
 
     async def _take_up(self, partial: PartialSnapshot) -> dict[int, list[tuple[Project, Any]]]:
         """Count what a cut-off attempt has finished as done; gives it by project."""
@@ -167,7 +176,16 @@ class Run:
     async def _discover(self, partial: PartialSnapshot, ends_at: float) -> Discovery:
         parts, reports = self._parts, self._parts.settings.reports
         outage = Outage(float(reports.retry_after), float(reports.deadline), suspicious=1)
-        discoverer = Discoverer(parts.client, partial, parts.observer, outage, stopped=lambda: self._stopped)
+        before = await _in_thread(lambda: load_before(partial.previous, parts.policy))
+        self._notes += (before.note,) if before.note else ()
+        discoverer = Discoverer(
+            parts.client,
+            partial,
+            parts.observer,
+            outage,
+            stopped=lambda: self._stopped,
+            optimizations=OptimizationReader(parts.client, partial, parts.observer, parts.policy, before),
+        )
         self._discoverer = discoverer
         with self._until_stopped():
             await self._timed(lambda: discoverer.discover(parts.settings.pace.workers), ends_at)
@@ -221,16 +239,16 @@ class Run:
     async def _confirm_missing(self, pool: Pool, ends_at: float) -> None:
         """List the projects of reports that were not found once more: only that shows what was deleted."""
         results, discoverer = pool.results, self._discoverer
-        projects = {
-            project_id
+        places = {
+            (project_id, result.optimization_id)
             for (project_id, _), result in results.items()
             if isinstance(result, Missed) and result.miss is Miss.NOT_FOUND
         }
-        if not projects or discoverer is None or pool.stopped:
+        if not places or discoverer is None or pool.stopped:
             return
 
         async def relist() -> None:
-            relisted = await discoverer.relist(projects, self._parts.settings.pace.workers)
+            relisted = await discoverer.relist(places, self._parts.settings.pace.workers)
             self._results.update(confirm_missing(results, relisted))
 
         with self._until_stopped():
@@ -279,6 +297,7 @@ class Run:
             counts={},
             projects=found.projects,
             unread_projects=tuple(found.unread.values()),
+            unread_optimizations=found.optimizations.unread() if found.optimizations else (),
             unproven=found.unproven,
             bad_rows=found.bad_rows,
             bad_row_examples=tuple(found.bad_row_examples),

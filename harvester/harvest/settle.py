@@ -54,6 +54,8 @@ class Missed:
     error_kind: str
     """What makes two failures "the same way"; empty: no call failed."""
     requests: int
+    optimization_id: str = ""
+    """The optimization that alone names the backtest; empty: its project's listing has it."""
 
     @property
     def outcome(self) -> Outcome:
@@ -111,21 +113,22 @@ def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str
 
 
 def confirm_missing(
-    results: Mapping[tuple[int, str], Result], relisted: Mapping[int, Collection[str]]
+    results: Mapping[tuple[int, str], Result], relisted: Mapping[tuple[int, str], Collection[str]]
 ) -> dict[tuple[int, str], Missed]:
     """The results that a listing read again has changed: the backtest is neither found nor listed any more.
 
     Args:
         results: Of this run, by project and backtest id.
-        relisted: The backtest ids of each project that was listed again, after the last attempt.
+        relisted: The backtest ids of what was listed again after the last attempt, by project and
+            optimization id; an empty one stands for the project's own listing.
     """
     return {
         (project_id, backtest_id): replace(result, miss=Miss.DELISTED)
         for (project_id, backtest_id), result in results.items()
         if isinstance(result, Missed)
         and result.miss is Miss.NOT_FOUND
-        and project_id in relisted
-        and backtest_id not in relisted[project_id]
+        and (project_id, result.optimization_id) in relisted
+        and backtest_id not in relisted[project_id, result.optimization_id]
     }
 
 
@@ -140,7 +143,9 @@ def _listing_part(decision: Decision, snapshot: str) -> InventoryEntry:
         if earlier is None:
             raise ValueError("a decision without a listed backtest needs an earlier one")
         since = (earlier.gone_since or snapshot) if decision.gone else earlier.gone_since
-        return msgspec.structs.replace(earlier, listed=False, gone_since=since, project=project.name, tries=0)
+        return msgspec.structs.replace(
+            earlier, listed=decision.listed, gone_since=since, project=project.name, tries=0
+        )
     entry = earlier or InventoryEntry(
         project_id=project.project_id,
         backtest_id=backtest.backtest_id,
@@ -158,6 +163,7 @@ def _listing_part(decision: Decision, snapshot: str) -> InventoryEntry:
         gone_since=snapshot if decision.gone else "",
         organization_id=project.organization_id,
         optimization_id=backtest.optimization_id,
+        source=backtest.source,
         tags=backtest.tags,
         statistics=backtest.statistics,
         tries=0,

@@ -21,6 +21,7 @@ from harvester.harvest.events import (
     Doubted,
     Event,
     Listed,
+    OptimizationRead,
     Planned,
     Relisted,
     Settled,
@@ -29,7 +30,17 @@ from harvester.harvest.events import (
 )
 from harvester.secrets import mask_value
 
-_WRITTEN: Final = (Started, Listed, Doubted, Planned, Asked, Settled, Relisted, Stopping)
+_WRITTEN: Final = (
+    Started,
+    Listed,
+    OptimizationRead,
+    Doubted,
+    Planned,
+    Asked,
+    Settled,
+    Relisted,
+    Stopping,
+)
 _PAUSE_S: Final = 0.5
 """Lines are gathered for this long before they are written."""
 _MOST_WAITING: Final = 50_000

@@ -243,4 +243,5 @@ async def test_two_hundred_reports_half_of_them_generated_take_two_requests_each
     assert result.record is not None
     generated = sum(spec.generation_s > 0 for _, spec in simulator.account.backtests())
     listing = 1 + 2 + 4
-    assert result.record.requests <= listing + 200 + generated * 1.1
+    optimizations = 4 + len({spec.optimization_id for _, spec in simulator.account.backtests()} - {""})
+    assert result.record.requests <= listing + optimizations + 200 + generated * 1.1

@@ -15,8 +15,9 @@ from harvester.api.pace import limiter_for
 from harvester.config.settings import PaceSettings
 from harvester.errors import AuthenticationError, HarvesterError, ThrottledError, TransportError
 from harvester.harvest.events import Doubted, Event, Listed, Relisted
-from harvester.harvest.listing import Discoverer, Discovery, MemorySpool
+from harvester.harvest.listing import Discoverer, Discovery
 from harvester.harvest.outage import Outage
+from harvester.harvest.spool import MemorySpool
 
 BROKEN = TransportError("x: HTTP 500", endpoint="x", status=500)
 
@@ -111,7 +112,7 @@ async def test_rows_without_a_usable_id_are_counted_named_and_a_doubt() -> None:
 
 async def test_a_project_that_is_listed_again_with_a_bad_row_shows_nothing_to_be_deleted() -> None:
     stage = Stage(without_ids)
-    assert await stage.discoverer.relist([1], workers=1) == {}
+    assert await stage.discoverer.relist([(1, "")], workers=1) == {}
 
 
 async def test_a_reason_is_bounded_however_much_the_server_says() -> None:

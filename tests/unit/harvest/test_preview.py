@@ -11,12 +11,12 @@ from values import make_entry, make_policy
 
 from harvester.api.discover import fetch_backtests
 from harvester.api.faults import RequestEvent
-from harvester.archive.snapshot import Snapshot
+from harvester.archive.lists import CheckedSnapshot
 from harvester.config.settings import FilterSettings, Settings
 from harvester.errors import RefusedError, TransportError
 from harvester.harvest.events import Event
 from harvester.harvest.preview import Preview, preview
-from harvester.model import InventoryEntry, Outcome
+from harvester.model import InventoryEntry, OptimizationsRecord, Outcome
 
 REFUSED = RefusedError("no", endpoint="x", status=200)
 
@@ -34,6 +34,8 @@ def account(payload: Payload) -> Any:
     if "projectId" not in payload:
         ids = [1, 2, 3][payload.get("start", 0) : payload.get("end")]
         return {"success": True, "projects": [{"projectId": n, "name": f"P{n}"} for n in ids]}
+    if "includeStatistics" not in payload:
+        return {"success": True, "optimizations": []}
     if payload["projectId"] == 3:
         return TransportError("x: HTTP 500", endpoint="x")
     rows = [
@@ -43,14 +45,17 @@ def account(payload: Payload) -> Any:
     return {"success": True, "backtests": rows, "count": 3}
 
 
-def snapshot(*entries: InventoryEntry) -> Snapshot:
+def snapshot(*entries: InventoryEntry) -> CheckedSnapshot:
     """A previous Snapshot as far as a preview looks at it."""
     by_project = {n: [entry for entry in entries if entry.project_id == n] for n in range(9)}
     projects = [(n, found) for n, found in by_project.items() if found]
-    return cast(Snapshot, SimpleNamespace(projects=lambda: iter(projects)))
+    made = SimpleNamespace(
+        projects=lambda: iter(projects), optimizations=lambda: OptimizationsRecord(digests={})
+    )
+    return cast(CheckedSnapshot, made)
 
 
-async def previewed(previous: Snapshot | None = None, **filters: Any) -> Preview:
+async def previewed(previous: CheckedSnapshot | None = None, **filters: Any) -> Preview:
     client, policy = ScriptedClient(account), make_policy(FilterSettings(**filters))
     return await preview(client, previous, Settings(), policy, Nobody())
 

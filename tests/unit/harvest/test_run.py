@@ -21,7 +21,7 @@ from harvester.harvest.pool import GRACE_S
 from harvester.harvest.run import Parts, Run, RunResult
 from harvester.model import Ending
 
-ROUTES = ("projects/read", "backtests/list", "backtests/read/report")
+ROUTES = ("projects/read", "backtests/list", "optimizations/list", "backtests/read/report")
 
 
 class Silent(ScriptedClient):
@@ -51,6 +51,8 @@ class Silent(ScriptedClient):
 def _account(payload: Payload) -> Payload:
     if "backtestId" in payload:
         return {"success": True, "report": "<html>"}
+    if "projectId" in payload and "includeStatistics" not in payload:
+        return {"success": True, "optimizations": []}
     if "projectId" in payload:
         return {"success": True, "backtests": [{"backtestId": "b", "status": "Completed."}], "count": 1}
     rows = [{"projectId": n, "name": f"P{n}"} for n in (1, 2)]
@@ -111,7 +113,8 @@ def test_time_that_is_up_before_the_projects_are_listed_commits_nothing(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("silent", "listed", "unread"), [("backtests/list", 0, 2), ("backtests/read/report", 2, 0)]
+    ("silent", "listed", "unread"),
+    [("backtests/list", 0, 2), ("optimizations/list", 2, 0), ("backtests/read/report", 2, 0)],
 )
 def test_time_that_is_up_later_commits_what_there_is(
     tmp_path: Path, silent: str, listed: int, unread: int
@@ -121,6 +124,9 @@ def test_time_that_is_up_later_commits_what_there_is(
     assert result.record is not None
     assert (result.record.ending, result.record.complete) == (Ending.TIME, False)
     assert (result.record.listed, len(result.record.unread_projects)) == (listed, unread)
+    named = {unread.error for unread in result.record.unread_optimizations}
+    expected = {"the run ended before it was its turn"} if silent == "optimizations/list" else set()
+    assert named == expected
     assert client.ended_at == pytest.approx(60.0 + GRACE_S, abs=0.01)
 
 

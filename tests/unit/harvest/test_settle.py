@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from values import make_backtest, make_decision, make_entry, make_missing, make_project
 
@@ -137,8 +139,12 @@ def test_only_what_was_not_found_can_be_confirmed_missing() -> None:
         (1, "failed"): missed(Miss.FAILED),
         (1, "saved"): FRESH,
         (2, "deleted"): missed(Miss.NOT_FOUND),
+        (1, "child"): replace(missed(Miss.NOT_FOUND), optimization_id="O-1"),
     }
-    assert confirm_missing(results, {1: {"listed"}}) == {(1, "deleted"): missed(Miss.DELISTED)}
+    assert confirm_missing(results, {(1, ""): {"listed"}}) == {(1, "deleted"): missed(Miss.DELISTED)}
+    named = confirm_missing(results, {(1, "O-1"): {"child"}})
+    deleted = confirm_missing(results, {(1, "O-1"): set()})
+    assert (named, list(deleted)) == ({}, [(1, "child")])
 
 
 def test_a_report_that_is_still_generated_is_pending_with_no_error() -> None:
