@@ -17,6 +17,7 @@
   - ArchiveError                 stops the run
     + ArchiveLockedError         another run holds the Archive
     + CorruptArchiveError        what is on disk contradicts itself
+      . DamagedReportError       files of one archived report; the run goes on without them
     + DiskError                  full, read-only or not writable
 
 `HarvesterError` and `ApiError`, marked `x`, are never raised; a caller catches them to say "any of these".
@@ -115,6 +116,10 @@ class ArchiveLockedError(ArchiveError):
 
 class CorruptArchiveError(ArchiveError):
     """What is on disk contradicts itself; the message names the file."""
+
+
+class DamagedReportError(CorruptArchiveError):
+    """Files of one archived report are missing, damaged or cannot be read; names the first."""
 
 
 class DiskError(ArchiveError):

@@ -57,6 +57,8 @@ class Outcome(StrEnum):
     """Failed the same way in three runs, or was reported missing and is no longer listed."""
     FAILED = "failed"
     """Tries used up; the last error is kept."""
+    LOST = "lost"
+    """Archived before, but its files are missing or damaged, and no other copy of them was found."""
 
 
 OPTIMIZATION: Final = "optimization"
@@ -159,7 +161,7 @@ class ReportRecord(msgspec.Struct, frozen=True):
     run_id: str
     """The run that read the report; tells a fresh directory of a partial Snapshot from a linked one."""
     outcome: Outcome
-    """What that run made of it: `saved`, `updated` or `unchanged`."""
+    """What that run made of it: `saved`, `updated`, `unchanged`, or `carried` when it restored the report."""
     project: Project
     backtest: Backtest
     read_at: str
@@ -199,6 +201,8 @@ class InventoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """False: it was not in this run's listing (gone, or its project could not be read)."""
     gone_since: str = ""
     """The Snapshot in which it was first missing from a listing that was proven complete."""
+    lost_since: str = ""
+    """The Snapshot in which its files were first found lost; `report_sha256` still says what is missing."""
     path: str = ""
     """Its directory below the Snapshot, `data/...`; empty when nothing is archived."""
     report_sha256: str = ""
@@ -301,6 +305,8 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     counts: dict[str, int]
     """Listed backtests by Outcome; they sum up to `listed`."""
     gone: int = 0
+    lost: int = 0
+    """Reports of which no undamaged copy was found, those that are gone included."""
     projects: int = 0
     unread_projects: tuple[UnreadProject, ...] = ()
     unproven: str = ""

@@ -57,6 +57,12 @@ def kernel() -> tuple[int, ...]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
+def has_bytes(name: str, directory: int) -> bool:
+    """Whether a file in an opened directory is a regular one and not empty."""
+    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
+
+
 @contextmanager
 def opened_dir(directory: Path | str) -> Iterator[int]:
     """A directory's descriptor; a symbolic link is not followed."""

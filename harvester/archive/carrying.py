@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from harvester.archive.bag import DIGEST_CHARS, PATH_AT, file_sha256, manifest_l
 from harvester.archive.disk import Disk, LinkMode
 from harvester.archive.layout import IMAGES, REPORT_JSON
 from harvester.archive.reports import file_names, link
-from harvester.errors import CorruptArchiveError, DiskError
+from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 
 _BATCH: Final = 32
 """Directories a thread takes at once."""
@@ -35,6 +35,8 @@ class Carry:
     """Where the file's name starts in a line."""
     record: bytes | None = None
     """A `report.json` in place of the linked one."""
+    on_damage: Callable[[str], None] | None = None
+    """Told, by a thread, why the source cannot be linked; None: that is an error."""
 
     def names(self) -> tuple[list[str], list[str]]:
         """The files to link: beside `images/`, and in it.
@@ -75,17 +77,32 @@ def carry(disk: Disk, mode: LinkMode, job: Carry) -> None:
 
 
 def _stands(mode: LinkMode, job: Carry) -> bool:
-    """Whether the target holds exactly the files it should: by inode for links, else by digest."""
-    source, target = Path(job.source), Path(job.target)
-    wanted = {line[job.name_at : -1].decode(): line[:DIGEST_CHARS].decode() for line in job.lines}
+    """Whether the target holds exactly the files it should: by inode for links, else by digest.
+
+    When the source has been damaged since, the target may be the last good copy.
+    """
+    target = Path(job.target)
+    wanted = recorded_files(job.lines, job.name_at)
     try:
         if set(file_names(target)) != set(wanted):
             return False
-        if mode is LinkMode.HARDLINK and job.record is None:
-            return all(os.path.samestat((source / name).lstat(), (target / name).lstat()) for name in wanted)
+        if mode is LinkMode.HARDLINK and job.record is None and _is_linked(Path(job.source), target, wanted):
+            return True
         return all(file_sha256(target / name)[0] == sha256 for name, sha256 in wanted.items())
     except (CorruptArchiveError, DiskError, OSError):
         return False
+
+
+def _is_linked(source: Path, target: Path, names: Iterable[str]) -> bool:
+    try:
+        return all(os.path.samestat((source / name).lstat(), (target / name).lstat()) for name in names)
+    except OSError:
+        return False
+
+
+def recorded_files(lines: Sequence[bytes], name_at: int) -> dict[str, str]:
+    """Name and sha256 of each file in the Manifest lines of one directory."""
+    return {line[name_at:-1].decode(): line[:DIGEST_CHARS].decode() for line in lines}
 
 
 def moved_lines(lines: Sequence[bytes], earlier: str, path: str, record: bytes) -> list[bytes]:
@@ -136,4 +153,9 @@ class Linker:
 
     def _carry_all(self, jobs: list[Carry]) -> None:
         for job in jobs:
-            carry(self._disk, self._mode, job)
+            try:
+                carry(self._disk, self._mode, job)
+            except DamagedReportError as exc:
+                if job.on_damage is None:
+                    raise
+                job.on_damage(str(exc))

@@ -24,6 +24,7 @@ from harvester.archive.calls import (
     NEW_FILE,
     READ_ONLY,
     WRITE_BITS,
+    has_bytes,
     inherited_mode,
     kernel,
     opened_dir,
@@ -356,15 +357,17 @@ class Disk:
         self.rename(part, target)
         self.sync_dir(target.parent)
 
-    def link_files(self, mode: LinkMode, source: str, target: str, names: Sequence[str]) -> None:
-        """Bring the named files of one directory into another one, both without a trailing slash."""
+    def link_files(self, mode: LinkMode, source: str, target: str, names: Sequence[str]) -> list[str]:
+        """Bring files of one directory into another one; returns those that are empty or no regular files."""
         name = ""
         try:
             with opened_dir(source) as source_dir, opened_dir(target) as target_dir:
                 for name in names:
                     self._link_one(mode, name, name, source_dir, target_dir)
+                odd = [name for name in names if not has_bytes(name, target_dir)]
         except OSError as exc:
             raise explain(exc, f"{target}/{name}") from exc
+        return odd
 
     def _link_one(self, mode: LinkMode, source: str, target: str, source_dir: int, target_dir: int) -> None:
         if mode is LinkMode.HARDLINK:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,17 +11,17 @@ from pathlib import Path
 import msgspec
 
 from harvester.archive.bag import PATH_AT
-from harvester.archive.carrying import Carry, Linker, moved_lines
+from harvester.archive.carrying import Carry, Linker, moved_lines, recorded_files
 from harvester.archive.disk import Disk, LinkMode, explain
 from harvester.archive.inventory import render_entry
 from harvester.archive.layout import INVENTORY, MANIFEST, PAYLOAD, REPORT_JSON, report_path
 from harvester.archive.lists import Base, CheckedSnapshot
 from harvester.archive.manifest import ManifestCursor, NewFile
 from harvester.archive.open_ledger import OpenLedger
-from harvester.archive.placement import Placement, Source
+from harvester.archive.placement import Damage, Placement, Source
 from harvester.archive.reading import load_bytes, parse_record
 from harvester.archive.reports import check_directories, manifest_lines, path_of, render_report
-from harvester.errors import CorruptArchiveError
+from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.model import InventoryEntry, Outcome, ReportRecord
 
 
@@ -74,6 +75,7 @@ class Filling:
         """Project directories that have reports in this Snapshot."""
         self._sources: set[str] = set()
         """Project directories of the previous Snapshot that were seen to be directories."""
+        self._damaged: list[Damage] = []
 
     def add_project(
         self, project_id: int, placements: Sequence[Placement], finished: dict[tuple[int, str], str]
@@ -97,9 +99,20 @@ class Filling:
             self._sweep(self._path / PAYLOAD / project, keep=backtests)
         self._projects |= placed.keys()
 
-    def finish(self) -> dict[str, str]:
-        """Wait for all links and flush the files; gives the digests of Inventory and Manifest."""
+    def find_damage(self) -> list[Damage]:
+        """Wait for all links; gives the reports that could not be carried, which leaves the lists void."""
         self._linker.finish()
+        return self._damaged
+
+    def finish(self) -> dict[str, str]:
+        """Wait for all links and flush the files; gives the digests of Inventory and Manifest.
+
+        Raises:
+            DamagedReportError: a report could not be carried; see `find_damage`.
+        """
+        damaged = self.find_damage()
+        if damaged:
+            raise DamagedReportError(damaged[0].why)
         self._sweep(self._path / PAYLOAD, keep=self._projects)
         return {MANIFEST: self._manifest.finish(), INVENTORY: self._inventory.finish()}
 
@@ -138,27 +151,31 @@ class Filling:
         return path
 
     def _add_carried(self, item: Placement, wanted: set[str]) -> str:
-        earlier, record, previous = item.earlier, item.record, self._footing.previous
+        earlier, previous = item.earlier, self._footing.previous
         if earlier is None or previous is None or self._cursor is None:
             raise ValueError(f"backtest {item.entry.backtest_id} is carried from nowhere")
         lines = self._cursor.take(earlier.path, wanted)
-        if len(lines) != earlier.files:
-            raise CorruptArchiveError(
-                f"{previous.path / MANIFEST} has {len(lines)} files in {earlier.path}, its Inventory "
-                f"{earlier.files}. Run `harvester verify` and restore what it names"
-            )
-        path, payload_bytes, content = earlier.path, earlier.payload_bytes, None
-        if record is not None:
-            path, old = path_of(record), load_bytes(previous.path / earlier.path / REPORT_JSON)
-            content = _as_of(old, record)
-            lines = moved_lines(lines, earlier.path, path, content)
-            payload_bytes += len(content) - len(old)
-        if (above := earlier.path.rpartition("/")[0]) not in self._sources:
-            check_directories(previous.path, above)
-            self._sources.add(above)
+        name_at = PATH_AT + len(earlier.path.encode()) + 1
+
+        def on_damage(why: str) -> None:
+            self._damaged.append(Damage(earlier, why, recorded_files(lines, name_at)))
+
+        try:
+            source = item.copy or self._find_source(previous.path, earlier.path)
+            path, payload_bytes, moved, content = earlier.path, earlier.payload_bytes, lines, None
+            if item.record is not None:
+                path, old = path_of(item.record), _load_old(source, recorded_files(lines, name_at))
+                content = _as_of(old, item.record)
+                moved = moved_lines(lines, earlier.path, path, content)
+                payload_bytes += len(content) - len(old)
+        except (CorruptArchiveError, DiskError) as exc:
+            on_damage(str(exc))
+            self._make_project_dir(earlier.path)
+            return earlier.path
         self._make_project_dir(path)
-        source, target = f"{previous.path}/{earlier.path}", f"{self._path}/{path}"
-        self._linker.add(Carry(source, target, lines, PATH_AT + len(path.encode()) + 1, content))
+        target_name_at = PATH_AT + len(path.encode()) + 1
+        job = Carry(str(source), f"{self._path}/{path}", moved, target_name_at, content, on_damage)
+        self._linker.add(job)
         copied = self._footing.mode is LinkMode.COPY
         self.totals.written_bytes += payload_bytes if copied else len(content or b"")
         seen = msgspec.structs.replace(
@@ -169,8 +186,16 @@ class Filling:
             images=earlier.images,
             report_sha256=earlier.report_sha256,
         )
-        self._add(seen, lines)
+        self._add(seen, moved)
         return path
+
+    def _find_source(self, root: Path, path: str) -> Path:
+        """The directory of a report in the previous Snapshot; no link leads to it from above."""
+        above = path.rpartition("/")[0]
+        if above not in self._sources:
+            check_directories(root, above)
+            self._sources.add(above)
+        return root / path
 
     def _add(self, entry: InventoryEntry, lines: Sequence[bytes]) -> None:
         self._inventory.add(render_entry(entry))
@@ -193,6 +218,14 @@ class Filling:
         for name in names:
             if name not in keep:
                 self._footing.disk.remove_tree(directory / name)
+
+
+def _load_old(source: Path, files: dict[str, str]) -> bytes:
+    """The `report.json` of a directory, if it is the one that was recorded."""
+    content = load_bytes(source / REPORT_JSON)
+    if hashlib.sha256(content).hexdigest() != files.get(REPORT_JSON):
+        raise DamagedReportError(f"{source / REPORT_JSON} has other bytes than were recorded")
+    return content
 
 
 def _as_of(old: bytes, record: ReportRecord) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -15,9 +15,18 @@ from harvester.archive.commit import publish, render_record, seal, write_tags
 from harvester.archive.disk import explain
 from harvester.archive.filling import Filling, Footing
 from harvester.archive.flush import SharedFlush
-from harvester.archive.layout import OPTIMIZATIONS, PAYLOAD, REPORT_JSON, RUN, SNAPSHOT_FILE
-from harvester.archive.placement import Placement
+from harvester.archive.layout import (
+    INVENTORY,
+    MANIFEST,
+    OPTIMIZATIONS,
+    PAYLOAD,
+    REPORT_JSON,
+    RUN,
+    SNAPSHOT_FILE,
+)
+from harvester.archive.placement import Damage, Placement
 from harvester.archive.reading import load_bytes, parse_record
+from harvester.archive.search import find_copies
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import (
@@ -124,7 +133,7 @@ class PartialSnapshot:
         earlier = {}
         for entry in self.previous.inventory() if self.previous and found else ():
             key = (entry.project_id, entry.backtest_id)
-            if entry.archived and key in found:
+            if (entry.archived or entry.lost_since) and key in found:
                 earlier[key] = entry.report_sha256
         for key, record in found.items():
             compared = reports.compare(record, earlier.get(key))
@@ -153,10 +162,10 @@ class PartialSnapshot:
         reports.write_report(self._disk, self._flush, self._target(record), files)
 
     def keep_report(self, record: ReportRecord, entry: InventoryEntry) -> None:
-        """The same for a report whose bytes, read again, are those of `entry` in the previous Snapshot.
+        """Link a report whose bytes, read again, are those of `entry` in the previous Snapshot.
 
         Raises:
-            CorruptArchiveError: the previous Snapshot lacks a file; says what to do.
+            DamagedReportError: a file in the previous Snapshot is missing or is not what `record` says.
             DiskError: something cannot be written.
         """
         if self.previous is None:
@@ -184,6 +193,23 @@ class PartialSnapshot:
             DiskError: something cannot be written.
         """
         self._begin_filling().add_project(project_id, placements, self._finished)
+
+    def find_damage(self) -> list[Damage]:
+        """Wait until all that was filled in is linked; gives the reports that could not be carried.
+
+        When there are any, `refill` and fill again with other placements for them.
+        """
+        return self._begin_filling().find_damage()
+
+    def refill(self) -> None:
+        """Begin again with the first project; what is linked already stays and is checked."""
+        self.close()
+        self._disk.remove(self.path / INVENTORY)
+        self._disk.remove(self.path / MANIFEST)
+
+    def find_copies(self, wanted: Mapping[tuple[int, str], str]) -> dict[tuple[int, str], list[Path]]:
+        """Directories of committed Snapshots that should hold these versions of reports, the newest first."""
+        return find_copies(self._footing.root, wanted)
 
     def _begin_filling(self) -> Filling:
         if self._filling is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from harvester.model import InventoryEntry, ReportRecord
 
@@ -20,6 +21,23 @@ class Source(Enum):
 
 
 @dataclass(frozen=True)
+class Damage:
+    """A report that cannot be carried."""
+
+    entry: InventoryEntry
+    """Its line in the previous Snapshot."""
+    why: str
+    """What is wrong; names the file."""
+    files: dict[str, str]
+    """What it should hold: names below its directory and their sha256."""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """The pair that addresses a backtest."""
+        return (self.entry.project_id, self.entry.backtest_id)
+
+
+@dataclass(frozen=True)
 class Placement:
     """One Inventory entry and where its files come from."""
 
@@ -30,3 +48,5 @@ class Placement:
     """CARRIED: the entry of the previous Snapshot."""
     record: ReportRecord | None = None
     """CARRIED under a new name: the `report.json` that goes with it."""
+    copy: Path | None = None
+    """CARRIED from this directory, because the one in the previous Snapshot is damaged."""

@@ -23,7 +23,7 @@ from harvester.archive.layout import (
     report_path,
 )
 from harvester.archive.reading import load_record
-from harvester.errors import CorruptArchiveError, DiskError
+from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.model import Outcome, ReportRecord
 
 
@@ -83,7 +83,12 @@ def write_report(disk: Disk, flush: SharedFlush, target: Path, files: ReportFile
 
 
 def keep_report(disk: Disk, mode: LinkMode, source: Path, target: Path, record: ReportRecord) -> None:
-    """The same for a report whose bytes the previous Snapshot has: all linked but `report.json`."""
+    """Link a report whose bytes the previous Snapshot has, all of it but `report.json`.
+
+    Raises:
+        DamagedReportError: a file there is missing or is not what `record` says.
+        DiskError: something cannot be written.
+    """
     part = _new_part(disk, target)
     link(disk, mode, str(source), str(part), [OFFLINE_HTML, REPORT_HTML])
     disk.write(part / REPORT_JSON, render_report(record))
@@ -91,9 +96,12 @@ def keep_report(disk: Disk, mode: LinkMode, source: Path, target: Path, record: 
         disk.make_dir(part / IMAGES)
         names = [image.name for image in record.images]
         if not all(map(is_file_name, names)):
-            raise CorruptArchiveError(f"{source / REPORT_JSON} names an image that no report has")
+            raise DamagedReportError(f"{source / REPORT_JSON} names an image that no report has")
         link(disk, mode, str(source / IMAGES), str(part / IMAGES), names)
         disk.sync_dir(part / IMAGES)
+    for name, sha256 in digests(record).items():
+        if file_sha256(part / name)[0] != sha256:
+            raise DamagedReportError(f"{source / name} is not what {REPORT_JSON} says")
     _put(disk, part, target)
 
 
@@ -101,33 +109,42 @@ def link(disk: Disk, mode: LinkMode, source: str, target: str, names: Sequence[s
     """Bring files of a committed Snapshot into another directory.
 
     Raises:
-        CorruptArchiveError: one is missing; says what to do.
+        DamagedReportError: one is missing, empty, no regular file, or cannot be read.
         DiskError: one cannot be made.
     """
     try:
-        disk.link_files(mode, source, target, names)
+        odd = disk.link_files(mode, source, target, names)
     except DiskError as exc:
-        missing = [name for name in names if not Path(source, name).exists()]
-        if not missing:
+        why = _find_unusable(source, names)
+        if not why:
             raise
-        raise CorruptArchiveError(
-            f"{source}/{missing[0]} is missing, although it was committed. Run `harvester verify --repair`"
-        ) from exc
+        raise DamagedReportError(why) from exc
+    if odd:
+        raise DamagedReportError(f"{source}/{odd[0]} is empty or not a regular file")
+
+
+def _find_unusable(source: str, names: Sequence[str]) -> str:
+    """Why files could not be linked or copied, if it is their own fault; else it is the disk's."""
+    if os.path.islink(source):  # noqa: PTH114 -- the path is a text, as everything in linking is
+        return f"{source} is a symbolic link; nothing in a Snapshot may be one"
+    for name in names:
+        try:
+            file_sha256(Path(source, name))
+        except (CorruptArchiveError, DiskError) as exc:
+            return str(exc)
+    return ""
 
 
 def check_directories(root: Path, path: str) -> None:
     """Refuse what is reached through a link or file in the place of a directory, `path` itself included.
 
     Raises:
-        CorruptArchiveError: names the place.
+        DamagedReportError: names the place.
     """
     for below in reversed([PurePosixPath(path), *PurePosixPath(path).parents][:-1]):
         place = root / below
         if place.is_symlink() or not place.is_dir():
-            raise CorruptArchiveError(
-                f"{place} is no directory, although one was committed. "
-                "See who put it there, and restore what `harvester verify` names"
-            )
+            raise DamagedReportError(f"{place} is no directory, although one was committed")
 
 
 def _new_part(disk: Disk, target: Path) -> Path:
@@ -168,7 +185,7 @@ def compare(record: ReportRecord, earlier_sha256: str | None) -> ReportRecord:
     if earlier_sha256 is None:
         return msgspec.structs.replace(record, outcome=Outcome.SAVED, comparison=None)
     if earlier_sha256 == record.report_sha256:
-        if record.outcome is Outcome.UNCHANGED:
+        if record.outcome in (Outcome.UNCHANGED, Outcome.CARRIED):
             return record  # its comparison is that of the run that has read these bytes first
         return msgspec.structs.replace(record, outcome=Outcome.UNCHANGED, comparison=None)
     fits = record.comparison is not None and record.comparison.report_sha256 == earlier_sha256

@@ -13,7 +13,7 @@ from harvester.archive.snapshot import Snapshot
 from harvester.audit.payload import Directory
 from harvester.audit.problem import Findings, Kind, Problem
 from harvester.errors import ArchiveError
-from harvester.model import InventoryEntry, SnapshotRecord
+from harvester.model import InventoryEntry, Outcome, SnapshotRecord
 
 
 def check_agreement(
@@ -53,6 +53,7 @@ def _check_inventory(
     try:
         for entry in snapshot.inventory():
             sums[f"listed as {entry.outcome}"] += entry.listed
+            sums["lost"] += entry.outcome is Outcome.LOST
             sums["gone"] += bool(entry.gone_since and not entry.listed)
             sums["files"] += entry.files
             sums["payload_bytes"] += entry.payload_bytes
@@ -80,7 +81,12 @@ def _check_entry(entry: InventoryEntry, directory: Directory | None, found: Find
 
 def _check_sums(record: SnapshotRecord, sums: Counter[str], found: Findings) -> None:
     said = {f"listed as {name}": count for name, count in record.counts.items()}
-    said |= {"gone": record.gone, "files": record.files, "payload_bytes": record.payload_bytes}
+    said |= {
+        "gone": record.gone,
+        "lost": record.lost,
+        "files": record.files,
+        "payload_bytes": record.payload_bytes,
+    }
     for name in sorted({*said, *sums}):
         if said.get(name, 0) != sums[name]:
             found.add(

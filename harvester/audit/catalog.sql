@@ -67,7 +67,7 @@ CREATE VIEW failures AS
     SELECT o.to_snapshot AS snapshot, p.name AS project, o.name AS backtest, o.outcome, o.error, o.reason,
            o.project_id, o.backtest_id
     FROM outcomes o JOIN projects p USING (project_id)
-    WHERE o.outcome IN ('failed', 'unavailable', 'pending')
+    WHERE o.outcome IN ('lost', 'failed', 'unavailable', 'pending')
       AND o.to_snapshot = (SELECT name FROM snapshots ORDER BY number DESC LIMIT 1);
 CREATE VIEW key_figures AS
     SELECT n.project, n.backtest, f.label, f.text, f.value, f.unit FROM newest_reports n JOIN figures f USING (report_id);

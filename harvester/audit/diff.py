@@ -51,6 +51,8 @@ class Diff:
     renamed: list[Renamed] = field(default_factory=list)
     gone: list[InventoryEntry] = field(default_factory=list)
     """Listed in the earlier one, no longer in the later one; as they were in the earlier one."""
+    lost: list[InventoryEntry] = field(default_factory=list)
+    """Archived in the earlier one; in the later one its files were found damaged, and no copy of them."""
     moved: list[Moved] = field(default_factory=list)
     same: int = 0
     """Backtests that appear in none of the lists."""
@@ -58,7 +60,7 @@ class Diff:
     @property
     def empty(self) -> bool:
         """Whether nothing differs."""
-        return not (self.new or self.changed or self.renamed or self.gone or self.moved)
+        return not (self.new or self.changed or self.renamed or self.gone or self.lost or self.moved)
 
 
 def diff(earlier: Snapshot, later: Snapshot) -> Diff:
@@ -112,7 +114,8 @@ def _merge(earlier: Iterator[InventoryEntry], later: Iterator[InventoryEntry]) -
 
 def _note_presence(found: Diff, before: InventoryEntry | None, after: InventoryEntry | None) -> bool:
     """Whether the backtest came or went."""
-    is_new = after is not None and after.archived and (before is None or not before.archived)
+    was_known = before is not None and (before.archived or bool(before.lost_since))
+    is_new = after is not None and after.archived and not was_known
     is_gone = before is not None and before.listed and (after is None or not after.listed)
     if is_new and after is not None:
         found.new.append(after)
@@ -129,13 +132,16 @@ def _note_difference(
     is_renamed = (before.name, before.project) != (after.name, after.project)
     if is_renamed:
         found.renamed.append(Renamed(before, after))
+    is_lost = before.archived and bool(after.lost_since)
+    if is_lost:
+        found.lost.append(after)
     is_changed = before.archived and after.archived and before.report_sha256 != after.report_sha256
     if is_changed:
         found.changed.append(Changed(before, after, _how(earlier, later)))
     statistics = _moved(before.statistics, after.statistics)
     if statistics:
         found.moved.append(Moved(after, statistics))
-    return is_renamed or is_changed or bool(statistics)
+    return is_renamed or is_lost or is_changed or bool(statistics)
 
 
 def _how(*sides: tuple[Snapshot, InventoryEntry]) -> str:

@@ -18,6 +18,7 @@ from harvester.audit.payload import check_payload
 from harvester.audit.problem import Kind, Problem
 from harvester.audit.tags import check_tags
 from harvester.errors import ArchiveError
+from harvester.model import InventoryEntry, Outcome
 
 Progress = Callable[[int, int], None]
 """Told bytes checked so far, and bytes to check."""
@@ -70,6 +71,16 @@ def verify(
     if any(problem.kind is Kind.WRITABLE for problem in problems) and not _permissions_count(archive):
         problems = [problem for problem in problems if problem.kind is not Kind.WRITABLE]
     return sorted([*check_chain(archive), *(item for item in problems if item.snapshot not in pruned)])
+
+
+def find_lost(snapshot: Snapshot) -> list[InventoryEntry]:
+    """The reports that the Snapshot says are lost: no Problem of its own, for their files are another's."""
+    try:
+        if not snapshot.record().lost:
+            return []
+        return [entry for entry in snapshot.inventory() if entry.outcome is Outcome.LOST]
+    except ArchiveError:
+        return []  # a Problem of the record or the Inventory
 
 
 def in_subset(path: str, subset: Subset) -> bool:

@@ -55,16 +55,18 @@ def _lines(between: Diff) -> list[str]:
     ]
     lines += [f"renamed   {_label(item.before)} -> {_label(item.after)}" for item in between.renamed]
     lines += [f"gone      {_label(entry)}" for entry in between.gone]
+    lines += [f"lost      {_label(entry)}  ({entry.reason})" for entry in between.lost]
     for item in between.moved:
         lines.append(f"moved     {_label(item.entry)}")
         lines += [
             f"            {name:<28} {_number(before):>14} -> {_number(after)}"
             for name, (before, after) in item.statistics.items()
         ]
+    lost = f"{len(between.lost)} lost, " if between.lost else ""
     return [
         *lines,
         f"{len(between.new)} new, {len(between.changed)} changed, {len(between.renamed)} renamed, "
-        f"{len(between.gone)} gone, {len(between.moved)} moved, {between.same} the same",
+        f"{len(between.gone)} gone, {lost}{len(between.moved)} moved, {between.same} the same",
     ]
 
 
@@ -87,6 +89,7 @@ def _document(between: Diff) -> dict[str, Any]:
             for item in between.renamed
         ],
         "gone": [_brief(entry) for entry in between.gone],
+        "lost": [_brief(entry) for entry in between.lost],
         "moved": [
             {**_brief(item.entry), "statistics": msgspec.to_builtins(item.statistics)}
             for item in between.moved

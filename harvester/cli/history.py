@@ -51,7 +51,7 @@ def history(
             [
                 passage.from_snapshot,
                 passage.to_snapshot,
-                "gone" if passage.gone else passage.outcome,
+                "gone" if passage.gone and passage.outcome != "lost" else passage.outcome,
                 passage.saved_in,
                 printable(passage.name),
                 printable(passage.error or passage.reason),

@@ -97,7 +97,7 @@ def _outcomes(wanted: list[str] | None) -> Callable[[InventoryEntry], bool]:
 
 
 def _state(entry: InventoryEntry) -> str:
-    return "gone" if entry.gone_since else entry.outcome.value
+    return "gone" if entry.gone_since and not entry.lost_since else entry.outcome.value
 
 
 def _sorted(entries: list[InventoryEntry], sort: str) -> list[InventoryEntry]:

@@ -6,6 +6,7 @@ from harvester.api.faults import RequestEvent
 from harvester.cli.console import Session
 from harvester.harvest.events import (
     Committed,
+    Damaged,
     Doubted,
     Event,
     Listed,
@@ -52,7 +53,7 @@ class Reporter:
                 self._log.info("planned", listed=event.listed, to_ask_for=event.requests)
             case Stopping():
                 self._log.warning(f"stopping: {event.reason}")
-            case Settled(outcome=Outcome.FAILED):
+            case Settled(outcome=Outcome.FAILED) | Damaged():
                 self._missed(event)
             case Committed():
                 self._log.info("committed", snapshot=event.record.name, complete=event.record.complete)
@@ -75,7 +76,11 @@ class Reporter:
         again = f"; the server is away, next try in {event.wait_s:.0f} s" if event.wait_s else ""
         self._log.warning(f"{what}: {event.error}{again}")
 
-    def _missed(self, event: Settled) -> None:
+    def _missed(self, event: Settled | Damaged) -> None:
+        if isinstance(event, Damaged):
+            text = f"damaged: {event.project} / {event.name}: {event.reason}"
+            self._log.warning(text, backtest_id=event.backtest_id, action=event.action)
+            return
         self._log.warning(
             f"{event.outcome.value}: {event.project} / {event.name}: {event.reason}",
             project_id=event.project_id,

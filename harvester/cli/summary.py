@@ -27,6 +27,10 @@ def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
     lines = [f"Snapshot {record.name}: {state}", f"  listed      {_proof(record)}"]
     if record.gone:
         lines.append(f"  gone        {record.gone} no longer listed, kept")
+    if record.lost:
+        lines.append(
+            f"  lost        {record.lost} damaged, and no copy was found; `harvester verify` names them"
+        )
     lines += [f"  damaged     nothing was taken from {name}, which is kept" for name in record.passed_over]
     lines += [f"  unread      project {unread.name}: {unread.error}" for unread in record.unread_projects]
     lines += _unread_optimizations(record.unread_optimizations)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harvester.audit.surroundings import Surroundings
     from harvester.audit.verify import Subset
     from harvester.config.settings import Settings
+    from harvester.model import InventoryEntry
 
 _SHOWN = 500
 """Problems printed for people; `--json` has all of them."""
@@ -94,11 +95,13 @@ class _Check:
         self._subset = subset
         self._json = json
         self._strangers: list[str] = []
+        self._lost: list[InventoryEntry] = []
+        """Reports that the newest of the Snapshots says are lost."""
 
     def run(self, settings: Settings | None) -> ExitCode:
         """Verify, repair when there are settings for it, and say what came of it."""
         from harvester.audit.surroundings import Surroundings, look_around
-        from harvester.audit.verify import verify
+        from harvester.audit.verify import find_lost, verify
         from harvester.cli.bar import byte_bar
 
         # Under the lock, if there is one: a run that was waited for may have committed another Snapshot.
@@ -117,6 +120,7 @@ class _Check:
         repaired = self._repair([*problems, *around.problems], settings)
         self._strangers = around.strangers
         self._warn(around, repaired)
+        self._lost = find_lost(self._snapshots[-1]) if self._snapshots else []
         code = ExitCode.DAMAGED if repaired.left else ExitCode.OK
         if self._json:
             emit_json(self._document(repaired, code, done, time.monotonic() - started))
@@ -169,6 +173,9 @@ class _Check:
             session.show(str(problem), f"    {problem.kind}: {problem.remedy}")
         if len(repaired.left) > _SHOWN:
             session.show(f"... and {len(repaired.left) - _SHOWN} more; --json has all")
+        for entry in self._lost[:_SHOWN]:
+            label = f"{entry.project} / {entry.name} [{entry.backtest_id}]"
+            session.show(f"lost since {entry.lost_since}: {label}: {entry.reason}")
         if self._strangers:
             more = f" and {len(self._strangers) - _NAMED} more" if len(self._strangers) > _NAMED else ""
             session.say(f"not part of the archive, not checked: {', '.join(self._strangers[:_NAMED])}{more}")
@@ -191,6 +198,17 @@ class _Check:
             "mended": msgspec.to_builtins(repaired.mended),
             "kept_damaged": repaired.kept,
             "strangers": self._strangers,
+            "lost": [
+                {
+                    "project_id": entry.project_id,
+                    "backtest_id": entry.backtest_id,
+                    "name": entry.name,
+                    "since": entry.lost_since,
+                    "report_sha256": entry.report_sha256,
+                    "reason": entry.reason,
+                }
+                for entry in self._lost
+            ],
         }
 
 

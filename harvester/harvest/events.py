@@ -101,6 +101,18 @@ class Settled(Event, frozen=True, tag="settled"):
     size_bytes: int = 0
 
 
+class Damaged(Event, frozen=True, tag="damaged"):
+    """Files of an archived report are missing or damaged."""
+
+    project_id: int
+    project: str
+    backtest_id: str
+    name: str
+    reason: str
+    action: str
+    """What is done about it."""
+
+
 class Stopping(Event, frozen=True, tag="stopping"):
     """No more work is taken; what is in flight is finished."""
 

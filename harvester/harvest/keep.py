@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from harvester.api.wire import RepairedText
+from harvester.archive.layout import REPORT_JSON
 from harvester.archive.partial import PartialSnapshot
-from harvester.errors import ReportError
+from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError, ReportError
 from harvester.harvest.plan import Decision
 from harvester.harvest.queue import Job
 from harvester.harvest.settle import Archived
-from harvester.model import Comparison, Outcome, ReportRecord
+from harvester.model import Backtest, Comparison, InventoryEntry, Outcome, ReportRecord
 from harvester.report import Unpacked, unpack, unpacked_without_images
 
 
@@ -24,6 +25,8 @@ class Keeper:
     def __init__(self, partial: PartialSnapshot, *, stamp: Callable[[], str]) -> None:
         self._partial = partial
         self._stamp = stamp
+        self.damaged: dict[tuple[int, str], str] = {}
+        """Archived reports whose files were found damaged when they were read again, and what was wrong."""
 
     def keep(self, job: Job, html: str) -> Archived:
         """Archive one report, exactly as the API sent it but for repairs, of which its record has a warning.
@@ -32,54 +35,127 @@ class Keeper:
             `saved`, `updated` or `unchanged`.
 
         Raises:
-            ArchiveError: the disk does not take it, or the earlier report's record is damaged.
+            DiskError: the disk does not take it.
         """
         content = html.encode()
         digest = hashlib.sha256(content).hexdigest()
         repairs = html.repairs if isinstance(html, RepairedText) else ()
-        earlier, previous = job.decision.earlier, self._partial.previous
-        before = previous.report(earlier) if previous and earlier and earlier.archived else None
-        if before is not None and earlier is not None and before.report_sha256 == digest:
-            record = msgspec.structs.replace(
-                before,
-                run_id=self._partial.run_id,
-                outcome=Outcome.UNCHANGED,
-                read_at=self._stamp(),
-                requests=job.requests,
-                generation_s=job.generation_s,
-                warnings=before.warnings + tuple(text for text in repairs if text not in before.warnings),
-                **self._whose(job.decision),
-            )
-            self._partial.keep_report(record, earlier)
-            return archived(record)
+        decision, earlier = job.decision, job.decision.earlier
+        if decision.backtest is None:
+            raise ValueError("only a listed backtest is read")
+        before = self._load_earlier(decision)
+        known = earlier.report_sha256 if earlier else ""
+        fields = {
+            "run_id": self._partial.run_id,
+            "project": decision.project,
+            "backtest": decision.backtest,
+            "read_at": self._stamp(),
+            "requests": job.requests,
+            "generation_s": job.generation_s,
+            "outcome": Outcome.UPDATED if known else Outcome.SAVED,
+        }
+        if known == digest:
+            fields["outcome"] = Outcome.UNCHANGED
+            if before is not None:
+                warnings = before.warnings + tuple(text for text in repairs if text not in before.warnings)
+                record = msgspec.structs.replace(before, warnings=warnings, **fields)
+                if self._keep_files(decision, record):
+                    return archived(record)
         unpacked = _unpack(html)
+        if before is not None and self._partial.previous is not None and known != digest:
+            fields["comparison"] = _compare(self._partial.previous.name, before, unpacked)
+        return self._save(content, unpacked, fields, repairs)
+
+    def restore(self, decision: Decision, content: bytes, known: ReportRecord | None) -> Archived:
+        """Archive a report from the bytes of an archived copy; its other files are made from them.
+
+        Args:
+            decision: Of a report that was archived before.
+            content: Its `report.html`, with the digest that was recorded.
+            known: Its `report.json`, if there is one that can be read.
+
+        Returns:
+            `carried`.
+
+        Raises:
+            DiskError: the disk does not take it.
+        """
+        earlier = decision.earlier
+        if earlier is None:
+            raise ValueError("only what was archived before is restored")
+        backtest = decision.backtest or (known.backtest if known else _former(earlier))
+        # The bytes belong to the row as it was when they were read: a change since is requested in its turn.
+        backtest = msgspec.structs.replace(backtest, name=decision.name, change_key=earlier.change_key)
+        fields = {
+            "run_id": self._partial.run_id,
+            "project": decision.project,
+            "backtest": backtest,
+            "read_at": earlier.read_at,
+            "requests": 0,
+            "outcome": Outcome.CARRIED,
+            "comparison": known.comparison if known else None,
+        }
+        return self._save(content, _unpack(content.decode()), fields)
+
+    def _load_earlier(self, decision: Decision) -> ReportRecord | None:
+        """The record of the earlier version; None when there is none, or none that can be believed."""
+        earlier, previous = decision.earlier, self._partial.previous
+        if previous is None or earlier is None or not earlier.archived:
+            return None
+        try:
+            record = previous.report(earlier)
+        except (CorruptArchiveError, DiskError) as exc:
+            self.damaged[decision.key] = str(exc)
+            return None
+        if record.report_sha256 != earlier.report_sha256:
+            self.damaged[decision.key] = f"{previous.file(earlier, REPORT_JSON)} contradicts the Inventory"
+            return None
+        return record
+
+    def _keep_files(self, decision: Decision, record: ReportRecord) -> bool:
+        """Link the files of an unchanged report; False when they are damaged and have to be written again."""
+        if decision.earlier is None:
+            return False
+        try:
+            self._partial.keep_report(record, decision.earlier)
+        except DamagedReportError as exc:
+            self.damaged[decision.key] = str(exc)
+            return False
+        return True
+
+    def _save(
+        self, content: bytes, unpacked: Unpacked, fields: dict[str, Any], warnings: tuple[str, ...] = ()
+    ) -> Archived:
+        """Write all files of a report; `fields` are those of its record that the bytes do not say."""
         offline = unpacked.offline_html.encode()
         record = ReportRecord(
-            run_id=self._partial.run_id,
-            outcome=Outcome.UPDATED if before else Outcome.SAVED,
-            read_at=self._stamp(),
-            report_sha256=digest,
+            report_sha256=hashlib.sha256(content).hexdigest(),
             report_bytes=len(content),
             text_sha256=unpacked.text_sha256,
             offline_sha256=hashlib.sha256(offline).hexdigest(),
-            requests=job.requests,
-            generation_s=job.generation_s,
             images=tuple(image.record for image in unpacked.images),
             images_found=unpacked.images_found,
             figures=unpacked.figures,
-            warnings=unpacked.warnings + repairs,
-            comparison=_compare(previous.name, before, unpacked) if previous and before else None,
-            **self._whose(job.decision),
+            warnings=unpacked.warnings + warnings,
+            **fields,
         )
         images = [(image.record.name, image.content) for image in unpacked.images]
         self._partial.save_report(record, content, offline, images)
         return archived(record)
 
-    @staticmethod
-    def _whose(decision: Decision) -> dict[str, Any]:
-        if decision.backtest is None:
-            raise ValueError("only a listed backtest is read")
-        return {"project": decision.project, "backtest": decision.backtest}
+
+def _former(entry: InventoryEntry) -> Backtest:
+    """What the Inventory knows of a backtest that is no longer listed."""
+    return Backtest(
+        entry.project_id,
+        entry.backtest_id,
+        entry.name,
+        entry.created,
+        status=entry.status,
+        optimization_id=entry.optimization_id,
+        tags=entry.tags,
+        statistics=entry.statistics,
+    )
 
 
 def archived(record: ReportRecord) -> Archived:

@@ -11,6 +11,8 @@ from harvester.config.select import Selection
 from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project
 
 NO_LONGER_LISTED: Final = "no longer listed"
+SAME_WAY: Final = 3
+"""Runs in a row that must fail the same way before a report counts as unavailable."""
 _UNREAD: Final = "its project could not be listed: {}"
 _DOUBTED: Final = "not listed, which proves nothing: {}"
 _UNREAD_OPTIMIZATION: Final = "its optimization could not be read: {}"
@@ -246,7 +248,7 @@ def _missing(
         reason = reason or (_DOUBTED.format(doubt) if doubt else "")
         if reason and not entry.gone_since:
             decisions.append(_left(entry, reason))
-        elif entry.archived:
+        elif is_kept(entry):
             decisions.append(_gone(project or _former(entry), entry))
     return decisions
 
@@ -280,8 +282,21 @@ def _former(entry: InventoryEntry) -> Project:
     return Project(entry.project_id, entry.project, organization_id=entry.organization_id)
 
 
+def is_kept(entry: InventoryEntry) -> bool:
+    """Whether a backtest that is no longer listed stays in the Inventory."""
+    return entry.archived or bool(entry.lost_since)
+
+
+def _kept_outcome(entry: InventoryEntry | None) -> Outcome:
+    """What a backtest comes to when nothing is requested."""
+    if entry is not None and is_kept(entry):
+        return Outcome.CARRIED if entry.archived else Outcome.LOST
+    return Outcome.SKIPPED
+
+
 def _gone(project: Project, entry: InventoryEntry) -> Decision:
-    return Decision(project, None, entry, reason=NO_LONGER_LISTED, listed=False, gone=True)
+    outcome = _kept_outcome(entry)
+    return Decision(project, None, entry, outcome=outcome, reason=NO_LONGER_LISTED, listed=False, gone=True)
 
 
 def _decide(
@@ -294,11 +309,12 @@ def _decide(
         return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
     unwanted = filtered or _no_report(backtest, policy)
     if unwanted:
-        outcome = Outcome.CARRIED if earlier and earlier.archived else Outcome.SKIPPED
-        return Decision(project, backtest, earlier, outcome=outcome, reason=unwanted)
+        return Decision(project, backtest, earlier, outcome=_kept_outcome(earlier), reason=unwanted)
     if earlier is None:
         return Decision(project, backtest, None, request=True)
-    if given_up and not is_older(earlier.tried_at, policy.retry_unavailable, policy):
+    if earlier.lost_since and earlier.failures >= SAME_WAY and not _is_due(earlier, policy):
+        return Decision(project, backtest, earlier, outcome=Outcome.LOST, reason=earlier.reason)
+    if given_up and not _is_due(earlier, policy):
         return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
     changed = not earlier.archived or earlier.change_key != backtest.change_key
     refresh = policy.refresh_after is not None and is_older(earlier.read_at, policy.refresh_after, policy)
@@ -321,6 +337,11 @@ def _contradiction(backtest: Backtest) -> str:
     if not said or any(word in words for word in ("progress", "running", "queue")):
         return ""
     return f" ({', '.join(f'{name}: {str(value).lower():.20}' for name, value in said.items())})"
+
+
+def _is_due(entry: InventoryEntry, policy: Policy) -> bool:
+    """Whether what the API has refused is to be asked for again."""
+    return is_older(entry.tried_at, policy.retry_unavailable, policy)
 
 
 def is_older(stamp: str, age: timedelta, policy: Policy) -> bool:

@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -34,13 +33,11 @@ from harvester.harvest.outage import Outage
 from harvester.harvest.plan import Decision, GoneCount, Listing, Policy, plan_account
 from harvester.harvest.pool import GRACE_S, Limits, Pool, Work
 from harvester.harvest.queue import Job, JobQueue, PollWaits
+from harvester.harvest.salvage import Salvage
 from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing
+from harvester.harvest.threads import ThreadFeed, in_thread
 from harvester.model import Ending, Learned, OptimizationsRecord, Project, SnapshotRecord, stamp
 
-T = TypeVar("T")
-
-_BATCH: Final = 64
-"""Decisions that are brought from disk at once."""
 _KEEPING: Final = 2
 """Threads that unpack and write: one writes while another unpacks. A third costs 8 % of CPU for nothing."""
 _LEAST_POLLS: Final = 4
@@ -84,6 +81,8 @@ class _Survey:
     listed: int = 0
     requests: int = 0
     urgent: list[Decision] = field(default_factory=list)
+    lost: list[Decision] = field(default_factory=list)
+    """Reports that an earlier run has found lost."""
     missing: GoneCount = field(default_factory=GoneCount)
 
 
@@ -117,11 +116,11 @@ class Run:
         with self._until_stopped(), suppress(StoppedError):
             await parts.client.authenticate()
         started = parts.now()
-        partial = await _in_thread(lambda: self._begin(started))
+        partial = await in_thread(lambda: self._begin(started))
         try:
             return await self._execute(partial, ends_at)
         finally:
-            await _in_thread(partial.close)
+            await in_thread(partial.close)
 
     def _begin(self, started: datetime) -> PartialSnapshot:
         parts = self._parts
@@ -129,23 +128,57 @@ class Run:
         return parts.archive.begin(date=date, run_id=parts.run_id, started=stamp(started))
 
     async def _execute(self, partial: PartialSnapshot, ends_at: float) -> RunResult:
-        async with self._parts.journal(partial.path / JOURNAL):
+        parts = self._parts
+        keeper = Keeper(partial, stamp=self._stamp)
+        self._salvage = Salvage(partial, keeper, self._results)
+        record = None
+        async with parts.journal(partial.path / JOURNAL):
             orphans = await self._take_up(partial)
             found = await self._discover(partial, ends_at)
             listing = found.listing(partial, orphans)
             if not self._interrupted:
-                survey = await _in_thread(lambda: self._survey(partial, listing))
+                survey = await in_thread(lambda: self._survey(partial, listing))
                 if self._withholds(found, survey):
                     listing = found.listing(partial, orphans)
+                restored = await in_thread(lambda: self._salvage.restore_lost(survey.lost))
+                survey.requests -= sum(decision.request for decision in restored)
                 waits = await self._ask(partial, listing, survey, ends_at)
-        if self._interrupted:
+                record = await self._fill(partial, listing, found, waits, ends_at)
+        if record is None:
             return RunResult(partial.path, None, partial.notes + self._notes)
-        filler = Filler(partial, self._results, self._parts.observer, lambda: stamp(self._parts.now()))
-        draft = self._draft(partial, found, waits)
-        record = await _in_thread(lambda: filler.fill(self._plan(partial, listing), draft))
-        await _in_thread(lambda: self._save_optimizations(partial, found))
-        snapshot = await _in_thread(lambda: partial.commit(record, pages=self._parts.pages))
-        record = await _in_thread(snapshot.record)
+        await in_thread(lambda: self._save_optimizations(partial, found))
+        return await self._commit(partial, record)
+
+    async def _fill(
+        self, partial: PartialSnapshot, listing: Listing, found: Discovery, waits: list[float], ends_at: float
+    ) -> SnapshotRecord | None:
+        """Put every backtest in its place; returns the record, None when the run was interrupted.
+
+        Archived files that are damaged show when they are to be carried. Then copies of them are looked for,
+        what has none is asked for, and everything is put in its place once more.
+        """
+        parts, salvage = self._parts, self._salvage
+        while not self._interrupted:
+            filler = Filler(partial, self._results, parts.observer, self._stamp, salvage.copies)
+            draft, plan = self._draft(partial, found, waits), self._plan(partial, listing)
+            record = await anyio.to_thread.run_sync(filler.fill, plan, draft)
+            if not filler.damaged:
+                return record
+            await in_thread(partial.refill)
+            plan = self._plan(partial, listing)
+            for event in await anyio.to_thread.run_sync(salvage.handle, filler.damaged, plan):
+                parts.observer.notify(event)
+            survey = await in_thread(lambda: self._survey(partial, listing))
+            if survey.requests:
+                await self._ask(partial, listing, survey, ends_at)
+        return None
+
+    def _stamp(self) -> str:
+        return stamp(self._parts.now())
+
+    async def _commit(self, partial: PartialSnapshot, record: SnapshotRecord) -> RunResult:
+        snapshot = await in_thread(lambda: partial.commit(record, pages=self._parts.pages))
+        record = await in_thread(snapshot.record)
         self._parts.observer.notify(Committed(record=record))
         return RunResult(snapshot.path, record, partial.notes + self._notes)
 
@@ -157,7 +190,7 @@ class Run:
 
     async def _take_up(self, partial: PartialSnapshot) -> dict[int, list[tuple[Project, Any]]]:
         """Count what a cut-off attempt has finished as done; gives it by project."""
-        finished = await _in_thread(partial.finished)
+        finished = await in_thread(partial.finished)
         orphans: dict[int, list[tuple[Project, Any]]] = {}
         for (project_id, backtest_id), record in finished.items():
             self._results[project_id, backtest_id] = archived(record)
@@ -176,7 +209,7 @@ class Run:
     async def _discover(self, partial: PartialSnapshot, ends_at: float) -> Discovery:
         parts, reports = self._parts, self._parts.settings.reports
         outage = Outage(float(reports.retry_after), float(reports.deadline), suspicious=1)
-        before = await _in_thread(lambda: load_before(partial.previous, parts.policy))
+        before = await in_thread(lambda: load_before(partial.previous, parts.policy))
         self._notes += (before.note,) if before.note else ()
         discoverer = Discoverer(
             parts.client,
@@ -210,12 +243,12 @@ class Run:
     ) -> list[float]:
         """Ask for every report that the plan wants; gives the poll waits as learned."""
         parts, reports = self._parts, self._parts.settings.reports
-        learned = await _in_thread(lambda: _learned(partial.previous))
+        learned = await in_thread(lambda: _learned(partial.previous))
         parts.observer.notify(
             Planned(listed=survey.listed, requests=survey.requests, kept=survey.listed - survey.requests)
         )
         threads = anyio.CapacityLimiter(_KEEPING)
-        keeper = Keeper(partial, stamp=lambda: stamp(parts.now()))
+        keeper = self._salvage.keeper
 
         async def keep(job: Job, html: str) -> Archived:
             return await anyio.to_thread.run_sync(lambda: keeper.keep(job, html), limiter=threads)
@@ -224,7 +257,7 @@ class Run:
         waits = PollWaits(float(reports.first_poll), learned.poll_after_s, longest_s=longest_s)
         self._pool = Pool(
             JobQueue(waits, reports.max_generating),
-            Work(parts.client, _ThreadFeed(self._wanted(partial, listing, survey)), keep, parts.observer),
+            Work(parts.client, ThreadFeed(self._wanted(partial, listing, survey)), keep, parts.observer),
             Limits(float(reports.deadline), float(reports.retry_after), reports.tries),
         )
         if self._stopped:
@@ -257,7 +290,8 @@ class Run:
             self._stop(str(discoverer.found.throttled), Ending.THROTTLED)
 
     def _plan(self, partial: PartialSnapshot, listing: Listing) -> Iterator[tuple[int, list[Decision]]]:
-        return plan_account(listing, previous_entries(partial.previous), self._parts.policy)
+        entries = self._salvage.entries(previous_entries(partial.previous))
+        return plan_account(listing, entries, self._parts.policy)
 
     def _survey(self, partial: PartialSnapshot, listing: Listing) -> _Survey:
         survey = _Survey()
@@ -265,6 +299,8 @@ class Run:
             for decision in decisions:
                 survey.missing.add(decision)
                 survey.listed += decision.listed
+                if decision.earlier is not None and decision.earlier.lost_since:
+                    survey.lost.append(decision)
                 if decision.request and decision.key not in self._results:
                     survey.requests += 1
                     if decision.urgent:
@@ -284,6 +320,10 @@ class Run:
         """The record of the run as far as it is known before the Snapshot is filled."""
         parts = self._parts
         ending = self._ending or Ending.OK
+        if self._salvage.has_met_damage:
+            ending = Ending.DAMAGED
+        elif found.partial and ending is not Ending.THROTTLED:
+            ending = Ending.PARTIAL
         return SnapshotRecord(
             name=partial.name,
             run_id=partial.run_id,
@@ -292,7 +332,7 @@ class Run:
             started=partial.started,
             finished="",
             complete=False,
-            ending=Ending.PARTIAL if found.partial and ending is not Ending.THROTTLED else ending,
+            ending=ending,
             listed=0,
             counts={},
             projects=found.projects,
@@ -346,16 +386,6 @@ class Run:
         return ends_at
 
 
-class _ThreadFeed:
-    """Brings decisions from a blocking iterator, a batch at a time."""
-
-    def __init__(self, decisions: Iterator[Decision]) -> None:
-        self._decisions = decisions
-
-    async def more(self) -> list[Decision]:
-        return await _in_thread(lambda: list(islice(self._decisions, _BATCH)))
-
-
 def _learned(previous: CheckedSnapshot | None) -> Learned:
     return previous.record().learned if previous else Learned()
 
@@ -366,7 +396,3 @@ def _deciding(settings: Settings) -> dict[str, Any]:
         {"filters": settings.filters, "reports": settings.reports, "pace": settings.pace}, enc_hook=float
     )
     return built
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    return await anyio.to_thread.run_sync(function)

@@ -9,11 +9,8 @@ from typing import Final
 
 import msgspec
 
-from harvester.harvest.plan import NO_LONGER_LISTED, Decision
+from harvester.harvest.plan import NO_LONGER_LISTED, SAME_WAY, Decision, is_kept
 from harvester.model import InventoryEntry, Outcome
-
-_SAME_WAY: Final = 3
-"""Runs in a row that must fail the same way before a report counts as unavailable."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +86,14 @@ def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str
         An entry whose `path` and sizes are those of the Snapshot before, or empty. Of a report that was
         read in this run they are filled in from its own record.
     """
+    entry = _settled(decision, result, snapshot, now)
+    if entry.lost_since and decision.earlier is not None:
+        # Whatever came of the request, there is still no report; the error says why it was not read again.
+        return msgspec.structs.replace(entry, outcome=Outcome.LOST, reason=decision.earlier.reason)
+    return entry
+
+
+def _settled(decision: Decision, result: Result | None, snapshot: str, now: str) -> InventoryEntry:
     entry = _listing_part(decision, snapshot)
     if result is None and decision.request:
         result = _NOT_REACHED
@@ -96,7 +101,7 @@ def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str
         entry = msgspec.structs.replace(entry, outcome=decision.outcome, reason=decision.reason)
         return entry if decision.outcome is not Outcome.CARRIED else _without_failure(entry)
     if isinstance(result, Archived):
-        kept = result.outcome is Outcome.UNCHANGED
+        kept = result.outcome in (Outcome.UNCHANGED, Outcome.CARRIED)
         entry = msgspec.structs.replace(
             entry,
             outcome=result.outcome,
@@ -105,9 +110,10 @@ def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str
             read_at=result.read_at,
             change_key=result.change_key,
             saved_in=entry.saved_in if kept else snapshot,
+            lost_since="",
         )
         return _without_failure(entry)
-    if result.miss is Miss.DELISTED and entry.archived:
+    if result.miss is Miss.DELISTED and is_kept(entry):
         return _gone(entry, result, snapshot)
     return _missed(entry, decision, result, now)
 
@@ -220,6 +226,6 @@ def _outcome(decision: Decision, result: Missed, failures: int) -> tuple[Outcome
         return Outcome.PENDING, result.error
     if result.miss is Miss.DELISTED:
         return Outcome.UNAVAILABLE, "reported missing, and a listing read again no longer has it"
-    if failures >= _SAME_WAY:
+    if failures >= SAME_WAY:
         return Outcome.UNAVAILABLE, f"failed the same way in {failures} runs"
     return Outcome.FAILED, ""

@@ -18,6 +18,7 @@ from harvester.api.faults import RequestEvent
 from harvester.archive.disk import explain
 from harvester.harvest.events import (
     Asked,
+    Damaged,
     Doubted,
     Event,
     Listed,
@@ -39,6 +40,7 @@ _WRITTEN: Final = (
     Asked,
     Settled,
     Relisted,
+    Damaged,
     Stopping,
 )
 _PAUSE_S: Final = 0.5

@@ -66,6 +66,7 @@ def _say_record(page: _Page, record: SnapshotRecord) -> None:
         "snapshot_payload_bytes", "Payload of its Snapshot, carried files included.", record.payload_bytes
     )
     page.say("snapshot_gone", "Backtests that are kept although no longer listed.", record.gone)
+    page.say("snapshot_lost", "Reports whose files are damaged and of which no copy was found.", record.lost)
     if record.learned.rate_per_min is not None:
         page.say("learned_rate_per_minute", "The hidden limit that was met.", record.learned.rate_per_min)
     page.say_each("backtests", "Listed backtests by outcome.", "outcome", {**record.counts})

@@ -60,6 +60,7 @@ _STATES: Final = {
     Outcome.PENDING: ("pending", "warn"),
     Outcome.UNAVAILABLE: ("unavailable", "warn"),
     Outcome.FAILED: ("failed", "bad"),
+    Outcome.LOST: ("lost", "bad"),
 }
 """What became of it in one word, and how that looks."""
 
@@ -108,7 +109,8 @@ class Row:
 
 def row_of(entry: InventoryEntry, images: Sequence[str]) -> Row:
     """The row of a backtest."""
-    state, mood = ("gone", "warn") if entry.gone_since else _STATES[entry.outcome]
+    is_gone = bool(entry.gone_since) and entry.outcome is not Outcome.LOST
+    state, mood = ("gone", "warn") if is_gone else _STATES[entry.outcome]
     return Row(
         backtest_id=entry.backtest_id,
         name=entry.name,

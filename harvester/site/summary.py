@@ -15,7 +15,9 @@ _REASONS: Final = 40
 """Reasons told apart; what comes after is counted together."""
 _AMOUNT: Final = re.compile(r"\d+(?=\s*(?:s\b|%))")
 """What differs between reasons that are the same: seconds waited, progress made."""
-_MISSED: Final = (Outcome.FAILED, Outcome.UNAVAILABLE, Outcome.PENDING, Outcome.SKIPPED, Outcome.CARRIED)
+_MISSED: Final = (
+    Outcome.LOST, Outcome.FAILED, Outcome.UNAVAILABLE, Outcome.PENDING, Outcome.SKIPPED, Outcome.CARRIED,
+)  # fmt: skip
 """In the order in which they matter."""
 _SHARPE: Final = next(at for at, figure in enumerate(FIGURES) if figure.key == "sharpe")
 
@@ -81,7 +83,7 @@ class ProjectSummary:
         self.archived += entry.archived
         self.gone += bool(entry.gone_since)
         self.fresh += row.state in {"new", "changed"}
-        self.missing += row.state in {"failed", "pending", "unavailable"} and not entry.archived
+        self.missing += row.state in {"lost", "failed", "pending", "unavailable"} and not entry.archived
         self.payload_bytes += entry.payload_bytes
         self.newest = max(self.newest, row.created)
         sharpe = row.values[_SHARPE]
@@ -118,7 +120,9 @@ class Summary:
         """One more backtest, of the project that it belongs to."""
         project.add(entry, row)
         item = Item(row, entry.project, page)
-        if entry.gone_since:
+        if entry.outcome is Outcome.LOST:
+            self._missed_for(entry.outcome, reason_of(entry)).add(item)
+        elif entry.gone_since:
             if entry.gone_since == self._snapshot:
                 self.gone.add(item)
         elif entry.outcome is Outcome.SAVED:

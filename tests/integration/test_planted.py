@@ -31,10 +31,11 @@ GOES_ON = {
     f"{PARTIAL}/data", f"{PARTIAL}/data/project-1_101", f"{PARTIAL}/journal.jsonl", f"{PARTIAL}/site",
     f"{FIRST}/site", f"{FIRST}/index.html", f"{FIRST}/manifest-sha256.txt", f"{REPORT}/report.html",
     f"{FIRST}/snapshot.json", f"{FIRST}/inventory.jsonl", f"{FIRST}/tagmanifest-sha256.txt",
+    f"{FIRST}/data", PROJECT, REPORT, f"{REPORT}/images",
 }  # fmt: skip
 """A run does not need what was there, or leaves it as it is for `verify` to find."""
 STOPS = {
-    "harvester.json", "ledger.jsonl", PARTIAL, FIRST, f"{FIRST}/data", PROJECT, REPORT, f"{REPORT}/images",
+    "harvester.json", "ledger.jsonl", PARTIAL, FIRST,
 }  # fmt: skip
 """A run cannot do without it, or nothing can stand in its place."""
 EITHER = {".harvester.lock"}
