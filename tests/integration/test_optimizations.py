@@ -7,7 +7,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
+from builders import (
+    TOKEN,
+    USER_ID,
+    Asked,
+    Watcher,
+    entries,
+    make_backtests,
+    make_scenario,
+    outcomes,
+    run_against,
+)
+from commands import Done, harvester_beside
 
 from harvester.harvest.events import Event, OptimizationRead, Settled
 from harvester.harvest.run import RunResult
@@ -321,3 +332,52 @@ async def test_whoever_watches_is_told_of_each_answer(tmp_path: Path) -> None:
         (102, "", 0),
         (101, ID, 1),
     ]
+
+
+# -- over the command line -------------------------------------------------------------------------
+
+
+async def command(simulator: Simulator, cwd: Path, *words: str, **environ: str) -> Done:
+    quick = {
+        "HARVESTER_API_BASE_URL": simulator.base_url,
+        "HARVESTER_API_TRIES": "1",
+        "HARVESTER_PACE_RATE_PER_MIN": "60000",
+        "HARVESTER_REPORTS_RETRY_AFTER": "20ms",
+        "QUANTCONNECT_API_TOKEN": TOKEN,
+        "QUANTCONNECT_USER_ID": str(USER_ID),
+    }
+    return await harvester_beside("run", *words, cwd=cwd, environ=quick | environ)
+
+
+async def test_an_optimization_that_cannot_be_read_ends_with_3_and_is_named_everywhere(
+    tmp_path: Path,
+) -> None:
+    async with Simulator(make_account(answer=OptimizationAnswer.REFUSED)) as simulator:
+        preview = await command(simulator, tmp_path, "--dry-run")
+        done = await command(simulator, tmp_path)
+    named = "unread      optimization O-1 of project Grid: optimizations/read: the server says"
+    assert named in preview.out
+    assert (done.code, named in done.out) == (3, True)
+    assert "optimization O-1 of project 101 could not be read" in done.err
+    index = (tmp_path / "archive" / "latest" / "index.html").read_text()
+    assert "O-1" in index
+    assert "Unable to read this optimization" in index
+
+
+async def test_a_dry_run_counts_the_requests_for_optimizations(tmp_path: Path) -> None:
+    async with Simulator(make_account()) as simulator:
+        preview = await command(simulator, tmp_path, "--dry-run", "--json")
+        asked = len(simulator.requests)
+        done = await command(simulator, tmp_path, "--json")
+    assert preview.document()["listed"] == 3
+    assert preview.document()["requests"][0] == asked + 3
+    assert done.document()["snapshot"]["requests"] == asked + 3
+
+
+async def test_a_snapshot_without_optimizations_says_so(tmp_path: Path) -> None:
+    async with Simulator(make_account()) as simulator:
+        done = await command(simulator, tmp_path, HARVESTER_REPORTS_OPTIMIZATIONS="false")
+    assert done.code == 0
+    assert "not asked   for optimizations: reports.optimizations is false" in done.out
+    index = (tmp_path / "archive" / "latest" / "index.html").read_text()
+    assert "Optimizations were not asked for" in index

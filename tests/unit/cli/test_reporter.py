@@ -6,7 +6,7 @@ import pytest
 
 from harvester.cli.console import Session
 from harvester.cli.reporter import Reporter
-from harvester.harvest.events import Event, Listed, Relisted, Settled
+from harvester.harvest.events import Event, Listed, OptimizationRead, Relisted, Settled
 from harvester.model import Outcome
 
 
@@ -18,6 +18,14 @@ from harvester.model import Outcome
             Relisted(7, 0, error="HTTP 500", wait_s=120.0),
             "project 7 could not be listed again, to see whether reports that were not found were deleted: "
             "HTTP 500; the server is away, next try in 120 s",
+        ),
+        (
+            OptimizationRead(7, "", 0, error="HTTP 500"),
+            "the optimizations of project 7 could not be read: HTTP 500",
+        ),
+        (
+            OptimizationRead(7, "O-1", 0, error="HTTP 500"),
+            "optimization O-1 of project 7 could not be read: HTTP 500",
         ),
         (
             Settled(7, "P", "b", "Name", Outcome.FAILED, 3, 0, reason="not found"),
