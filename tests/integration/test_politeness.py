@@ -54,9 +54,9 @@ def assert_polite(requests: Sequence[RequestRecord], per_min: float) -> None:
 
 @asynccontextmanager
 async def held(
-    cwd: Path, route: str, retry_after_s: float
+    cwd: Path, route: str, retry_after_s: float, *words: str
 ) -> AsyncIterator[tuple[Simulator, anyio.abc.Process]]:
-    """A run that has just been told to wait."""
+    """A command that has just been told to wait."""
     told = anyio.Event()
 
     def note(record: RequestRecord) -> None:
@@ -66,7 +66,7 @@ async def held(
     scenario = make_scenario(make_backtests(3), **throttling(route, retry_after_s))
     async with Simulator(scenario, record=note) as simulator:
         process = await anyio.open_process(
-            [sys.executable, "-m", "harvester", "run"],
+            [sys.executable, "-m", "harvester", *(words or ("run",))],
             cwd=cwd,
             env=command_environment(environment(simulator), cwd),
             stdout=subprocess.DEVNULL,
@@ -89,6 +89,19 @@ async def test_the_first_signal_ends_a_hold_at_once_and_nothing_more_is_sent(
         process.send_signal(number)
         with anyio.fail_after(3.0):
             assert await process.wait() == code
+        assert len(simulator.requests) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("words", [("doctor",), ("run", "--dry-run")])
+async def test_the_first_signal_ends_the_hold_of_a_command_that_makes_no_snapshot(
+    tmp_path: Path, words: tuple[str, ...], number: signal.Signals
+) -> None:
+    async with held(tmp_path, "projects/read", 14.0, *words) as (simulator, process):
+        before = len(simulator.requests)
+        process.send_signal(number)
+        with anyio.fail_after(3.0):
+            assert await process.wait() in {128 + number, -number}
         assert len(simulator.requests) == before
 
 
