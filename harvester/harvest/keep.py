@@ -25,7 +25,7 @@ class Keeper:
     def __init__(self, partial: PartialSnapshot, *, stamp: Callable[[], str]) -> None:
         self._partial = partial
         self._stamp = stamp
-        self.damaged: dict[tuple[int, str], str] = {}
+        self.damaged: list[tuple[Decision, str]] = []
         """Archived reports whose files were found damaged when they were read again, and what was wrong."""
 
     def keep(self, job: Job, html: str) -> Archived:
@@ -105,10 +105,11 @@ class Keeper:
         try:
             record = previous.report(earlier)
         except (CorruptArchiveError, DiskError) as exc:
-            self.damaged[decision.key] = str(exc)
+            self.damaged.append((decision, str(exc)))
             return None
         if record.report_sha256 != earlier.report_sha256:
-            self.damaged[decision.key] = f"{previous.file(earlier, REPORT_JSON)} contradicts the Inventory"
+            why = f"{previous.file(earlier, REPORT_JSON)} contradicts the Inventory"
+            self.damaged.append((decision, why))
             return None
         return record
 
@@ -119,7 +120,7 @@ class Keeper:
         try:
             self._partial.keep_report(record, decision.earlier)
         except DamagedReportError as exc:
-            self.damaged[decision.key] = str(exc)
+            self.damaged.append((decision, str(exc)))
             return False
         return True
 

@@ -191,6 +191,7 @@ class Run:
     async def _take_up(self, partial: PartialSnapshot) -> dict[int, list[tuple[Project, Any]]]:
         """Count what a cut-off attempt has finished as done; gives it by project."""
         finished = await in_thread(partial.finished)
+        self._salvage.resume(finished.values())
         orphans: dict[int, list[tuple[Project, Any]]] = {}
         for (project_id, backtest_id), record in finished.items():
             self._results[project_id, backtest_id] = archived(record)
@@ -248,10 +249,9 @@ class Run:
             Planned(listed=survey.listed, requests=survey.requests, kept=survey.listed - survey.requests)
         )
         threads = anyio.CapacityLimiter(_KEEPING)
-        keeper = self._salvage.keeper
 
         async def keep(job: Job, html: str) -> Archived:
-            return await anyio.to_thread.run_sync(lambda: keeper.keep(job, html), limiter=threads)
+            return await anyio.to_thread.run_sync(self._salvage.keeper.keep, job, html, limiter=threads)
 
         longest_s = float(reports.deadline) / _LEAST_POLLS
         waits = PollWaits(float(reports.first_poll), learned.poll_after_s, longest_s=longest_s)
@@ -266,6 +266,8 @@ class Run:
         await self._timed(lambda: pool.run(parts.settings.pace.workers), ends_at)
         self._results.update(self._pool.results)
         self._ending = self._ending or self._pool.ending
+        for event in self._salvage.take_rewritten():
+            parts.observer.notify(event)
         await self._confirm_missing(pool, ends_at)
         return waits.waits_s
 

@@ -47,7 +47,11 @@ class Salvage:
     @property
     def has_met_damage(self) -> bool:
         """Whether this run has found damage that no earlier one has told of."""
-        return self._met or bool(self.keeper.damaged)
+        return self._met
+
+    def resume(self, records: Iterable[ReportRecord]) -> None:
+        """Count what an interrupted attempt has restored: its damage was told of in no committed Snapshot."""
+        self._met |= any(record.outcome is Outcome.CARRIED for record in records)
 
     def entries(self, earlier: Entries) -> Iterator[tuple[int, list[InventoryEntry]]]:
         """The previous Inventory, project by project, with what was found lost in this run."""
@@ -106,6 +110,15 @@ class Salvage:
                     action = self._handle_one(decision, damage, copies[decision.key])
                     told.append(_event(decision, self._without_root(damage.why), action))
         return told
+
+    def take_rewritten(self) -> list[Damaged]:
+        """What is to be told about reports that were read again and whose archived files are damaged."""
+        found, self.keeper.damaged = self.keeper.damaged, []
+        self._met |= bool(found)
+        return [
+            _event(decision, self._without_root(why), "it was read again and all of it is written again")
+            for decision, why in found
+        ]
 
     def _handle_one(self, decision: Decision, damage: Damage, copies: Sequence[Path]) -> str:
         """Returns what was done."""

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from builders import make_backtests, make_scenario
+from builders import Asked, Watcher, make_backtests, make_scenario, run_against
 from faults import check_bag
 from nights import Nights, edit
 
 from harvester.archive import Archive
 from harvester.audit.verify import verify
-from harvester.harvest.events import Damaged
+from harvester.harvest.events import Damaged, Event
+from harvester.harvest.run import Run
 from harvester.simulator import Fault, FaultKind, ReportKind, Simulator
 
 A, B, C, D = (f"{n:032x}" for n in (1, 2, 3, 4))
@@ -207,10 +208,33 @@ async def test_a_lost_report_that_the_api_fails_to_give_is_lost_until_it_gives_i
         assert (nights.entries()[A].outcome, nights.record().lost) == ("unchanged", 0)
 
 
+@pytest.mark.parametrize("file", ["report.json", "report.html"])
+async def test_a_run_that_is_interrupted_after_it_met_damage_is_resumed(nights: Nights, file: str) -> None:
+    """What it restored is kept, and the next run says again that the archive was damaged."""
+    await anyio.to_thread.run_sync(damage, nights, file, lose)
+    nights.simulator.account.delete_backtest(101, A)
+    runs: list[Run] = []
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Damaged):
+            runs[0].interrupt("enough")
+
+    asked = Asked(watcher=Watcher(on_event=interrupt), started=runs.append)
+    assert (await run_against(nights.simulator, nights.root, asked)).record is None
+    assert (await nights.night())[0] == 20
+    entry = nights.entries()[A]
+    assert entry.outcome == ("carried" if file == "report.json" else "lost")
+    assert entry.saved_in == nights.names()[0]
+    assert await is_sound(nights, nights.names()[-1])
+
+
 async def test_a_refresh_does_not_link_damaged_files(nights: Nights) -> None:
     report = directory(nights) / "offline.html"
     await anyio.to_thread.run_sync(edit, report, b"<html", b"<HTML")
-    assert (await nights.night(refresh_days=0))[0] == 20
+    code, watcher = await nights.night(refresh_days=0)
+    assert code == 20
+    (told,) = [event for event in watcher.events if isinstance(event, Damaged)]
+    assert told.reason.endswith("offline.html is not what report.json says")
     assert nights.entries()[A].outcome == "unchanged"
     assert await is_sound(nights, nights.names()[-1])
 
