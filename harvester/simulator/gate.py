@@ -45,24 +45,24 @@ def judge_signature(headers: Mapping[str, str], scenario: Scenario, *, now: floa
 class Gatekeeper:
     """Checks signatures, and locks the user out after too many failures."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self._scenario = scenario
+    def __init__(self) -> None:
         self._failures = 0
         self._locked_until = float("-inf")
 
-    def refusal(self, headers: Mapping[str, str], *, now: float) -> Answer | None:
+    def refusal(self, headers: Mapping[str, str], scenario: Scenario, *, now: float) -> Answer | None:
         """The answer to a request that is refused; None when it is genuine.
 
         Args:
             headers: Of the request.
+            scenario: The one in force, which a test may have replaced since the request before.
             now: Unix time by the server's clock.
         """
-        identity = self._scenario.identity
-        locked_s = identity.locked_s / self._scenario.time_scale
+        identity = scenario.identity
+        locked_s = identity.locked_s / scenario.time_scale
         if now < self._locked_until:
             self._locked_until = now + locked_s
             return refuse(LOCKED_OUT)
-        words = judge_signature(headers, self._scenario, now=now)
+        words = judge_signature(headers, scenario, now=now)
         if not words:
             return None
         self._failures += 1

@@ -69,7 +69,7 @@ class Simulator:
         self._clock = clock
         self._started = clock()
         self._gate = LimitGate(scenario.limit, scenario.time_scale)
-        self._keeper = Gatekeeper(scenario)
+        self._keeper = Gatekeeper()
         self._dice = random.Random(scenario.seed)
         self._arrived = 0
         self._changes = deque(sorted(scenario.changes, key=lambda change: change.at_request))
@@ -148,7 +148,7 @@ class Simulator:
         if not self._gate.admits(record.at_s):
             return "limit", (self.scenario.limit.answer, b"")
         now = time.time() + self.scenario.identity.clock_offset_s
-        refusal = self._keeper.refusal(request.headers, now=now)
+        refusal = self._keeper.refusal(request.headers, self.scenario, now=now)
         if refusal is not None:
             return "no", self._dated(self._unauthorized(refusal), now)
         word, body = await self._body(record.route, args)
