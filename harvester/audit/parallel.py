@@ -5,30 +5,37 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """One for the whole process: an archive of thousands of dates would start as many pools."""
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="audit")
+
+
 def in_order(work: Callable[[T], R], items: Iterable[T], *, waiting: int) -> Iterator[R]:
     """The result for each item, in the order of the items, by as many threads as there are cores.
 
     Args:
-        work: What a thread does with one item.
+        work: What a thread does with one item; must not call this function itself.
         items: Taken from only as fast as results are taken, so that it may be a stream.
         waiting: Items at most that are worked on or whose results wait; bounds the memory.
     """
     running: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        try:
-            for item in items:
-                running.append(threads.submit(work, item))
-                if len(running) >= waiting:
-                    yield running.popleft().result()
-            while running:
+    try:
+        for item in items:
+            running.append(_threads().submit(work, item))
+            if len(running) >= waiting:
                 yield running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()
+        while running:
+            yield running.popleft().result()
+    finally:
+        for future in running:
+            future.cancel()
+        wait(running)  # what has begun already may still use files that the caller closes
