@@ -11,6 +11,7 @@ import msgspec
 from aioresponses import aioresponses
 
 from harvester.api.auth import Signer
+from harvester.api.budget import Room
 from harvester.api.client import ApiClient, Surroundings
 from harvester.api.faults import check_answer
 from harvester.api.pace import RateLimiter, limiter_for
@@ -72,6 +73,7 @@ class ScriptedClient(ApiClient):
         parse: Callable[[Any], Any],
         *,
         requested: Callable[[], None] = lambda: None,
+        room: Room | None = None,
     ) -> Any:
         requested()
         self.payloads.append(payload)

@@ -13,6 +13,7 @@ import bagit
 
 from harvester.archive import Disk
 from harvester.archive.disk import LinkMode, explain
+from harvester.archive.utf8 import Content
 
 STEPS = (
     "make_dir",
@@ -100,8 +101,9 @@ class HalfWritingDisk(SteppingDisk):
         super().append(path, self._half(content))
         self._die()
 
-    def extend(self, fd: int, content: bytes, path: Path | str) -> None:
-        super().extend(fd, self._half(content), path)
+    def extend(self, fd: int, content: Content, path: Path | str) -> None:
+        whole = content if isinstance(content, bytes) else b"".join(content)
+        super().extend(fd, self._half(whole), path)
         self._die()
 
     def _half(self, content: bytes) -> bytes:

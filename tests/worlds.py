@@ -11,6 +11,7 @@ import anyio
 from values import make_decision
 from virtual import run_virtually
 
+from harvester.api.budget import ByteBudget, Room
 from harvester.api.faults import RequestEvent
 from harvester.api.wire import Pending
 from harvester.errors import TransportError
@@ -45,9 +46,10 @@ class World:
     kept: list[str] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda _: None
     fed: int = 0
+    budget: ByteBudget = field(default_factory=ByteBudget)
 
     async def fetch_report(
-        self, project_id: int, backtest_id: str, *, requested: Callable[[], None]
+        self, project_id: int, backtest_id: str, *, requested: Callable[[], None], room: Room
     ) -> str | Pending:
         requested()
         script = self.answers[backtest_id]

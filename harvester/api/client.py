@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 import aiohttp
+import anyio
 
 from harvester import __version__
 from harvester.api.auth import Signer
+from harvester.api.budget import BUDGET_BYTES, ByteBudget, Room
 from harvester.api.faults import (
     NETWORK_ERRORS,
     RequestEvent,
@@ -68,6 +72,8 @@ class Surroundings:
     random: Callable[[], float] = random.random
     backoff: Backoff | None = None
     """Waits within one call; None: from the settings."""
+    budget_bytes: int = BUDGET_BYTES
+    """How much of all answers but the largest may be in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class _Call(Generic[T]):
     endpoint: str
     payload: dict[str, Any]
     parse: Callable[[Answer], T]
+    room: Room
     requested: Callable[[], None] = lambda: None
 
 
@@ -114,6 +121,8 @@ class ApiClient:
         self._backoff = self._outside.backoff or Backoff(tries=settings.tries)
         self._session: aiohttp.ClientSession | None = None
         self._route = Route()
+        self.budget = ByteBudget(self._outside.budget_bytes)
+        """Of the answers that are in memory."""
         self.requests = 0
         """Requests that were sent, of all kinds."""
         self.server_offset_s: float | None = None
@@ -121,7 +130,7 @@ class ApiClient:
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(
-            total=float(self._settings.total_timeout),
+            total=None,  # `_exchange` counts it, without the time that an answer waits for memory
             sock_connect=float(self._settings.connect_timeout),
             sock_read=float(self._settings.read_timeout),
         )
@@ -147,7 +156,8 @@ class ApiClient:
                 which.
         """
         try:
-            await self._attempts(_Call("authenticate", {}, lambda answer: answer))
+            with self.budget.room() as room:
+                await self._attempts(_Call("authenticate", {}, lambda answer: answer, room))
         except LockedOutError:
             raise
         except AuthenticationError as exc:
@@ -160,16 +170,23 @@ class ApiClient:
         parse: Callable[[Answer], T],
         *,
         requested: Callable[[], None] = lambda: None,
+        room: Room | None = None,
     ) -> T:
         """One call, with as many attempts as it takes; `parse` may ask for another by a TransportError.
 
-        `requested` is called for every request that is sent.
+        Args:
+            endpoint: Below the base URL.
+            payload: What is sent.
+            parse: What the answer means.
+            requested: Is called for every request that is sent.
+            room: Memory for the answer, for a caller that goes on needing it; None: until it is parsed.
 
         Raises:
             ApiError: by the table of `faults`, after the last attempt.
         """
         try:
-            return await self._attempts(_Call(endpoint, payload, parse, requested))
+            with nullcontext(room) if room else self.budget.room() as held:
+                return await self._attempts(_Call(endpoint, payload, parse, held, requested))
         except LockedOutError:
             raise  # and nothing more is sent, not even to see whether the credentials are good
         except AuthenticationError as exc:
@@ -184,11 +201,17 @@ class ApiClient:
             ) from exc
 
     async def fetch_report(
-        self, project_id: int, backtest_id: str, *, requested: Callable[[], None] = lambda: None
+        self,
+        project_id: int,
+        backtest_id: str,
+        *,
+        requested: Callable[[], None] = lambda: None,
+        room: Room | None = None,
     ) -> str | Pending:
         """The report's HTML, or `Pending`; the first request makes the server render it.
 
-        `requested` is called for every request that is sent.
+        `requested` is called for every request that is sent; `room` is memory for as long as the caller needs
+        the report.
 
         Raises:
             ApiError: by the table of `faults`.
@@ -196,7 +219,11 @@ class ApiClient:
         endpoint = "backtests/read/report"
         payload = {"projectId": project_id, "backtestId": backtest_id}
         return await self.call(
-            endpoint, payload, lambda answer: parse_report(answer, endpoint=endpoint), requested=requested
+            endpoint,
+            payload,
+            lambda answer: parse_report(answer, endpoint=endpoint),
+            requested=requested,
+            room=room,
         )
 
     async def _attempts(self, call: _Call[T]) -> T:
@@ -213,11 +240,13 @@ class ApiClient:
     async def _attempt(self, call: _Call[T], start: _Start) -> T:
         word, size, error, hold_s = "cut off", 0, "", 0.0
         try:
-            status, headers, body = await self._exchange(call.endpoint, call.payload, int(start.at))
+            status, headers, body = await self._exchange(call, int(start.at))
             size = len(body)
             answer = check_answer(status, headers, body, endpoint=call.endpoint, now=self._outside.now())
+            del body  # a large one is as large again in the answer
             parsed = call.parse(answer)
         except ApiError as exc:
+            call.room.clear()
             word, error = answer_word(exc), str(exc)
             hold_s = self._learn(exc, start)
             raise
@@ -253,33 +282,49 @@ class ApiClient:
         return 0.0
 
     async def _exchange(
-        self, endpoint: str, payload: dict[str, Any], timestamp_s: int
-    ) -> tuple[int, Mapping[str, str], bytes]:
+        self, call: _Call[T], timestamp_s: int
+    ) -> tuple[int, Mapping[str, str], bytes | bytearray]:
         """One signed request; the body is read up to the limit and no further."""
         if self._session is None:
             raise RuntimeError("the client is used outside of `async with`")
-        url = f"{self._settings.base_url.rstrip('/')}/{endpoint}"
-        limit_bytes = self._settings.max_body_mb * 2**20
+        url = f"{self._settings.base_url.rstrip('/')}/{call.endpoint}"
         try:
-            async with self._session.post(
-                url,
-                json=payload,
-                headers={**self._route.headers, **self._signer.headers(timestamp_s)},
-                proxy=self._route.proxy,
-                proxy_headers=self._route.proxy_headers,
-                allow_redirects=False,
-            ) as response:
-                self._note_clock(response.headers)
-                parts, size = [], 0
-                async for part in response.content.iter_any():
-                    size += len(part)
-                    if size > limit_bytes:
-                        response.close()
-                        raise too_large(limit_bytes, endpoint=endpoint)
-                    parts.append(part)
-                return response.status, response.headers, b"".join(parts)
+            with anyio.fail_after(float(self._settings.total_timeout)) as scope:
+                async with self._session.post(
+                    url,
+                    json=call.payload,
+                    headers={**self._route.headers, **self._signer.headers(timestamp_s)},
+                    proxy=self._route.proxy,
+                    proxy_headers=self._route.proxy_headers,
+                    allow_redirects=False,
+                ) as response:
+                    self._note_clock(response.headers)
+                    return response.status, response.headers, await self._read(call, response, scope)
         except NETWORK_ERRORS as exc:
-            raise network_error(exc, endpoint=endpoint) from exc
+            raise network_error(exc, endpoint=call.endpoint) from exc
+
+    async def _read(
+        self, call: _Call[T], response: aiohttp.ClientResponse, scope: anyio.CancelScope
+    ) -> bytearray:
+        """The body; what it waits for memory, before a byte is read from the connection, is not its time."""
+        limit_bytes = self._settings.max_body_mb * 2**20
+        body = bytearray()
+
+        async def make_room(size_bytes: int) -> None:
+            if call.room.try_grow_to(size_bytes):
+                return
+            left_s, scope.deadline = scope.deadline - anyio.current_time(), math.inf
+            await call.room.grow_to(size_bytes)
+            scope.deadline = anyio.current_time() + left_s
+
+        await make_room(min(response.content_length or 0, limit_bytes))
+        async for part in response.content.iter_any():
+            if len(body) + len(part) > limit_bytes:
+                response.close()
+                raise too_large(limit_bytes, endpoint=call.endpoint)
+            await make_room(len(body) + len(part))
+            body += part
+        return body
 
     def _note_clock(self, headers: Mapping[str, str]) -> None:
         moment = server_time(headers)

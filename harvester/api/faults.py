@@ -98,7 +98,7 @@ def network_error(exc: BaseException, *, endpoint: str) -> TransportError:
 
 
 def check_answer(
-    status: int, headers: Mapping[str, str], body: bytes, *, endpoint: str, now: float
+    status: int, headers: Mapping[str, str], body: bytes | bytearray, *, endpoint: str, now: float
 ) -> Answer:
     """The answer, if it is one to go on with; `now` is Unix time, for a `Retry-After` that is a date.
 

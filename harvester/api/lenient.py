@@ -22,7 +22,7 @@ _HALF_BYTES: Final = 6
 _REPLACEMENT: Final = rb"\ufffd"
 
 
-def repair_json(body: bytes) -> tuple[bytes, tuple[str, ...]]:
+def repair_json(body: bytes | bytearray) -> tuple[bytes | bytearray, tuple[str, ...]]:
     """Replace what strict readers of JSON refuse and lenient writers send.
 
     A byte order mark is dropped; half of a surrogate pair (a text cut in the middle of an emoji) becomes

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from harvester.api.large import LARGE_BYTES, decode_text
 from harvester.api.lenient import repair_json
 from harvester.errors import ProtocolError, TransportError
 from harvester.model import Backtest, BacktestState, Project
@@ -101,7 +102,14 @@ class Answer(msgspec.Struct, frozen=True):
         return self.generating is True or self.status == "loading"
 
 
+class _LargeAnswer(Answer, frozen=True):
+    """An answer whose report is not decoded yet."""
+
+    report: msgspec.Raw = msgspec.Raw(b"null")
+
+
 _DECODER: Final = msgspec.json.Decoder(Answer)
+_LARGE_DECODER: Final = msgspec.json.Decoder(_LargeAnswer)
 
 
 def _texts(field: Any) -> list[str]:
@@ -113,8 +121,10 @@ def _masked(value: str | float, length: int = _MAX_TEXT) -> str:
     return mask_answer(str(value)[:_MASKED_TEXT])[:length]
 
 
-def parse_answer(body: bytes, *, endpoint: str) -> Answer:
+def parse_answer(body: bytes | bytearray, *, endpoint: str) -> Answer:
     """Read a body as JSON; one with small faults of its encoder is repaired and read once more.
+
+    A large one is used up: nothing but its length can be relied on afterwards.
 
     Raises:
         TransportError: it is not JSON, not UTF-8 or cut short: a gateway's page, or half an answer.
@@ -123,7 +133,7 @@ def parse_answer(body: bytes, *, endpoint: str) -> Answer:
     repairs: tuple[str, ...] = ()
     try:
         try:
-            answer = _DECODER.decode(body)
+            answer = _decode(body)
         except msgspec.ValidationError:
             raise
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -141,6 +151,16 @@ def parse_answer(body: bytes, *, endpoint: str) -> Answer:
             f"{endpoint}: the answer is not JSON but {opening!r} ({exc})", endpoint=endpoint, status=200
         ) from exc
     return msgspec.structs.replace(answer, repairs=repairs)
+
+
+def _decode(body: bytes | bytearray) -> Answer:
+    if len(body) < LARGE_BYTES or not isinstance(body, bytearray):
+        return _DECODER.decode(body)
+    found = _LARGE_DECODER.decode(body)
+    raw = found.report
+    is_text = bytes(memoryview(raw)[:1]) == b'"'
+    report = decode_text(raw, body) if is_text else msgspec.json.decode(raw)
+    return msgspec.structs.replace(found, report=report)
 
 
 def parse_report(answer: Answer, *, endpoint: str) -> str | Pending:

@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from harvester.archive.utf8 import Content
+
 READ_ONLY: Final = 0o444
 WRITE_BITS: Final = 0o222
 NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -92,11 +94,12 @@ def opened_pair(source: str, target: str, source_dir: int, target_dir: int) -> I
         os.close(old)
 
 
-def write_all(fd: int, content: bytes) -> None:
+def write_all(fd: int, content: Content) -> None:
     """Write all of it, however little the system takes at once."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
+    for piece in (content,) if isinstance(content, bytes) else content:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(fd, view) :]
 
 
 @cache

@@ -33,6 +33,7 @@ from harvester.archive.calls import (
     write_all,
 )
 from harvester.archive.layout import PART
+from harvester.archive.utf8 import Content
 from harvester.errors import DiskError
 
 _FICLONE: Final = 0x40049409
@@ -112,7 +113,7 @@ class Disk:
             finally:
                 os.close(fd)
 
-    def write_all(self, directory: Path, files: Iterable[tuple[str, bytes]], *, sync: bool = True) -> None:
+    def write_all(self, directory: Path, files: Iterable[tuple[str, Content]], *, sync: bool = True) -> None:
         """Make several read-only files and flush them to disk, in less time than one after the other takes.
 
         Without `sync` they are durable only after `sync_all`. With it, the kernel starts to write each out
@@ -157,7 +158,7 @@ class Disk:
         with _explained(path):
             return os.open(path, NEW_FILE, READ_ONLY)
 
-    def extend(self, fd: int, content: bytes, path: Path | str) -> None:
+    def extend(self, fd: int, content: Content, path: Path | str) -> None:
         """Write the next piece of a file that `create` has opened."""
         with _explained(path):
             write_all(fd, content)

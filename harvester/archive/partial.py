@@ -28,6 +28,7 @@ from harvester.archive.placement import Damage, Placement
 from harvester.archive.reading import load_bytes, parse_record
 from harvester.archive.search import find_copies
 from harvester.archive.snapshot import Snapshot
+from harvester.archive.utf8 import Content
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import (
     Backtest,
@@ -155,7 +156,7 @@ class PartialSnapshot:
             raise DiskError(f"{exc}; {remedy}", path=exc.path) from exc
 
     def save_report(
-        self, record: ReportRecord, html: bytes, offline: bytes, images: Sequence[tuple[str, bytes]]
+        self, record: ReportRecord, html: Content, offline: bytes, images: Sequence[tuple[str, bytes]]
     ) -> None:
         """Write one report's directory, whole or not at all; on disk when this returns. Any thread may."""
         files = reports.ReportFiles(record, html, offline, images)

@@ -23,6 +23,7 @@ from harvester.archive.layout import (
     report_path,
 )
 from harvester.archive.reading import load_record
+from harvester.archive.utf8 import Content
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.model import Outcome, ReportRecord
 
@@ -32,12 +33,12 @@ class ReportFiles:
     """One report as it goes to disk."""
 
     record: ReportRecord
-    html: bytes
+    html: Content
     offline: bytes
     images: Sequence[tuple[str, bytes]]
     """File names below `images/` and the bytes."""
 
-    def named(self) -> list[tuple[str, bytes]]:
+    def named(self) -> list[tuple[str, Content]]:
         """Every file of the report, by its name below the directory."""
         return [
             (REPORT_HTML, self.html),

@@ -11,6 +11,7 @@ import msgspec
 from harvester.api.wire import RepairedText
 from harvester.archive.layout import REPORT_JSON
 from harvester.archive.partial import PartialSnapshot
+from harvester.archive.utf8 import Utf8
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError, ReportError
 from harvester.harvest.plan import Decision
 from harvester.harvest.queue import Job
@@ -37,8 +38,8 @@ class Keeper:
         Raises:
             DiskError: the disk does not take it.
         """
-        content = html.encode()
-        digest = hashlib.sha256(content).hexdigest()
+        content = Utf8(html)
+        digest, _ = content.digest
         repairs = html.repairs if isinstance(html, RepairedText) else ()
         decision, earlier = job.decision, job.decision.earlier
         if decision.backtest is None:
@@ -95,7 +96,8 @@ class Keeper:
             "outcome": Outcome.CARRIED,
             "comparison": known.comparison if known else None,
         }
-        return self._save(content, _unpack(content.decode()), fields)
+        html = content.decode()
+        return self._save(Utf8(html), _unpack(html), fields)
 
     def _load_earlier(self, decision: Decision) -> ReportRecord | None:
         """The record of the earlier version; None when there is none, or none that can be believed."""
@@ -125,13 +127,14 @@ class Keeper:
         return True
 
     def _save(
-        self, content: bytes, unpacked: Unpacked, fields: dict[str, Any], warnings: tuple[str, ...] = ()
+        self, content: Utf8, unpacked: Unpacked, fields: dict[str, Any], warnings: tuple[str, ...] = ()
     ) -> Archived:
         """Write all files of a report; `fields` are those of its record that the bytes do not say."""
         offline = unpacked.offline_html.encode()
+        report_sha256, report_bytes = content.digest
         record = ReportRecord(
-            report_sha256=hashlib.sha256(content).hexdigest(),
-            report_bytes=len(content),
+            report_sha256=report_sha256,
+            report_bytes=report_bytes,
             text_sha256=unpacked.text_sha256,
             offline_sha256=hashlib.sha256(offline).hexdigest(),
             images=tuple(image.record for image in unpacked.images),

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import anyio
 
+from harvester.api.budget import ByteBudget, Room
 from harvester.api.wire import Pending
 from harvester.errors import (
     ApiError,
@@ -39,10 +40,15 @@ GRACE_S: Final = 20.0
 class Reader(Authenticator, Protocol):
     """Where reports come from."""
 
+    budget: ByteBudget
+
     async def fetch_report(
-        self, project_id: int, backtest_id: str, *, requested: Callable[[], None]
+        self, project_id: int, backtest_id: str, *, requested: Callable[[], None], room: Room
     ) -> str | Pending:
-        """The report's HTML, or `Pending`; `requested` is called for every request that it takes."""
+        """The report's HTML, or `Pending`; `requested` is called for every request that it takes.
+
+        `room` is memory of its `budget`, which is given back when the report is archived.
+        """
 
 
 class Feed(Protocol):
@@ -160,16 +166,9 @@ class Pool:
                 self._queue.add(Job(decision) for decision in decisions)
 
     async def _ask(self, job: Job) -> None:
-        reader, (project_id, backtest_id) = self._work.reader, job.decision.key
         try:
-            answer = await reader.fetch_report(
-                project_id, backtest_id, requested=lambda: job.requested(anyio.current_time())
-            )
-            self._outage.good()
-            if isinstance(answer, Pending):
-                self._pending(job)
-            else:
-                await self._keep(job, answer)
+            with self._work.reader.budget.room() as room:
+                await self._read(job, room)
         except ThrottledError as exc:
             self._throttled(job, exc)
         except AuthenticationError:
@@ -179,6 +178,18 @@ class Pool:
         except ApiError as exc:
             self._outage.good()
             self._failed(job, exc)
+
+    async def _read(self, job: Job, room: Room) -> None:
+        """Ask for one report, and archive it when it is ready."""
+        project_id, backtest_id = job.decision.key
+        answer = await self._work.reader.fetch_report(
+            project_id, backtest_id, requested=lambda: job.requested(anyio.current_time()), room=room
+        )
+        self._outage.good()
+        if isinstance(answer, Pending):
+            self._pending(job)
+        else:
+            await self._keep(job, answer)
 
     def _throttled(self, job: Job, exc: ThrottledError) -> None:
         self._queue.again(job, math.inf)

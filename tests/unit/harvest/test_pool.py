@@ -12,6 +12,7 @@ import pytest
 from virtual import run_virtually
 from worlds import HTML, LIMITS, Answer, World, make_pool, run_pool, stop_after
 
+from harvester.api.budget import BUDGET_BYTES, Room
 from harvester.api.wire import Pending
 from harvester.errors import (
     ApiError,
@@ -27,7 +28,7 @@ from harvester.errors import (
 )
 from harvester.harvest.events import Asked, Settled, Stopping
 from harvester.harvest.pool import GRACE_S, Pool, Work, kind_of
-from harvester.harvest.queue import JobQueue, PollWaits
+from harvester.harvest.queue import Job, JobQueue, PollWaits
 from harvester.harvest.settle import Archived, Miss, Missed
 from harvester.model import Ending, Outcome
 
@@ -99,11 +100,11 @@ def test_a_report_whose_next_try_would_come_after_its_deadline_has_failed() -> N
 def test_what_a_report_waits_for_its_turn_is_not_its_own_time() -> None:
     class Held(World):
         async def fetch_report(
-            self, project_id: int, backtest_id: str, *, requested: Callable[[], None]
+            self, project_id: int, backtest_id: str, *, requested: Callable[[], None], room: Room
         ) -> str | Pending:
             if not self.asked:
                 await anyio.sleep(2400.0)
-            return await super().fetch_report(project_id, backtest_id, requested=requested)
+            return await super().fetch_report(project_id, backtest_id, requested=requested, room=room)
 
     assert run_pool(Held({"a": [BROKEN, HTML]})).outcomes() == {"a": "saved"}
 
@@ -380,3 +381,31 @@ def test_a_cancelled_pool_has_lost_no_job() -> None:
         return len(pool.results), len(queue.drain())
 
     assert run_virtually(main) == (2, 2)
+
+
+def test_of_two_large_reports_the_second_comes_when_the_first_is_archived() -> None:
+    class Large(World):
+        async def fetch_report(
+            self, project_id: int, backtest_id: str, *, requested: Callable[[], None], room: Room
+        ) -> str | Pending:
+            answer = await super().fetch_report(project_id, backtest_id, requested=requested, room=room)
+            await room.grow_to(self.budget_bytes * (10 if backtest_id.startswith("large") else 0) + 1)
+            self.held.append(backtest_id)
+            return answer
+
+        async def keep(self, job: Job, html: str) -> Archived:
+            await anyio.sleep(60)
+            self.at_once.append(sum(name.startswith("large") for name in self.held))
+            self.held.remove(job.decision.name)
+            return await super().keep(job, html)
+
+        budget_bytes = BUDGET_BYTES
+        held: list[str]
+        at_once: list[int]
+
+    world = Large({name: [HTML] for name in ("large1", "large2", "large3", "small")})
+    world.held, world.at_once = [], []
+    ended = run_pool(world, workers=4)
+    assert set(ended.outcomes().values()) == {"saved"}
+    assert max(world.at_once) == 1
+    assert world.kept[:2] in (["large1", "small"], ["small", "large1"])
