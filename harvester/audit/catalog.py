@@ -19,8 +19,9 @@ from typing import Final
 
 from harvester.archive import Archive, Disk, Snapshot
 from harvester.archive.bag import file_sha256, load_manifest, manifest_line
-from harvester.archive.layout import CATALOG, CATALOG_DIGEST, DAMAGED
-from harvester.archive.ledger import Ledger
+from harvester.archive.layout import CATALOG, CATALOG_DIGEST, DAMAGED, snapshot_order
+from harvester.archive.ledger import Ledger, load_ledger
+from harvester.archive.lists import CheckedSnapshot, check_lists
 from harvester.audit.catalog_rows import add_snapshots
 from harvester.audit.damaged import DamagedFiles
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
@@ -68,10 +69,10 @@ def update_catalog(archive: Archive) -> list[str]:
         archive.disk.remove(archive.root / CATALOG_DIGEST)  # nobody may rely on it until it is finished
         try:
             with _opened(path) as base:
-                fits = _catch_up(base, archive.snapshots(), ledger)
+                fits, left_out = _catch_up(base, archive.snapshots(), ledger)
             if fits:
                 _write_seal(archive)
-                return []
+                return left_out
         except (sqlite3.DatabaseError, OverflowError):
             pass  # damaged, or by another version: it is derived, so it is made again
     if notes:
@@ -96,11 +97,11 @@ def rebuild_catalog(archive: Archive) -> list[str]:
     Under the Archive's lock: whoever takes it next sweeps away what was written beside its place.
 
     Returns:
-        What was set aside, for the user.
+        What was set aside, and which Snapshots are not in it because their lists are damaged, for the user.
 
     Raises:
         DiskError: it cannot be written.
-        CorruptArchiveError: a Snapshot cannot be read.
+        CorruptArchiveError: a Snapshot has what no run writes.
     """
     path = archive.root / CATALOG
     part = path.with_name(f".{CATALOG}.part")
@@ -112,13 +113,14 @@ def rebuild_catalog(archive: Archive) -> list[str]:
     ]
     with _explained(str(path)):
         archive.disk.remove(digest)
+        snapshots, left_out = _check(archive.snapshots(), load_ledger(archive.root))
         with _opened(part) as base:
-            add_snapshots(base, archive.snapshots(), first=0)
+            add_snapshots(base, snapshots, first=0)
         part.replace(path)
         for place in _beside(path):
             place.unlink(missing_ok=True)
         _write_seal(archive)
-    return aside
+    return [*aside, *left_out]
 
 
 def _is_directory(place: Path) -> bool:
@@ -171,25 +173,28 @@ def history(
         DiskError: that one cannot be written.
         CorruptArchiveError: a Snapshot cannot be read.
     """
-    seal = read_seal(archive)
+    seal, ledger = read_seal(archive), load_ledger(archive.root)
     if seal is Seal.WHOLE:
-        try:
-            with reading_catalog(archive) as base:
-                if known_snapshots(base) == _references(archive.snapshots()):
+        with contextlib.suppress(sqlite3.DatabaseError), reading_catalog(archive) as base:
+            missing = _missing(base, archive.snapshots(), ledger)
+            if missing is not None:
+                usable, left_out = _check(missing, ledger)
+                if not usable:
+                    _tell(left_out, on_note)
                     return _passages(base, backtest_id)
-        except sqlite3.DatabaseError:
-            pass  # in use, or by another version
     elif seal is Seal.BROKEN:
         on_note(
             f"{archive.root / CATALOG} was altered since it was written; the answer comes from the "
             "Inventories. `harvester catalog rebuild` and the next run make it again"
         )
-    with fresh_catalog(archive.snapshots()) as base:
+    snapshots, left_out = _check(archive.snapshots(), ledger)
+    _tell(left_out, on_note)
+    with fresh_catalog(snapshots) as base:
         return _passages(base, backtest_id)
 
 
 @contextlib.contextmanager
-def fresh_catalog(snapshots: list[Snapshot]) -> Iterator[sqlite3.Connection]:
+def fresh_catalog(snapshots: list[CheckedSnapshot]) -> Iterator[sqlite3.Connection]:
     """A catalog for the moment, made from the Inventories.
 
     Raises:
@@ -293,18 +298,46 @@ def _schema() -> list[str]:
     return [statement for statement in text.split(";") if statement.strip()]
 
 
-def _catch_up(base: sqlite3.Connection, snapshots: list[Snapshot], ledger: Ledger) -> bool:
-    """Add the Snapshots that it lacks; False when it has others than exist.
+def _catch_up(base: sqlite3.Connection, snapshots: list[Snapshot], ledger: Ledger) -> tuple[bool, list[str]]:
+    """Add the Snapshots that it lacks; gives whether it fits, and what is left out with damaged lists."""
+    missing, known = _missing(base, snapshots, ledger), known_snapshots(base)
+    if missing is None:
+        return False, []
+    usable, left_out = _check(missing, ledger)
+    if known and any(snapshot_order(new.name) < snapshot_order(known[-1][0]) for new in usable):
+        return False, []  # its lists were restored; it belongs between the others
+    add_snapshots(base, usable, first=len(known))
+    return True, left_out
 
-    Their digests come from the Ledger: a run does not read a file of every date.
+
+def _missing(base: sqlite3.Connection, snapshots: list[Snapshot], ledger: Ledger) -> list[Snapshot] | None:
+    """The Snapshots that a catalog lacks; None when it has others than the Archive.
+
+    Their digests come from the Ledger: nobody reads a file of every date for this.
     """
-    known, seals = known_snapshots(base), ledger.seals
-    names = [snapshot.name for snapshot in snapshots[: len(known)]]
-    if names != [name for name, _ in known] or not seals.issuperset(known):
-        return False
-    add_snapshots(base, snapshots[len(known) :], first=len(known))
-    return True
+    committed, known = ledger.committed, known_snapshots(base)
+    wanted = {
+        (found.name, committed[found.name].tagmanifest_sha256): found
+        for found in snapshots
+        if found.name in committed
+    }
+    lacking = wanted.keys() - set(known)
+    if [key for key in wanted if key not in lacking] != known:
+        return None
+    return [found for key, found in wanted.items() if key in lacking]
 
 
-def _references(snapshots: list[Snapshot]) -> list[tuple[str, str]]:
-    return [(found.name, found.reference().tagmanifest_sha256) for found in snapshots]
+def _check(snapshots: list[Snapshot], ledger: Ledger) -> tuple[list[CheckedSnapshot], list[str]]:
+    """Those whose lists are proven, and what is wrong with each other one."""
+    usable, left_out = [], []
+    for snapshot in snapshots:
+        try:
+            usable.append(check_lists(snapshot, ledger))
+        except CorruptArchiveError as exc:
+            left_out.append(f"{exc}. The catalog leaves {snapshot.name} out")
+    return usable, left_out
+
+
+def _tell(notes: list[str], on_note: Callable[[str], None]) -> None:
+    for note in notes:
+        on_note(note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from itertools import chain, islice
 from operator import attrgetter
 from typing import Final
@@ -15,7 +16,7 @@ _BATCH: Final = 500
 _image_columns: Final = attrgetter("name", "title", "media_type", "sha256", "size_bytes", "width", "height")
 
 
-def add_snapshots(base: sqlite3.Connection, snapshots: list[Snapshot], *, first: int) -> None:
+def add_snapshots(base: sqlite3.Connection, snapshots: Sequence[Snapshot], *, first: int) -> None:
     """Add Snapshots in their order; `first` is the number of the first one.
 
     Raises:

@@ -17,11 +17,13 @@ from harvester.archive.layout import (
     LATEST,
     LEDGER,
     LOCK,
+    PACE,
     PART,
     is_snapshot_name,
     parse_partial_name,
 )
 from harvester.archive.ledger import load_ledger
+from harvester.archive.lists import check_lists
 from harvester.audit.catalog import (
     UNKNOWN,
     find_unknown_snapshots,
@@ -33,7 +35,7 @@ from harvester.audit.problem import Findings, Kind, Problem
 from harvester.errors import CorruptArchiveError, DiskError
 
 _OURS: Final = frozenset(
-    {ARCHIVE_FILE, LEDGER, LATEST, LOCK, f"{LOCK}.owner", CATALOG_DIGEST, DAMAGED, "lost+found"}
+    {ARCHIVE_FILE, LEDGER, LATEST, LOCK, f"{LOCK}.owner", PACE, CATALOG_DIGEST, DAMAGED, "lost+found"}
 )
 _TABLES: Final = (
     "sqlite_master", "snapshots", "projects", "backtests", "statistics", "reports", "figures", "images",
@@ -74,12 +76,13 @@ def _check_catalog(archive: Archive, found: Findings) -> list[str]:
     One that is behind is compared as far as it goes. One that has Snapshots which were pruned since cannot be
     compared; it answers no question either.
     """
+    ledger = load_ledger(archive.root)
     with reading_catalog(archive) as base:
-        unknown = find_unknown_snapshots(load_ledger(archive.root), base)
-        known = known_snapshots(base)
-        snapshots = archive.snapshots()[: len(known)]
-        if known == [(snapshot.name, snapshot.reference().tagmanifest_sha256) for snapshot in snapshots]:
-            with fresh_catalog(snapshots) as expected:
+        unknown = find_unknown_snapshots(ledger, base)
+        names = [name for name, _ in known_snapshots(base)]
+        found_here = {snapshot.name: snapshot for snapshot in archive.snapshots()}
+        if not unknown and found_here.keys() >= set(names):
+            with fresh_catalog([check_lists(found_here[name], ledger) for name in names]) as expected:
                 table = next((table for table in _TABLES if not _is_same(table, base, expected)), None)
             if table is not None:
                 found.add(Kind.CATALOG, CATALOG, f"does not say what the Inventories say (table {table})")

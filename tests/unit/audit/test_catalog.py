@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from archives import Night, make_reports, open_archive
+from archives import Night, make_reports, open_archive, sha256
 
 from harvester.archive import Archive
 from harvester.audit.catalog import history, rebuild_catalog, update_catalog
@@ -57,6 +57,18 @@ def edit_first_line(archive: Archive, pattern: bytes, text: bytes, *, twice: boo
     assert edited != first
     path.chmod(0o644)
     path.write_bytes(b"".join([first, edited] if twice else [edited, *others]))
+    let_lists_agree(archive)
+
+
+def let_lists_agree(archive: Archive) -> None:
+    """Make tag manifest and Ledger agree with the edited Inventory, as if a run had written it."""
+    seal = archive.root / "2026-11-22" / "tagmanifest-sha256.txt"
+    digest = sha256((archive.root / "2026-11-22" / "inventory.jsonl").read_bytes())
+    old, new = seal.read_bytes(), re.sub(rb"\w{64}(?=  inventory)", digest.encode(), seal.read_bytes())
+    seal.chmod(0o644)
+    seal.write_bytes(new)
+    ledger = archive.root / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(sha256(old).encode(), sha256(new).encode()))
 
 
 @pytest.mark.parametrize("field", [b"project_id", b"files", b"payload_bytes"])
@@ -117,3 +129,36 @@ def test_a_question_beside_a_run_does_not_disturb_it(archive: Archive, tmp_path:
     assert [passage.from_snapshot for passage in passages] == dates
     assert not before or path.read_bytes() == before
     assert not (tmp_path / "outside").exists()
+
+
+def test_a_snapshot_with_damaged_lists_is_left_out_and_named_until_it_is_restored(archive: Archive) -> None:
+    path = archive.root / "2026-11-22" / "inventory.jsonl"
+    honest = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(honest.replace(b"Backtest 1", b"LIE"))
+    Night(archive, "2026-11-23").run(make_reports(projects=1, each=2))
+    for notes in (rebuild_catalog(archive), update_catalog(archive)):
+        assert ["inventory.jsonl is not the one that was committed" in note for note in notes] == [True]
+    notes = []
+    found = history(archive, "", on_note=notes.append)
+    assert "LIE" not in str(found)
+    assert [passage.from_snapshot for passages in found.values() for passage in passages] == [
+        "2026-11-23"
+    ] * 2
+    assert len(notes) == 1
+    path.write_bytes(honest)
+    found = history(archive, "")
+    assert {passage.from_snapshot for passages in found.values() for passage in passages} == {"2026-11-22"}
+    assert update_catalog(archive) == []
+    assert history(archive, "") == found
+    assert (archive.root / "catalog.sqlite.sha256").exists()
+
+
+def test_forged_lists_are_not_answered_from_without_a_catalog(archive: Archive) -> None:
+    path = archive.root / "2026-11-22" / "inventory.jsonl"
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"Backtest 1", b"LIE"))
+    (archive.root / "catalog.sqlite").unlink()
+    notes: list[str] = []
+    assert history(archive, "", on_note=notes.append) == {}
+    assert "inventory.jsonl is not the one that was committed" in notes[0]
