@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.bag import load_manifest
-from harvester.archive.layout import MANIFEST
+from harvester.archive.bag import file_sha256, load_manifest
+from harvester.archive.layout import MANIFEST, PAYLOAD
 from harvester.archive.lists import CheckedSnapshot
 from harvester.archive.reports import file_names
 from harvester.audit.fixity import Hasher, Recorded, check_directories
@@ -65,14 +66,31 @@ class Holders:
         if not damaged:
             return {}
         sound = dict(_sound_files(snapshot, {doubtful[key] for key in damaged}, self._hasher))
+        contents = _digests_of_all(snapshot)
         last = {}
         for key in damaged:
             here = sound.get(doubtful[key], frozenset())
-            faults = [self._faults[copy] for copy in self._copies(key)]
-            # What is damaged in a copy that stays and here as well is not lost by the removal.
-            if here and all(lost is None or lost & here for lost in faults):
+            # What is damaged in a copy that stays and here as well is not lost by the removal, unless its
+            # bytes are in another place, as where two files were swapped.
+            if all(self._would_miss(copy, here, contents) for copy in self._copies(key)):
                 last[key] = self._name_fault(key)
         return last
+
+    def _would_miss(self, copy: _Copy, here: frozenset[str], contents: set[str]) -> bool:
+        """Whether a damaged copy that stays could be restored from files that would be removed."""
+        lost = self._faults[copy]
+        if lost is None:
+            return bool(here)
+        digests = self._recorded_digests(copy)
+        return any(name in here or digests[name] in contents for name in lost)
+
+    def _recorded_digests(self, copy: _Copy) -> dict[str, str]:
+        number, path = copy
+        return {
+            name: sha256
+            for block in _recorded(self._snapshots[number], {path})
+            for name, sha256 in block.files
+        }
 
     def _is_held_well(self, key: str, snapshot: CheckedSnapshot, path: str) -> bool:
         copy = next(self._copies(key))
@@ -142,6 +160,16 @@ def _sound_files(
     blocks = list(_recorded(snapshot, paths))
     for block, (path, lost) in zip(blocks, _check(blocks, hasher), strict=True):
         yield path, frozenset(name for name, _ in block.files) - lost
+
+
+def _digests_of_all(snapshot: CheckedSnapshot) -> set[str]:
+    """Of every file in the payload, wherever it is and whatever was recorded of it."""
+    found = set()
+    for directory, _, names in os.walk(snapshot.path / PAYLOAD):
+        for name in names:
+            with suppress(ArchiveError):  # nothing that can be read
+                found.add(file_sha256(Path(directory, name))[0])
+    return found
 
 
 def _check(blocks: Iterable[Recorded], hasher: Hasher) -> Iterator[tuple[str, frozenset[str]]]:

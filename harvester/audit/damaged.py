@@ -38,20 +38,31 @@ class DamagedFiles:
         Raises:
             DiskError: it cannot be written.
         """
-        root, disk = self._archive.root, self._archive.disk
-        source = root / snapshot / path
+        source = self._archive.root / snapshot / path
         try:
             sha256, _ = file_sha256(source)
         except (CorruptArchiveError, DiskError):
             return  # nothing that can be read
-        if not self._has_room(source):
+        if self._has_room(source):
+            self.save(snapshot, path, sha256)
+            self.kept += 1
+        else:
             self.passed_over += 1
-            return
+
+    def save(self, snapshot: str, path: str, sha256: str) -> Path:
+        """Keep a file whether or not there is room, for its bytes are wanted elsewhere; gives its new place.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        root, disk = self._archive.root, self._archive.disk
         place = Path(snapshot, sha256[:_DIGEST_CHARS], path)
         for parent in reversed(place.parents):
             disk.make_dir(root / DAMAGED / parent)
-        disk.adopt(source, root / DAMAGED / place, root / f".damaged-file{PART}")
-        self.kept += 1
+        source, target = root / snapshot / path, root / DAMAGED / place
+        if not (target.exists() and target.samefile(source)):  # a rename onto the same file does nothing
+            disk.adopt(source, target, root / f".damaged-file{PART}")
+        return target
 
     def _has_room(self, source: Path) -> bool:
         if self._counted is None:

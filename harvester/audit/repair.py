@@ -85,6 +85,7 @@ def repair(
         if problem.path == BAGIT:
             bench.offer(DECLARATION)
     bench.search({problem.sha256 for problem in wanted})
+    bench.search_misplaced(wanted)
     left = [problem for problem in wanted if not bench.mend(problem)]
     left = _mend_from_reports(bench, left, _load_report)
     if reread is not None:
@@ -169,6 +170,25 @@ class _Bench:
         for snapshot in reversed(self.archive.snapshots()):
             for manifest in (MANIFEST, TAGMANIFEST):
                 self._search_one(snapshot.path, manifest, wanted)
+
+    def search_misplaced(self, problems: Sequence[Problem]) -> None:
+        """Find bytes that are wanted in files that are about to be replaced, as where two files were swapped.
+
+        They may be the only ones left, so they are saved first.
+        """
+        wanted = {problem.sha256 for problem in problems} - self._files.keys()
+        for problem in problems:
+            if not wanted:
+                return
+            if problem.kind is not Kind.ALTERED:
+                continue
+            try:
+                sha256, _ = file_sha256(self.archive.root / problem.snapshot / problem.path)
+            except (CorruptArchiveError, DiskError):
+                continue
+            if sha256 in wanted:
+                self._files[sha256] = self.damaged.save(problem.snapshot, problem.path, sha256)
+                wanted.discard(sha256)
 
     def _search_one(self, root: Path, manifest: str, wanted: set[str]) -> None:
         try:

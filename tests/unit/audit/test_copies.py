@@ -136,6 +136,18 @@ def test_a_damaged_later_version_supersedes_nothing(archive: Archive) -> None:
     assert found.refused[SECOND].last_copies == 1
 
 
+def test_bytes_in_a_wrong_place_count_when_no_other_ones_are_left(archive: Archive) -> None:
+    """Two files of the date that would go were swapped; in the one that stays the first is rotten."""
+    unshare(archive)
+    rot(archive.root / SECOND / DIR / "report.html")
+    first, second = (archive.root / FIRST / DIR / name for name in ("report.html", "offline.html"))
+    spare = first.with_name("spare")
+    first.rename(spare)
+    second.rename(first)
+    spare.rename(second)
+    assert plan(archive).refused[FIRST].last_copies == 1
+
+
 def test_files_added_by_hand_hold_nothing_back(archive: Archive) -> None:
     (archive.root / FIRST / DIR / "notes.txt").write_text("mine")
     assert plan(archive).remove == [FIRST]

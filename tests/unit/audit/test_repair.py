@@ -157,6 +157,20 @@ def test_what_is_replaced_is_kept_under_its_date_digest_and_name(archive: Archiv
     check_archive(archive.root)
 
 
+def test_files_that_were_swapped_come_back_though_no_other_copy_is_left(archive: Archive) -> None:
+    """Each place holds the only bytes that the other one wants; the third loses its own to a good copy."""
+    first, second = (archive.root / SECOND / DIR / name for name in ("report.html", "offline.html"))
+    contents = {path: path.read_bytes() for path in (first, second)}
+    for path, content in ((first, contents[second]), (second, contents[first])):
+        path.unlink()
+        path.write_bytes(content)
+        damage(archive, f"{DIR}/{path.name}", FIRST)
+    assert mend(archive).left == []
+    assert {path: path.read_bytes() for path in (first, second)} == contents
+    assert verify(archive) == []
+    check_archive(archive.root)
+
+
 def test_damage_after_damage_is_kept_too_and_the_same_once(archive: Archive) -> None:
     for content in (b"one", b"two", b"one"):
         path = archive.root / SECOND / DIR / "report.html"
