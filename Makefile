@@ -58,7 +58,7 @@ test: $(READY) $(LEAN) $(MODELS) $(AXE) ## run the tests with branch coverage (Q
 bench: $(READY) ## print the measures, as ratios to a peer in the same run; BENCH=full for all sizes
 	$(BIN)/pytest -m bench -s -p no:cacheprovider tests/benchmarks
 
-soak: $(READY) ## kills at hundreds of moments (7 min), then a simulated year with the machine to itself (22 min)
+soak: $(READY) ## kills at hundreds of moments, 320 damaged archives (15 min), then a simulated year with the machine to itself (22 min)
 	$(BIN)/pytest -n auto -m soak --ignore tests/browser --ignore tests/soak
 	$(BIN)/pytest -m soak tests/soak
 
