@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import typer
-from commands import commands
 from prometheus_client.parser import text_string_to_metric_families
+from support.cli import commands
 
 from harvester.cli.app import app, config
 from harvester.cli.console import ExitCode, worst

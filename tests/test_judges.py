@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from served import ROOT
+from support.served import ROOT
 
 _PYTHON = """#!/bin/sh
 # A python whose `-m venv DIRECTORY` makes a pip that fails until it has been called {failures} times.

@@ -15,9 +15,7 @@ import aiohttp
 import anyio
 
 from harvester import __version__
-from harvester.api.auth import Signer
-from harvester.api.budget import BUDGET_BYTES, ByteBudget, Room
-from harvester.api.faults import (
+from harvester.api.answers import (
     NETWORK_ERRORS,
     RequestEvent,
     answer_word,
@@ -26,11 +24,13 @@ from harvester.api.faults import (
     server_time,
     too_large,
 )
+from harvester.api.budget import BUDGET_BYTES, ByteBudget, Room
 from harvester.api.pace import RateLimiter
 from harvester.api.proxy import Route, find_route
 from harvester.api.retry import Backoff, retrying
+from harvester.api.signing import Signer
 from harvester.api.wire import Answer, Pending, parse_report
-from harvester.config.settings import ApiSettings
+from harvester.config import ApiSettings
 from harvester.errors import (
     ApiError,
     AuthenticationError,

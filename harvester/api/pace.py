@@ -17,7 +17,7 @@ import anyio
 
 from harvester.api.pace_file import MOST_S, MemoryPace, PaceState, PaceStore
 from harvester.api.rate import AdaptiveRate
-from harvester.config.settings import PaceSettings
+from harvester.config import PaceSettings
 from harvester.errors import StoppedError, ThrottledError
 
 T = TypeVar("T")

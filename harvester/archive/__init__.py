@@ -1,19 +1,53 @@
 """How Snapshots stand on disk and how they get there."""
 
-from harvester.archive.archive import Archive
-from harvester.archive.disk import Disk, LinkMode
-from harvester.archive.lists import CheckedSnapshot
+from harvester.archive.advice import REFUSALS
+from harvester.archive.archive import PRIVATE, Archive, check_vacant
+from harvester.archive.calls import READ_ONLY, Room, room_at
+from harvester.archive.commit import bag_info, render_record, tag_files
+from harvester.archive.disk import Disk, LinkMode, explain
+from harvester.archive.latest import read_latest
+from harvester.archive.ledger import LEDGER_BYTES, Ledger, LedgerLine, load_ledger, load_sound_ledger
+from harvester.archive.lists import CheckedSnapshot, check_lists
+from harvester.archive.lock import find_holder
+from harvester.archive.manifest import ManifestCursor
 from harvester.archive.partial import PartialSnapshot
-from harvester.archive.placement import Placement, Source
+from harvester.archive.placement import Damage, Placement, Source
+from harvester.archive.recovery import check_adoptable
+from harvester.archive.reports import file_names
+from harvester.archive.search import is_copy, load_report
 from harvester.archive.snapshot import Snapshot
 
 __all__ = [
+    "LEDGER_BYTES",
+    "PRIVATE",
+    "READ_ONLY",
+    "REFUSALS",
     "Archive",
     "CheckedSnapshot",
+    "Damage",
     "Disk",
+    "Ledger",
+    "LedgerLine",
     "LinkMode",
+    "ManifestCursor",
     "PartialSnapshot",
     "Placement",
+    "Room",
     "Snapshot",
     "Source",
+    "bag_info",
+    "check_adoptable",
+    "check_lists",
+    "check_vacant",
+    "explain",
+    "file_names",
+    "find_holder",
+    "is_copy",
+    "load_ledger",
+    "load_report",
+    "load_sound_ledger",
+    "read_latest",
+    "render_record",
+    "room_at",
+    "tag_files",
 ]

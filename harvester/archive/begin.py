@@ -11,14 +11,13 @@ import msgspec
 from harvester.archive.commit import PARTIAL_FILE
 from harvester.archive.disk import Disk, LinkMode
 from harvester.archive.filling import Footing
-from harvester.archive.layout import JOURNAL, PART, PAYLOAD, RUN, TAGMANIFEST, next_name, partial_name
 from harvester.archive.lists import Base, find_base
 from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.partial import LISTING, PartialSnapshot, PartialState
-from harvester.archive.reading import load_record
 from harvester.archive.recovery import foreign_note, partial_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.format import JOURNAL, PART, PAYLOAD, RUN, TAGMANIFEST, load_record, next_name, partial_name
 from harvester.model import FORMAT
 
 

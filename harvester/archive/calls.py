@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.utf8 import Content
+from harvester.format import Content
 
 READ_ONLY: Final = 0o444
 WRITE_BITS: Final = 0o222

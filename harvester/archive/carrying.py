@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.bag import DIGEST_CHARS, PATH_AT, file_sha256, manifest_line
 from harvester.archive.disk import Disk, LinkMode
-from harvester.archive.layout import IMAGES, REPORT_JSON
 from harvester.archive.reports import file_names, link
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
+from harvester.format import DIGEST_CHARS, IMAGES, PATH_AT, REPORT_JSON, file_sha256, manifest_line
 
 _BATCH: Final = 32
 """Directories a thread takes at once."""

@@ -8,12 +8,22 @@ from typing import Final
 
 import msgspec
 
-from harvester.archive.bag import DECLARATION, file_sha256, manifest_line, render_bag_info
 from harvester.archive.disk import Disk
 from harvester.archive.latest import point_latest
-from harvester.archive.layout import BAG_INFO, BAGIT, PAYLOAD, RUN, TAGMANIFEST, partial_name
 from harvester.archive.open_ledger import OpenLedger
 from harvester.errors import CorruptArchiveError
+from harvester.format import (
+    BAG_INFO,
+    BAGIT,
+    DECLARATION,
+    PAYLOAD,
+    RUN,
+    TAGMANIFEST,
+    file_sha256,
+    manifest_line,
+    partial_name,
+    render_bag_info,
+)
 from harvester.model import SnapshotRecord
 from harvester.secrets import mask
 

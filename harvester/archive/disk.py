@@ -32,9 +32,8 @@ from harvester.archive.calls import (
     syncfs,
     write_all,
 )
-from harvester.archive.layout import PART
-from harvester.archive.utf8 import Content
 from harvester.errors import DiskError
+from harvester.format import PART, Content
 
 _FICLONE: Final = 0x40049409
 """Linux: make one file share the extents of another (reflink)."""

@@ -10,18 +10,25 @@ from pathlib import Path
 
 import msgspec
 
-from harvester.archive.bag import PATH_AT
 from harvester.archive.carrying import Carry, Linker, moved_lines, recorded_files
 from harvester.archive.disk import Disk, LinkMode, explain
-from harvester.archive.inventory import render_entry
-from harvester.archive.layout import INVENTORY, MANIFEST, PAYLOAD, REPORT_JSON, report_path
 from harvester.archive.lists import Base, CheckedSnapshot
 from harvester.archive.manifest import ManifestCursor, NewFile
 from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.placement import Damage, Placement, Source
-from harvester.archive.reading import load_bytes, parse_record
 from harvester.archive.reports import check_directories, manifest_lines, path_of, render_report
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
+from harvester.format import (
+    INVENTORY,
+    MANIFEST,
+    PATH_AT,
+    PAYLOAD,
+    REPORT_JSON,
+    load_bytes,
+    parse_record,
+    render_entry,
+    report_path,
+)
 from harvester.model import InventoryEntry, Outcome, ReportRecord
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from harvester.archive.disk import Disk
-from harvester.archive.layout import LATEST
-from harvester.archive.reading import load_bytes
 from harvester.errors import ArchiveError
+from harvester.format import LATEST, load_bytes
 
 _NAME_BYTES: Final = 64
 

@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.bag import file_sha256, load_manifest
-from harvester.archive.layout import INVENTORY, LEDGER, MANIFEST, OPTIMIZATIONS, SNAPSHOT_FILE, TAGMANIFEST
 from harvester.archive.ledger import Ledger
-from harvester.archive.reading import load_record
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import CorruptArchiveError
+from harvester.format import (
+    INVENTORY,
+    LEDGER,
+    MANIFEST,
+    OPTIMIZATIONS,
+    SNAPSHOT_FILE,
+    TAGMANIFEST,
+    file_sha256,
+    load_manifest,
+    load_record,
+)
 from harvester.model import OptimizationsRecord
 
 _LISTS: Final = (MANIFEST, INVENTORY, SNAPSHOT_FILE)

@@ -14,9 +14,8 @@ import filelock
 import msgspec
 
 from harvester.archive.disk import Disk, explain
-from harvester.archive.layout import LOCK
-from harvester.archive.reading import load_record, open_regular
 from harvester.errors import ArchiveLockedError, CorruptArchiveError, DiskError
+from harvester.format import LOCK, load_record, open_regular
 from harvester.model import stamp
 
 

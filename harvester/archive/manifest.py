@@ -8,10 +8,9 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.bag import PATH_AT
 from harvester.archive.disk import Disk
-from harvester.archive.reading import opened
 from harvester.errors import CorruptArchiveError
+from harvester.format import PATH_AT, opened
 
 _BUFFER_BYTES: Final = 2**20
 _LINE_BYTES: Final = 8192

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from harvester.archive.bag import file_sha256
 from harvester.archive.disk import Disk
-from harvester.archive.layout import ARCHIVE_FILE, LEDGER
 from harvester.archive.ledger import Ledger, LedgerLine, load_sound_ledger, render_line
 from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.format import ARCHIVE_FILE, LEDGER, file_sha256
 from harvester.model import SnapshotRecord
 
 

@@ -15,7 +15,11 @@ from harvester.archive.commit import publish, render_record, seal, write_tags
 from harvester.archive.disk import explain
 from harvester.archive.filling import Filling, Footing
 from harvester.archive.flush import SharedFlush
-from harvester.archive.layout import (
+from harvester.archive.placement import Damage, Placement
+from harvester.archive.search import find_copies
+from harvester.archive.snapshot import Snapshot
+from harvester.errors import CorruptArchiveError, DiskError
+from harvester.format import (
     INVENTORY,
     MANIFEST,
     OPTIMIZATIONS,
@@ -23,13 +27,10 @@ from harvester.archive.layout import (
     REPORT_JSON,
     RUN,
     SNAPSHOT_FILE,
+    Content,
+    load_bytes,
+    parse_record,
 )
-from harvester.archive.placement import Damage, Placement
-from harvester.archive.reading import load_bytes, parse_record
-from harvester.archive.search import find_copies
-from harvester.archive.snapshot import Snapshot
-from harvester.archive.utf8 import Content
-from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import (
     Backtest,
     InventoryEntry,

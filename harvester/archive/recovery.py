@@ -12,25 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harvester.archive.bag import check_tags
 from harvester.archive.commit import PARTIAL_FILE, publish, register
 from harvester.archive.disk import Disk
 from harvester.archive.latest import point_latest, read_latest
-from harvester.archive.layout import (
+from harvester.archive.ledger import Ledger, load_ledger
+from harvester.archive.open_ledger import OpenLedger
+from harvester.archive.snapshot import Snapshot
+from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.format import (
     LEDGER,
     PART,
     RUN,
     SNAPSHOT_FILE,
     TAGMANIFEST,
+    check_tags,
     is_snapshot_name,
     parse_partial_name,
     partial_name,
     snapshot_order,
 )
-from harvester.archive.ledger import Ledger, load_ledger
-from harvester.archive.open_ledger import OpenLedger
-from harvester.archive.snapshot import Snapshot
-from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.model import Previous, SnapshotRecord
 
 

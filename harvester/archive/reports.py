@@ -10,21 +10,22 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from harvester.archive.bag import file_sha256, manifest_line
 from harvester.archive.disk import Disk, LinkMode
 from harvester.archive.flush import SharedFlush
-from harvester.archive.layout import (
+from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
+from harvester.format import (
     IMAGES,
     OFFLINE_HTML,
     PART,
     REPORT_HTML,
     REPORT_JSON,
+    Content,
+    file_sha256,
     is_file_name,
+    load_record,
+    manifest_line,
     report_path,
 )
-from harvester.archive.reading import load_record
-from harvester.archive.utf8 import Content
-from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.model import Outcome, ReportRecord
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harvester.archive.bag import file_sha256
-from harvester.archive.inventory import load_located
-from harvester.archive.layout import INVENTORY, REPORT_HTML
-from harvester.archive.reading import load_bytes
 from harvester.archive.recovery import snapshot_names
 from harvester.archive.reports import check_directories
 from harvester.errors import ArchiveError
+from harvester.format import INVENTORY, REPORT_HTML, file_sha256, load_bytes, load_located
 
 _REPORT_BYTES = 2**31
 """No report is larger: the API's answers are bounded."""

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from harvester.archive.bag import file_sha256
-from harvester.archive.inventory import load_inventory
-from harvester.archive.layout import INVENTORY, REPORT_JSON, SNAPSHOT_FILE, TAGMANIFEST, is_file_name
-from harvester.archive.reading import load_record
 from harvester.errors import CorruptArchiveError
+from harvester.format import (
+    INVENTORY,
+    REPORT_JSON,
+    SNAPSHOT_FILE,
+    TAGMANIFEST,
+    file_sha256,
+    is_file_name,
+    load_inventory,
+    load_record,
+)
 from harvester.model import InventoryEntry, Previous, ReportRecord, SnapshotRecord
 
 

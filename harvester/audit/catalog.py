@@ -17,14 +17,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from harvester.archive import Archive, Disk, Snapshot
-from harvester.archive.bag import file_sha256, load_manifest, manifest_line
-from harvester.archive.layout import CATALOG, CATALOG_DIGEST, DAMAGED, snapshot_order
-from harvester.archive.ledger import Ledger, load_ledger
-from harvester.archive.lists import CheckedSnapshot, check_lists
+from harvester.archive import Archive, CheckedSnapshot, Disk, Ledger, Snapshot, check_lists, load_ledger
 from harvester.audit.catalog_rows import add_snapshots
 from harvester.audit.damaged import DamagedFiles
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
+from harvester.format import (
+    CATALOG,
+    CATALOG_DIGEST,
+    DAMAGED,
+    file_sha256,
+    load_manifest,
+    manifest_line,
+    snapshot_order,
+)
 
 UNKNOWN: Final = (
     "a Snapshot {} that ledger.jsonl has never had: the Archive was set back to an earlier state, or this is "

@@ -14,13 +14,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.bag import file_sha256, load_manifest
-from harvester.archive.layout import MANIFEST, PAYLOAD
-from harvester.archive.lists import CheckedSnapshot
-from harvester.archive.reports import file_names
-from harvester.audit.fixity import Hasher, Recorded, check_directories
-from harvester.audit.problem import Kind
+from harvester.archive import CheckedSnapshot, file_names
+from harvester.audit.verify.fixity import Hasher, Recorded, check_directories
+from harvester.audit.verify.problem import Kind
 from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.format import MANIFEST, PAYLOAD, file_sha256, load_manifest
 
 _LOST: Final = frozenset({Kind.MISSING, Kind.ALTERED, Kind.ODD, Kind.UNREADABLE})
 _Copy = tuple[int, str]

@@ -10,10 +10,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.archive import Archive
-from harvester.archive.bag import file_sha256
-from harvester.archive.layout import DAMAGED, PART
+from harvester.archive import Archive
 from harvester.errors import CorruptArchiveError, DiskError
+from harvester.format import DAMAGED, PART, file_sha256
 
 MOST_BYTES: Final = 2**30
 """What is kept in all; a disk that is failing may damage every file of a large Archive."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from harvester.archive.snapshot import Snapshot
+from harvester.archive import Snapshot
 from harvester.errors import ArchiveError
 from harvester.model import InventoryEntry
 
@@ -63,7 +63,7 @@ class Diff:
         return not (self.new or self.changed or self.renamed or self.gone or self.lost or self.moved)
 
 
-def diff(earlier: Snapshot, later: Snapshot) -> Diff:
+def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Diff:
     """Compare two Snapshots, backtest by backtest; both Inventories are read as streams.
 
     Raises:

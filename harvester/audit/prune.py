@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from harvester.archive.archive import Archive
-from harvester.archive.lists import CheckedSnapshot, check_lists
+from harvester.archive import Archive, CheckedSnapshot, check_lists
 from harvester.audit.copies import Holders
 from harvester.audit.retention import Retention, plan_retention
 from harvester.errors import ArchiveError
@@ -108,7 +107,7 @@ def plan_prune(
     return plan
 
 
-def prune(archive: Archive, names: Sequence[str], *, at: str) -> None:
+def prune_snapshots(archive: Archive, names: Sequence[str], *, at: str) -> None:
     """Remove Snapshots, under the Archive's lock. Cut off anywhere, the next run or prune does the rest.
 
     Args:

@@ -13,25 +13,24 @@ from pathlib import Path
 
 import msgspec
 
-from harvester.archive.archive import Archive
-from harvester.archive.bag import DECLARATION, file_sha256, load_manifest
-from harvester.archive.calls import READ_ONLY
-from harvester.archive.disk import Disk
-from harvester.archive.layout import (
+from harvester.archive import READ_ONLY, Archive, Disk, Snapshot
+from harvester.audit.catalog import rebuild_catalog
+from harvester.audit.damaged import DamagedFiles
+from harvester.audit.verify.problem import Kind, Problem
+from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, ReportError
+from harvester.format import (
     BAGIT,
     CATALOG,
+    DECLARATION,
     MANIFEST,
     PART,
     REPORT_HTML,
     TAGMANIFEST,
+    file_sha256,
     is_report_path,
+    load_bytes,
+    load_manifest,
 )
-from harvester.archive.reading import load_bytes
-from harvester.archive.snapshot import Snapshot
-from harvester.audit.catalog import rebuild_catalog
-from harvester.audit.damaged import DamagedFiles
-from harvester.audit.problem import Kind, Problem
-from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, ReportError
 from harvester.model import InventoryEntry
 
 Reread = Callable[[InventoryEntry], bytes | None]
@@ -57,7 +56,7 @@ class Repaired:
     """Replaced files that there was no room for."""
 
 
-def repair(
+def repair_archive(
     archive: Archive,
     problems: Sequence[Problem],
     *,
@@ -308,10 +307,10 @@ def _load_report(snapshot: Snapshot, entry: InventoryEntry) -> bytes | None:
 
 def _parts_of(html: bytes) -> list[bytes]:
     """The offline page and the images that a report gives."""
-    from harvester.report import unpack
+    from harvester.report import unpack_report
 
     try:
-        unpacked = unpack(html.decode())
+        unpacked = unpack_report(html.decode())
     except (ReportError, UnicodeDecodeError):
         return []
     return [unpacked.offline_html.encode(), *(image.content for image in unpacked.images)]

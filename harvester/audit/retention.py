@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harvester.archive.layout import snapshot_order
+from harvester.format import snapshot_order
 
 
 @dataclass(frozen=True)

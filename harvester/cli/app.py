@@ -11,21 +11,21 @@ from typing import Annotated
 import typer
 
 from harvester import __version__
-from harvester.cli.catalog import catalog_rebuild
-from harvester.cli.config_show import config_show
+from harvester.cli.commands.catalog import catalog_rebuild
+from harvester.cli.commands.config import config_show
+from harvester.cli.commands.demo import demo
+from harvester.cli.commands.diff import diff
+from harvester.cli.commands.doctor import doctor
+from harvester.cli.commands.export import export
+from harvester.cli.commands.history import history
+from harvester.cli.commands.list import list_backtests
+from harvester.cli.commands.prune import prune
+from harvester.cli.commands.run import run
+from harvester.cli.commands.schedule import schedule
+from harvester.cli.commands.simulate import simulate
+from harvester.cli.commands.snapshots import snapshots
+from harvester.cli.commands.verify import verify
 from harvester.cli.console import Session, report_error
-from harvester.cli.demo import demo
-from harvester.cli.diff import diff
-from harvester.cli.doctor import doctor
-from harvester.cli.export import export
-from harvester.cli.history import history
-from harvester.cli.listing import list_backtests
-from harvester.cli.prune import prune
-from harvester.cli.run import run
-from harvester.cli.schedule import schedule
-from harvester.cli.simulate import simulate
-from harvester.cli.snapshots import snapshots
-from harvester.cli.verify import verify
 
 _HELP = """Copy every backtest report of a QuantConnect account into a dated archive.
 

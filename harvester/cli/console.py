@@ -12,14 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from harvester.cli.terminal import inert_json, printable
+from harvester.cli.output.terminal import inert_json, printable
 from harvester.secrets import hide_environment, mask_value
 
 if TYPE_CHECKING:
     from harvester.archive import Archive
-    from harvester.config.credentials import Credentials
-    from harvester.config.load import Loaded
-    from harvester.config.settings import Settings
+    from harvester.config import Credentials, Loaded, Settings
     from harvester.model import Ending
 
 
@@ -109,7 +107,7 @@ class Session:
         Raises:
             ConfigError: something is wrong, there is no such account, or there are several and none is named.
         """
-        from harvester.config.load import pick_account
+        from harvester.config import pick_account
 
         loaded = self.load_all(**overrides)
         picked = pick_account(loaded, account, anyway=overrides.get("archive__dir") is not None)
@@ -119,7 +117,7 @@ class Session:
     def load_all(self, **overrides: Any) -> Loaded:
         """The same of every account at once, none of them picked."""
         from harvester.cli.options import FLAGS
-        from harvester.config.load import load_settings
+        from harvester.config import load_settings
 
         given = {name.replace("__", "."): value for name, value in overrides.items() if value is not None}
         return load_settings(
@@ -139,7 +137,7 @@ class Session:
 
     def find_credentials(self, loaded: Loaded) -> Credentials:
         """User id and token, without logging anything; from here on no core file is written."""
-        from harvester.config.credentials import find_credentials
+        from harvester.config import find_credentials
 
         _forbid_core_files()
         return find_credentials(
@@ -163,7 +161,7 @@ class Session:
     @cached_property
     def log(self) -> Any:
         """Where everything goes that is not data: stderr, as text or as JSON lines."""
-        from harvester.cli.logs import make_logger
+        from harvester.cli.output.logs import make_logger
 
         return make_logger(self)
 
@@ -227,8 +225,7 @@ def report_error(error: BaseException, session: Session) -> ExitCode:
 
 def _leaves(error: BaseException) -> list[BaseException]:
     """The errors of a group; what the system refuses is a DiskError, wherever it comes from."""
-    from harvester.archive.advice import REFUSALS
-    from harvester.archive.disk import explain
+    from harvester.archive import REFUSALS, explain
 
     if isinstance(error, BaseExceptionGroup):
         return [leaf for member in error.exceptions for leaf in _leaves(member)]

@@ -55,7 +55,7 @@ def overriding(filters: Mapping[str, Any]) -> dict[str, Any]:
 
 def only(filters: Mapping[str, Any]) -> dict[str, Any]:
     """The same without what the configuration filters: that says what a run reads, not what there is."""
-    from harvester.config.settings import FilterSettings
+    from harvester.config import FilterSettings
 
     wide = FilterSettings(recycle_bin=True)
     return overriding({key: filters.get(key, getattr(wide, key)) for key in wide.__struct_fields__})

@@ -1,1 +1,42 @@
 """Settings and credentials: where they come from and what they may be."""
+
+from harvester.config.check import is_address, is_own
+from harvester.config.credentials import Credentials, find_credentials, is_user_id
+from harvester.config.load import Loaded, all_keys, load_settings, pick_account
+from harvester.config.paths import may_be_token, with_home
+from harvester.config.select import Selection
+from harvester.config.settings import (
+    ApiSettings,
+    ArchiveSettings,
+    FilterSettings,
+    NotifySettings,
+    PaceSettings,
+    ReportSettings,
+    Settings,
+    mode_of,
+)
+from harvester.config.trust import find_distrust
+
+__all__ = [
+    "ApiSettings",
+    "ArchiveSettings",
+    "Credentials",
+    "FilterSettings",
+    "Loaded",
+    "NotifySettings",
+    "PaceSettings",
+    "ReportSettings",
+    "Selection",
+    "Settings",
+    "all_keys",
+    "find_credentials",
+    "find_distrust",
+    "is_address",
+    "is_own",
+    "is_user_id",
+    "load_settings",
+    "may_be_token",
+    "mode_of",
+    "pick_account",
+    "with_home",
+]

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from harvester.config.paths import PATHS
-from harvester.config.settings import ApiSettings, Duration, FilterSettings, Settings
-from harvester.config.units import parse_moment
+from harvester.config.settings import ApiSettings, FilterSettings, Settings
+from harvester.text import Duration, parse_moment
 
 _MAY_BE_ZERO: Final = frozenset({"archive.lock_wait", "run.max_duration", "pace.max_hold"})
 

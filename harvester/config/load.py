@@ -19,11 +19,11 @@ import msgspec
 from harvester.config.check import find_clashes, find_contradictions, is_address, is_own
 from harvester.config.lines import KeyPath, find_lines
 from harvester.config.paths import PATHS, with_home
-from harvester.config.settings import Duration, Settings
+from harvester.config.settings import Settings
 from harvester.config.trust import find_distrust
-from harvester.config.units import parse_duration, parse_rate
 from harvester.errors import ConfigError
 from harvester.secrets import hide
+from harvester.text import Duration, parse_duration, parse_rate
 
 PREFIX: Final = "HARVESTER_"
 CONFIG_VARIABLE: Final = "HARVESTER_CONFIG"

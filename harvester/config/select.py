@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from harvester.config.settings import FilterSettings
-from harvester.config.units import parse_moment
 from harvester.model import RECYCLE_BIN, Backtest, InventoryEntry
+from harvester.text import parse_moment
 
 
 class Selection:

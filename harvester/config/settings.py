@@ -10,12 +10,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from harvester.text import Duration
+
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
 Count = Annotated[int, Meta(ge=1, le=10_000)]
-
-
-class Duration(float):
-    """A span of time in seconds; written `90s`, `10m`, `1h30m` or `2d` in settings and arguments."""
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,1 +1,44 @@
 """The main job: plan, queue, pool, run."""
+
+from harvester.harvest.events import (
+    Asked,
+    Committed,
+    Damaged,
+    Doubted,
+    Event,
+    Filling,
+    Listed,
+    OptimizationRead,
+    Planned,
+    Relisted,
+    RunObserver,
+    Settled,
+    Started,
+    Stopping,
+)
+from harvester.harvest.plan import Policy
+from harvester.harvest.preview import Preview, preview_run
+from harvester.harvest.run import Parts, Run, RunResult
+
+__all__ = [
+    "Asked",
+    "Committed",
+    "Damaged",
+    "Doubted",
+    "Event",
+    "Filling",
+    "Listed",
+    "OptimizationRead",
+    "Parts",
+    "Planned",
+    "Policy",
+    "Preview",
+    "Relisted",
+    "Run",
+    "RunObserver",
+    "RunResult",
+    "Settled",
+    "Started",
+    "Stopping",
+    "preview_run",
+]

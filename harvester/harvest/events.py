@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from harvester.api.faults import RequestEvent
+from harvester.api import RequestEvent
 from harvester.model import Outcome, SnapshotRecord
 
 

@@ -12,9 +12,8 @@ from typing import Final
 import anyio.to_thread
 import msgspec
 
-from harvester.api.client import ApiClient
-from harvester.api.optimizations import OptimizationChildren, fetch_optimization, fetch_optimizations
-from harvester.archive.lists import CheckedSnapshot
+from harvester.api import ApiClient, OptimizationChildren, fetch_optimization, fetch_optimizations
+from harvester.archive import CheckedSnapshot
 from harvester.errors import ApiError, CorruptArchiveError, NotFoundError
 from harvester.harvest.events import OptimizationRead, RunObserver
 from harvester.harvest.plan import Optimizations, Policy, is_older

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from harvester.config.select import Selection
+from harvester.config import Selection
 from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project
 
 NO_LONGER_LISTED: Final = "no longer listed"

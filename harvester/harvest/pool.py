@@ -14,8 +14,7 @@ from typing import Final, Protocol
 
 import anyio
 
-from harvester.api.budget import ByteBudget, Room
-from harvester.api.wire import Pending
+from harvester.api import ByteBudget, Pending, Room
 from harvester.errors import (
     ApiError,
     AuthenticationError,

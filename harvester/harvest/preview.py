@@ -8,14 +8,14 @@ from typing import Final
 
 import anyio.to_thread
 
-from harvester.api.client import ApiClient
-from harvester.archive.lists import CheckedSnapshot
-from harvester.config.settings import Settings
+from harvester.api import ApiClient
+from harvester.archive import CheckedSnapshot
+from harvester.config import Settings
+from harvester.harvest.discover import Discoverer
 from harvester.harvest.events import RunObserver
-from harvester.harvest.fill import previous_entries
-from harvester.harvest.listing import Discoverer
 from harvester.harvest.optimizations import OptimizationReader, load_before
 from harvester.harvest.outage import Outage
+from harvester.harvest.place import previous_entries
 from harvester.harvest.plan import GoneCount, Listing, Policy, plan_account
 from harvester.harvest.spool import MemorySpool
 from harvester.model import Outcome, UnreadOptimization, UnreadProject
@@ -58,7 +58,7 @@ class Preview:
         return least / rate_per_min, most / rate_per_min
 
 
-async def preview(
+async def preview_run(
     client: ApiClient,
     previous: CheckedSnapshot | None,
     settings: Settings,

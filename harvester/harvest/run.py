@@ -16,24 +16,21 @@ import anyio.to_thread
 import msgspec
 
 from harvester import __version__
-from harvester.api.client import ApiClient
-from harvester.api.pace import RateLimiter
-from harvester.archive.archive import Archive
-from harvester.archive.layout import JOURNAL
-from harvester.archive.lists import CheckedSnapshot
-from harvester.archive.partial import PartialSnapshot
-from harvester.config.settings import Settings
+from harvester.api import ApiClient, RateLimiter
+from harvester.archive import Archive, CheckedSnapshot, PartialSnapshot
+from harvester.config import Settings
 from harvester.errors import StoppedError, TransportError
+from harvester.format import JOURNAL
+from harvester.harvest.discover import Discoverer, Discovery
 from harvester.harvest.events import Committed, Doubted, Planned, RunObserver, Started
-from harvester.harvest.fill import Filler, previous_entries
-from harvester.harvest.keep import Keeper, archived
-from harvester.harvest.listing import Discoverer, Discovery
 from harvester.harvest.optimizations import OptimizationReader, load_before
 from harvester.harvest.outage import Outage
+from harvester.harvest.place import Filler, previous_entries
 from harvester.harvest.plan import Decision, GoneCount, Listing, Policy, plan_account
 from harvester.harvest.pool import GRACE_S, Limits, Pool, Work
 from harvester.harvest.queue import Job, JobQueue, PollWaits
 from harvester.harvest.salvage import Salvage
+from harvester.harvest.save import Keeper, archived
 from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing
 from harvester.harvest.threads import ThreadFeed, in_thread
 from harvester.model import Ending, Learned, OptimizationsRecord, Project, SnapshotRecord, stamp

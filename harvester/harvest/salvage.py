@@ -15,15 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from harvester.archive.layout import REPORT_JSON
-from harvester.archive.partial import PartialSnapshot
-from harvester.archive.placement import Damage
-from harvester.archive.reading import load_record
-from harvester.archive.search import is_copy, load_report
+from harvester.archive import Damage, PartialSnapshot, is_copy, load_report
 from harvester.errors import CorruptArchiveError, DiskError
+from harvester.format import REPORT_JSON, load_record
 from harvester.harvest.events import Damaged
-from harvester.harvest.keep import Keeper
 from harvester.harvest.plan import Decision
+from harvester.harvest.save import Keeper
 from harvester.harvest.settle import Result
 from harvester.model import InventoryEntry, Outcome, ReportRecord
 

@@ -14,9 +14,9 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from harvester.api.faults import RequestEvent
-from harvester.archive.disk import explain
-from harvester.harvest.events import (
+from harvester.api import RequestEvent
+from harvester.archive import explain
+from harvester.harvest import (
     Asked,
     Damaged,
     Doubted,

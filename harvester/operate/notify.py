@@ -9,7 +9,7 @@ from typing import Any, Final
 import aiohttp
 import anyio.to_thread
 
-from harvester.api.proxy import find_route
+from harvester.api import find_route
 from harvester.errors import ConfigError
 from harvester.secrets import mask, mask_value
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from harvester.api.faults import RequestEvent
-from harvester.harvest.events import Event, RunObserver
+from harvester.api import RequestEvent
+from harvester.harvest import Event, RunObserver
 
 T = TypeVar("T")
 

@@ -10,17 +10,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from harvester.api.faults import RequestEvent
-from harvester.harvest.events import (
-    Asked,
-    Event,
-    Filling,
-    Listed,
-    Planned,
-    Settled,
-    Started,
-    Stopping,
-)
+from harvester.api import RequestEvent
+from harvester.harvest import Asked, Event, Filling, Listed, Planned, Settled, Started, Stopping
 from harvester.model import Outcome
 
 if TYPE_CHECKING:

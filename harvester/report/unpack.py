@@ -52,7 +52,7 @@ class Unpacked(msgspec.Struct, frozen=True):
     """Embedded images, those that could not be decoded included."""
 
 
-def unpack(html: str) -> Unpacked:
+def unpack_report(html: str) -> Unpacked:
     """Images, figures and offline page of a report.
 
     Raises:

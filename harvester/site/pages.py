@@ -17,15 +17,22 @@ from typing import Final
 
 import jinja2
 
-from harvester.archive.inventory import load_inventory
-from harvester.archive.layout import IMAGES, INDEX, INVENTORY, SITE, SNAPSHOT_FILE, partial_name
-from harvester.archive.reading import load_record
-from harvester.config.units import render_size
+from harvester.format import (
+    IMAGES,
+    INDEX,
+    INVENTORY,
+    SITE,
+    SNAPSHOT_FILE,
+    load_inventory,
+    load_record,
+    partial_name,
+)
 from harvester.model import InventoryEntry, Outcome, SnapshotRecord
 from harvester.site.folder import Folder
 from harvester.site.rows import COLUMNS, FIGURES, Row, page_name, parts_of, row_of
 from harvester.site.scripts import SearchIndex, figures_script, rows_json, script_json
 from harvester.site.summary import ProjectSummary, Summary
+from harvester.text import render_size
 
 _ASSETS: Final = ("style.css", "query.js", "table.js", "gallery.js", "search.js", "icon.svg")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harvester.archive.layout import IMAGES, OFFLINE_HTML
+from harvester.format import IMAGES, OFFLINE_HTML
 from harvester.model import InventoryEntry, Outcome
 
 

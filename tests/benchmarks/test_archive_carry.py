@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archives import make_reports
-from measure import FULL, apart, carry_all, make_archive, median, plan_all, seconds_of
+from support.archives import make_reports
+from support.measure import FULL, apart, carry_all, make_archive, median, plan_all, seconds_of
 
 
 @pytest.mark.bench

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from archives import Report
-from measure import FULL, apart, make_archive, median, seconds_of, verify_all
+from support.archives import Report
+from support.measure import FULL, apart, make_archive, median, seconds_of, verify_all
 
 
 class LargeReport(Report):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
-from hidden_limits import (
+from support.hidden_limits import (
     Client,
     FixedWindows,
     HiddenLimit,
@@ -23,7 +23,7 @@ from hidden_limits import (
     throttled_per_1000,
     use_of,
 )
-from measure import FULL
+from support.measure import FULL
 
 from harvester.api.pace import Pace
 from harvester.api.rate import AdaptiveRate

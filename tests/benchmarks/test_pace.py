@@ -24,14 +24,15 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
-from builders import SMALL, TOKEN, USER_ID, Asked, Watcher, run_against
+from support.builders import SMALL, TOKEN, USER_ID, Asked, Watcher, run_against
 
-from harvester.api.auth import Signer, sign
 from harvester.api.client import ApiClient
 from harvester.api.pace import limiter_for
-from harvester.config.settings import ApiSettings, Duration, PaceSettings
+from harvester.api.signing import Signer, sign
+from harvester.config.settings import ApiSettings, PaceSettings
 from harvester.errors import RateLimitedError
 from harvester.simulator import FaultKind, Limit, LimitStep, RequestRecord, Scenario, sample_scenario
+from harvester.text import Duration
 
 pytestmark = pytest.mark.bench
 

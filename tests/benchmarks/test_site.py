@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from measure import apart, write_site
+from support.measure import apart, write_site
 
-from harvester.archive.inventory import render_entry
-from harvester.archive.layout import IMAGES, partial_name, report_path
+from harvester.format.inventory import render_entry
+from harvester.format.layout import IMAGES, partial_name, report_path
 from harvester.model import Ending, InventoryEntry, Outcome, SnapshotRecord
 from harvester.site import write_pages
 from harvester.site.rows import FIGURES

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from measure import FULL, apart, forget, harvest, keep_parts, loop_lag, median, seconds_of
-from static_api import make_body
+from support.measure import FULL, apart, forget, harvest, keep_parts, loop_lag, median, seconds_of
+from support.servers.static import make_body
 
 pytestmark = pytest.mark.bench
 
@@ -40,7 +40,7 @@ for body in sorted(Path(sys.argv[1]).glob("*.json")):
 @contextmanager
 def _serving(backtests: int, projects: int) -> Iterator[str]:
     server = subprocess.Popen(
-        [sys.executable, "-m", "static_api", str(backtests), str(projects), str(BODY_BYTES)],
+        [sys.executable, "-m", "support.servers.static", str(backtests), str(projects), str(BODY_BYTES)],
         cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
         text=True,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-from browser_pages import Opened, make_nights
 from playwright.sync_api import Browser, Route, sync_playwright
+from support.pages import Opened, make_nights
 
 CHROMIUM = shutil.which("chromium")
 _ARGS = [

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from browser_pages import HOSTILE, Opened
+from support.pages import HOSTILE, Opened
 
-from harvester.archive.layout import partial_name
+from harvester.format.layout import partial_name
 from harvester.site import write_pages
 
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from browser_pages import EVIL, Opened, write_offline
-from builders import REPORTS
+from support.builders import REPORTS
+from support.pages import EVIL, Opened, write_offline
 
 from harvester.simulator import BacktestSpec, Drawing
 from harvester.simulator.drawing import draw_report

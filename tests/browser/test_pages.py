@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archives import Night, make_reports, open_archive
-from browser_pages import HOSTILE, Opened
 from playwright.sync_api import Browser
+from support.archives import Night, make_reports, open_archive
+from support.pages import HOSTILE, Opened
 
 from harvester.site import write_pages
 

@@ -21,7 +21,7 @@ def drive(target: str) -> None:
     seconds, *more = sys.argv[1:] or ["20"]
     sys.path.insert(0, str(HERE.parent))
     with atheris.instrument_imports(include=["harvester", "tomllib"]):
-        import oracles
+        from support import oracles
     corpus = KEPT / target
     corpus.mkdir(parents=True, exist_ok=True)
     flags = [f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048", "-max_len=65536"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from oracles import CHECKS
+from support.oracles import CHECKS
 
 SEEDS = sorted(path for path in (Path(__file__).parent / "seeds").glob("*/*"))
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
-from builders import make_backtests, make_scenario
-from commands import TIMEOUT_S, Done, harvester, harvester_beside
-from listener import listening
+from support.builders import make_backtests, make_scenario
+from support.cli import TIMEOUT_S, Done, harvester, harvester_beside
+from support.servers.listener import listening
 
-from harvester.archive.layout import LOCK
-from harvester.cli.accounts import code_of_process
+from harvester.app.accounts import code_of_process
 from harvester.cli.console import ExitCode
+from harvester.format.layout import LOCK
 from harvester.simulator import Simulator
 
 TOKENS = {111: "maintokenaaaa", 222: "fundtokenbbbb"}

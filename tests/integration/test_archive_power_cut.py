@@ -11,8 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archives import Night, Report, make_reports, open_archive
-from faults import DyingDisk, FailingDisk, HalfWritingDisk, Killed, SteppingDisk, check_archive, check_bag
+from support.archives import Night, Report, make_reports, open_archive
+from support.disks import (
+    DyingDisk,
+    FailingDisk,
+    HalfWritingDisk,
+    Killed,
+    SteppingDisk,
+    check_archive,
+    check_bag,
+)
 
 from harvester.archive import Archive, Disk
 from harvester.errors import DiskError

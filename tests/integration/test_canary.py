@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from builders import make_backtests, make_scenario
-from commands import Done, commands, harvester_beside
-from listener import Listener, listening
-from relays import Relay, port_of, relaying
+from support.builders import make_backtests, make_scenario
+from support.cli import Done, commands, harvester_beside
+from support.relays import Relay, port_of, relaying
+from support.servers.listener import Listener, listening
 
 from harvester.cli.app import app
 from harvester.simulator import Fault, FaultKind, Identity, Scenario, Simulator

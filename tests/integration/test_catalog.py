@@ -9,9 +9,9 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from archives import Night, make_reports, open_archive
-from builders import make_backtests, make_scenario, run_against
-from commands import harvester
+from support.archives import Night, make_reports, open_archive
+from support.builders import make_backtests, make_scenario, run_against
+from support.cli import harvester
 
 from harvester.archive import Archive
 from harvester.audit.catalog import history, rebuild_catalog, update_catalog

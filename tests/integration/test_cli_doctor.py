@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builders import TOKEN, USER_ID, make_backtests, make_scenario, make_settings
-from commands import Done, harvester, harvester_beside
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario, make_settings
+from support.cli import Done, harvester, harvester_beside
 
 from harvester.api.pace import limiter_for
-from harvester.cli.checks_api import check_api
+from harvester.app.doctor.api import check_api
 from harvester.cli.console import ExitCode
 from harvester.config.credentials import Credentials
 from harvester.secrets import Secret

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archives import Night, make_reports, open_archive
-from commands import harvester
+from support.archives import Night, make_reports, open_archive
+from support.cli import harvester
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from typing import Any
 import anyio
 import anyio.abc
 import pytest
-from builders import USER_ID, make_backtests, make_scenario
-from commands import TIMEOUT_S, Done, command_environment, harvester_beside
+from support.builders import USER_ID, make_backtests, make_scenario
+from support.cli import TIMEOUT_S, Done, command_environment, harvester_beside
 
 from harvester.simulator import (
     BacktestSpec,

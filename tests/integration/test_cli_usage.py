@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from archives import Night, make_reports, open_archive
-from commands import TIMEOUT_S, commands, harvester
+from support.archives import Night, make_reports, open_archive
+from support.cli import TIMEOUT_S, commands, harvester
 
 from harvester import __version__
 from harvester.cli.app import app, config

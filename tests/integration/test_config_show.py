@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import harvester
+from support.cli import harvester
 
 TOKEN = "CANARY0123456789abcdef0123456789abcdef"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-from builders import TOKEN, USER_ID, make_backtests, make_scenario
-from commands import harvester
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario
+from support.cli import harvester
 
 from harvester.simulator import Simulator
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from builders import make_backtests, make_scenario
-from nights import INVENTORY, MANIFEST, TAGMANIFEST, Nights, edit, put, sha256
+from support.builders import make_backtests, make_scenario
+from support.nights import INVENTORY, MANIFEST, TAGMANIFEST, Nights, edit, put, sha256
 
 from harvester.simulator import Simulator
 

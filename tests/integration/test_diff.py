@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archives import Night, Report, make_reports, open_archive
-from commands import Done, harvester
+from support.archives import Night, Report, make_reports, open_archive
+from support.cli import Done, harvester
 
 from harvester.archive import Archive
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import bagit
 import pytest
-from archives import Night, make_reports, open_archive
-from commands import Done, harvester
-from faults import check_bag
+from support.archives import Night, make_reports, open_archive
+from support.cli import Done, harvester
+from support.disks import check_bag
 
 from harvester.archive import Archive, Snapshot
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
+from support.builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
 
 from harvester.simulator import Fault, FaultKind, Simulator
 

@@ -17,20 +17,21 @@ from typing import Any
 
 import anyio.to_thread
 import pytest
-from builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
+from support.builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
 
-from harvester.api.auth import Signer
 from harvester.api.client import ApiClient, Surroundings
 from harvester.api.pace import limiter_for
 from harvester.api.retry import Backoff
+from harvester.api.signing import Signer
 from harvester.api.wire import Pending
-from harvester.config.settings import ApiSettings, Duration, PaceSettings
+from harvester.config.settings import ApiSettings, PaceSettings
 from harvester.errors import ApiError, ProtocolError, TransportError
 from harvester.harvest.events import Asked as Waiting
 from harvester.harvest.events import Event, Settled
 from harvester.harvest.run import RunResult
 from harvester.model import Outcome
 from harvester.simulator import Fault, FaultKind, Simulator
+from harvester.text import Duration
 
 MEGABYTE = 2**20
 

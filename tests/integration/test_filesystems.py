@@ -8,9 +8,9 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from builders import TOKEN, USER_ID, make_backtests, make_scenario
-from commands import Done, harvester_beside
-from filesystems import EXFAT, FEW_INODES, VFAT, mounted
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario
+from support.cli import Done, harvester_beside
+from support.filesystems import EXFAT, FEW_INODES, VFAT, mounted
 
 from harvester.archive import Archive
 from harvester.simulator import ProjectSpec, Scenario, Simulator

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import SMALL, TOKEN, USER_ID, make_backtests
-from commands import Done, harvester, harvester_beside
+from support.builders import SMALL, TOKEN, USER_ID, make_backtests
+from support.cli import Done, harvester, harvester_beside
 
 from harvester.simulator import ProjectSpec, Scenario, Simulator
 

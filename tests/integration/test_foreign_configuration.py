@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from commands import harvester
+from support.cli import harvester
 
 COMMANDS = [("doctor",), ("run", "--dry-run"), ("config", "show"), ("verify",), ("schedule",)]
 

@@ -13,10 +13,10 @@ from typing import Any
 import anyio.to_thread
 import msgspec
 import pytest
-from faults import check_archive
-from hostile_api import MEGABYTE, Ended, Served, hostile_api, measured
+from support.disks import check_archive
+from support.servers.hostile import MEGABYTE, Ended, Served, hostile_api, measured
 
-from harvester.archive.layout import is_report_path
+from harvester.format.layout import is_report_path
 from harvester.model import InventoryEntry
 
 PLAIN = Served(

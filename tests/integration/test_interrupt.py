@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
+from support.builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
 
-from harvester.api.auth import Signer
+from harvester.api.signing import Signer
 from harvester.errors import AuthenticationError, ThrottledError
 from harvester.harvest.events import Event, Settled, Started, Stopping
 from harvester.harvest.run import Run

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import anyio
 import pytest
-from builders import TOKEN, USER_ID, make_backtests, make_scenario
-from commands import Done, harvester_beside
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario
+from support.cli import Done, harvester_beside
 
+from harvester.app.run import Ended, Job, perform_as
 from harvester.archive import Archive
 from harvester.cli.console import ExitCode, Session
-from harvester.cli.job import Ended, Job, perform_as
-from harvester.config.settings import ArchiveSettings, Duration, Settings
+from harvester.config.settings import ArchiveSettings, Settings
 from harvester.harvest.run import RunResult
 from harvester.model import account_fingerprint
 from harvester.simulator import Simulator
+from harvester.text import Duration
 
 WAIT_S = 1.0
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import anyio
 import pytest
-from builders import SMALL, TOKEN, USER_ID, make_backtests, make_scenario
+from support.builders import SMALL, TOKEN, USER_ID, make_backtests, make_scenario
 
 from harvester.archive import Archive
-from harvester.audit.verify import verify
+from harvester.audit.verify.verify import verify_archive
 from harvester.simulator import Simulator
 
 _REPORTS = 12
@@ -72,7 +72,7 @@ async def kill_and_mend(tmp_path: Path, seed: int) -> None:
             for record in simulator.requests[before:]
             if record.route == _REPORT and record.answer == "ready"
         ]
-    problems = await anyio.to_thread.run_sync(lambda: verify(Archive.read(archive)))
+    problems = await anyio.to_thread.run_sync(lambda: verify_archive(Archive.read(archive)))
     assert problems == []
     twice = sum(number - 1 for number in Counter(ready).values())
     assert twice <= _WORKERS

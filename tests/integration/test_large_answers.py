@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from answers import TOKEN, USER_ID, make_limiter
+from support.servers.canned import TOKEN, USER_ID, make_limiter
 
-from harvester.api.auth import Signer
 from harvester.api.client import ApiClient, Surroundings
 from harvester.api.retry import Backoff
-from harvester.config.settings import ApiSettings, Duration
+from harvester.api.signing import Signer
+from harvester.config.settings import ApiSettings
+from harvester.text import Duration
 
 HTML = "<p>\u20ac / \\ \U0001f600</p>" * 60_000
 BODY = json.dumps({"success": True, "report": HTML}).encode()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import TOKEN, USER_ID, make_backtests, make_scenario
-from served import ROOT, ask_judge, served, why_not
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario
+from support.served import ROOT, ask_judge, served, why_not
 
 from harvester.config.credentials import find_credentials
 from harvester.config.settings import CredentialSettings

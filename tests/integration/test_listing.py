@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import USER_ID, entries, make_backtests, make_scenario, outcomes, run_against
-from commands import Done, harvester_beside
-from listing_api import ListedAccount, Served, backtest_row, serving
+from support.builders import USER_ID, entries, make_backtests, make_scenario, outcomes, run_against
+from support.cli import Done, harvester_beside
+from support.listing_api import ListedAccount, Served, backtest_row, serving
 
 from harvester.harvest.run import RunResult
 from harvester.model import Ending, ReportRecord, SnapshotRecord

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from builders import Asked, Watcher, make_backtests, make_scenario, run_against
-from faults import check_bag
-from nights import Nights, edit
+from support.builders import Asked, Watcher, make_backtests, make_scenario, run_against
+from support.disks import check_bag
+from support.nights import Nights, edit
 
 from harvester.archive import Archive
-from harvester.audit.verify import verify
+from harvester.audit.verify.verify import verify_archive
 from harvester.harvest.events import Damaged, Event
 from harvester.harvest.run import Run
 from harvester.simulator import Fault, FaultKind, ReportKind, Simulator
@@ -66,7 +66,7 @@ def damage(nights: Nights, file: str, way: Callable[[Path], None], backtest_id: 
 async def is_sound(nights: Nights, name: str) -> bool:
     """Whether neither `bagit` and `sha256sum` nor `verify` find anything in the Snapshot."""
     await anyio.to_thread.run_sync(check_bag, nights.root / name)
-    problems = await anyio.to_thread.run_sync(lambda: verify(Archive.read(nights.root)))
+    problems = await anyio.to_thread.run_sync(lambda: verify_archive(Archive.read(nights.root)))
     return all(problem.snapshot != name for problem in problems)
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from builders import TOKEN, USER_ID, make_backtests, make_scenario
-from commands import Done, harvester_beside
-from listener import listening
-from relays import ConnectProxy, connect_proxy, make_tls, port_of, relaying
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario
+from support.cli import Done, harvester_beside
+from support.relays import ConnectProxy, connect_proxy, make_tls, port_of, relaying
+from support.servers.listener import listening
 
 from harvester.simulator import RequestRecord, Scenario, Simulator
 

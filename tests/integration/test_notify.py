@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from builders import TOKEN, USER_ID, make_backtests, make_scenario
-from commands import Done, harvester_beside
-from listener import Listener, listening
 from prometheus_client.parser import text_string_to_metric_families
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario
+from support.cli import Done, harvester_beside
+from support.servers.listener import Listener, listening
 
 from harvester.simulator import Identity, Simulator
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import TOKEN, USER_ID, make_backtests, make_scenario
-from served import ask_judge, served, why_not
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario
+from support.served import ask_judge, served, why_not
 
 from harvester.simulator import Generation, OptimizationAnswer, OptimizationSpec, Simulator
 

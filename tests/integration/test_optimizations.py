@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import (
+from support.builders import (
     TOKEN,
     USER_ID,
     Asked,
@@ -18,7 +18,7 @@ from builders import (
     outcomes,
     run_against,
 )
-from commands import Done, harvester_beside
+from support.cli import Done, harvester_beside
 
 from harvester.harvest.events import Event, OptimizationRead, Settled
 from harvester.harvest.run import RunResult

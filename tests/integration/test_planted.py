@@ -12,11 +12,11 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from builders import Asked, make_backtests, make_scenario, run_against
+from support.builders import Asked, make_backtests, make_scenario, run_against
 
 from harvester.archive import Archive
 from harvester.audit.catalog import update_catalog
-from harvester.audit.verify import verify
+from harvester.audit.verify.verify import verify_archive
 from harvester.errors import ArchiveError
 from harvester.simulator import Simulator
 from harvester.site import write_pages
@@ -158,7 +158,7 @@ async def test_what_is_planted_is_replaced_or_refused_and_nothing_outside_change
 def _verify_if_it_is_one(root: Path, name: str) -> None:
     """What stands within a Snapshot is found; what a run has replaced is no longer there to be found."""
     try:
-        problems = verify(Archive.read(root))
+        problems = verify_archive(Archive.read(root))
     except ArchiveError:
         assert name == "harvester.json"
         return

@@ -13,10 +13,10 @@ from pathlib import Path
 import anyio
 import anyio.abc
 import pytest
-from builders import TOKEN, USER_ID, Asked, Watcher, make_backtests, make_scenario, run_against
-from commands import TIMEOUT_S, Done, command_environment, harvester_beside
+from support.builders import TOKEN, USER_ID, Asked, Watcher, make_backtests, make_scenario, run_against
+from support.cli import TIMEOUT_S, Done, command_environment, harvester_beside
 
-from harvester.archive.layout import PACE
+from harvester.format.layout import PACE
 from harvester.harvest.run import Run
 from harvester.simulator import Fault, FaultKind, Limit, RequestRecord, Simulator
 

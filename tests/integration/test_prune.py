@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archives import Night, make_reports, open_archive
-from commands import Done, harvester
-from faults import check_archive
+from support.archives import Night, make_reports, open_archive
+from support.cli import Done, harvester
+from support.disks import check_archive
 
 from harvester.archive import Archive
 

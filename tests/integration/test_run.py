@@ -12,8 +12,8 @@ import anyio.to_thread
 import bagit
 import msgspec
 import pytest
-from builders import REPORTS, Asked, entries, make_backtests, make_scenario, outcomes, run_against
 from PIL import Image
+from support.builders import REPORTS, Asked, entries, make_backtests, make_scenario, outcomes, run_against
 
 from harvester.harvest.run import RunResult
 from harvester.model import ReportRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import Done, harvester
+from support.cli import Done, harvester
 
 
 def schedule(cwd: Path, config: str, *words: str) -> Done:

@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from asker import asking
-from builders import TOKEN, USER_ID, make_scenario
+from support.asker import asking
+from support.builders import TOKEN, USER_ID, make_scenario
 
-from harvester.api.auth import sign
+from harvester.api.signing import sign
 from harvester.errors import ConfigError
 from harvester.simulator import Identity, Simulator
 

@@ -7,8 +7,8 @@ import asyncio
 import aiohttp
 import anyio
 import anyio.to_thread
-from asker import Asker, asking
-from builders import make_backtests, make_scenario
+from support.asker import Asker, asking
+from support.builders import make_backtests, make_scenario
 
 from harvester.simulator import Change, ChangeKind, Fault, FaultKind, RequestRecord, Simulator
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from asker import asking
-from builders import USER_ID, make_scenario
+from support.asker import asking
+from support.builders import USER_ID, make_scenario
 
 from harvester.simulator import ProjectSpec
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from asker import asking
-from builders import make_backtests, make_scenario
+from support.asker import asking
+from support.builders import make_backtests, make_scenario
 
 from harvester.simulator import (
     BacktestSpec,

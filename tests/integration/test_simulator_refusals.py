@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asker import asking
-from builders import TOKEN, USER_ID, make_backtests, make_scenario
 from selectolax.lexbor import LexborHTMLParser
+from support.asker import asking
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario
 
-from harvester.api.auth import sign
+from harvester.api.signing import sign
 from harvester.errors import ConfigError
 from harvester.report.figures import key_figures
 from harvester.simulator import Fault, FaultKind, Identity, ReportKind, Windows, load_scenario

@@ -7,9 +7,9 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from asker import asking
-from builders import make_backtests, make_scenario
 from selectolax.lexbor import LexborHTMLParser
+from support.asker import asking
+from support.builders import make_backtests, make_scenario
 
 from harvester.report.figures import key_figures
 from harvester.simulator import BacktestSpec, Drawing, Generation, ReportKind, Simulator

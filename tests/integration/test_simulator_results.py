@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asker import Asker, asking
-from builders import make_backtests, make_scenario
+from support.asker import Asker, asking
+from support.builders import make_backtests, make_scenario
 
 from harvester.simulator import Generation, Scenario, Shapes, Simulator, Windows
 

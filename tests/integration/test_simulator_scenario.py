@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builders import make_scenario
+from support.builders import make_scenario
 
 from harvester.errors import ConfigError
 from harvester.simulator import Shapes, Simulator, load_scenario, sample_scenario

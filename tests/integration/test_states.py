@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
+from support.builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
 
 from harvester.harvest.events import Planned, Relisted
 from harvester.harvest.run import RunResult

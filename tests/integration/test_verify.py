@@ -11,10 +11,10 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from archives import Night, make_reports, open_archive
-from builders import TOKEN, USER_ID, entries, make_backtests, make_scenario, run_against
-from commands import TIMEOUT_S, Done, harvester, harvester_beside
-from faults import check_archive
+from support.archives import Night, make_reports, open_archive
+from support.builders import TOKEN, USER_ID, entries, make_backtests, make_scenario, run_against
+from support.cli import TIMEOUT_S, Done, harvester, harvester_beside
+from support.disks import check_archive
 
 from harvester.archive import Archive
 from harvester.simulator import Simulator

@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 import time_machine
 import typer.main
-from builders import TOKEN, USER_ID
 from model.damage import DAMAGES, INVENTORY, MANIFEST, payload
 from model.source import (
     PROJECTS,
@@ -27,6 +26,7 @@ from model.source import (
     make_backtest,
     sha256,
 )
+from support.builders import TOKEN, USER_ID
 
 from harvester.archive.ledger import load_ledger
 from harvester.cli.app import app, spell_out

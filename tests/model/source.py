@@ -12,7 +12,7 @@ from functools import cache
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from harvester.report import unpack
+from harvester.report import unpack_report
 from harvester.simulator import BacktestSpec, ProjectSpec, Scenario, Simulator
 from harvester.simulator.account import Account
 
@@ -45,7 +45,7 @@ _GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA
 @cache
 def contents_of(html: str) -> dict[str, str]:
     """The files that a report is archived as, with their digests; `report.json` is the run's own."""
-    unpacked = unpack(html)
+    unpacked = unpack_report(html)
     return {
         "report.html": sha256(html.encode()),
         "offline.html": sha256(unpacked.offline_html.encode()),

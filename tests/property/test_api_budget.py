@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual import run_virtually
+from support.clock import run_virtually
 
 from harvester.api.budget import ByteBudget, Room, Shares
 

@@ -8,14 +8,15 @@ from itertools import combinations
 
 import anyio
 import pytest
-from hidden_limits import Asked, FixedWindows, HiddenLimit, throttled_per_1000, use_of
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual import run_virtually
+from support.clock import run_virtually
+from support.hidden_limits import Asked, FixedWindows, HiddenLimit, throttled_per_1000, use_of
 
 from harvester.api.pace import RateLimiter, TokenBucket, limiter_for
 from harvester.api.rate import AdaptiveRate
-from harvester.config.settings import Duration, PaceSettings
+from harvester.config.settings import PaceSettings
+from harvester.text import Duration
 
 HOUR = 3600.0
 

@@ -11,12 +11,13 @@ import anyio
 import anyio.lowlevel
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual import run_virtually
+from support.clock import run_virtually
 
 from harvester.api.pace import RateLimiter, limiter_for
 from harvester.api.pace_file import Clocks, PaceFile, PaceState
-from harvester.config.settings import Duration, PaceSettings
+from harvester.config.settings import PaceSettings
 from harvester.errors import ThrottledError
+from harvester.text import Duration
 
 _PROCESSES = 3
 

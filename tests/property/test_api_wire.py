@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.api.faults import check_answer, retry_after_s, server_time
+from harvester.api.answers import check_answer, retry_after_s, server_time
 from harvester.api.wire import Answer, parse_answer, parse_backtests, parse_projects, parse_report, redact
 from harvester.errors import ApiError, ProtocolError, TransportError
 from harvester.model import Backtest

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.archive.layout import (
+from harvester.format.layout import (
     is_report_path,
     is_snapshot_name,
     next_name,

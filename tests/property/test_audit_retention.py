@@ -7,8 +7,8 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.archive.layout import snapshot_order
 from harvester.audit.retention import Retention, date_of, plan_retention
+from harvester.format.layout import snapshot_order
 
 DATES = st.dates(dt.date(2015, 1, 1), dt.date(2030, 1, 1))
 NAMES = st.lists(

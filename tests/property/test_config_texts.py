@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from harvester.config.lines import find_lines
 from harvester.config.load import FILE_NAME, PREFIX, all_keys, load_settings
-from harvester.config.units import parse_duration, parse_moment, parse_rate, render_duration
 from harvester.errors import ConfigError
+from harvester.text import parse_duration, parse_moment, parse_rate, render_duration
 
 NAMES = [name for name, _ in all_keys()]
 

@@ -8,14 +8,14 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from archives import Night, make_reports, open_archive
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from oracles import CHECKS
+from support.archives import Night, make_reports, open_archive
+from support.oracles import CHECKS
 
 from harvester.archive import Archive
 from harvester.audit.catalog import rebuild_catalog
-from harvester.audit.verify import verify
+from harvester.audit.verify.verify import verify_archive
 from harvester.errors import ArchiveError, HarvesterError
 
 SEEDS = Path(__file__).parents[1] / "fuzz" / "seeds"
@@ -89,7 +89,7 @@ def test_an_archive_that_was_edited_is_found_out_and_breaks_nothing(
     path.write_bytes(content)
     with suppress(ArchiveError):
         archive = Archive.read(root)
-        problems = verify(archive)
+        problems = verify_archive(archive)
         assert problems or not name.startswith(DATE)
         with suppress(ArchiveError):
             rebuild_catalog(archive)

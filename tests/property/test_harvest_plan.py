@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from values import make_backtest, make_entry, make_missing, make_policy, make_project
+from support.values import make_backtest, make_entry, make_missing, make_policy, make_project
 
 from harvester.config.settings import FilterSettings
 from harvester.harvest.plan import Decision, Listing, plan_account

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import HTML, Answer, World, run_pool, stop_after
+from support.pools import HTML, Answer, World, run_pool, stop_after
 
 from harvester.api.wire import Pending
 from harvester.errors import (

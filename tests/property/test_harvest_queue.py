@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from values import make_decision
+from support.values import make_decision
 
 from harvester.harvest.queue import Job, JobQueue, PollWaits
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from answers import BASE, make_limiter
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from values import make_backtest, make_entry, make_policy
+from support.servers.canned import BASE, make_limiter
+from support.values import make_backtest, make_entry, make_policy
 
-from harvester.api.auth import Signer
+from harvester.api.answers import check_answer
 from harvester.api.client import ApiClient
 from harvester.api.discover import fetch_projects
-from harvester.api.faults import check_answer
 from harvester.api.paging import ProjectList
+from harvester.api.signing import Signer
 from harvester.config.settings import ApiSettings
 from harvester.errors import (
     ApiError,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.errors import ReportError
-from harvester.report import parse_figure, unpack
+from harvester.report import parse_figure, unpack_report
 from harvester.report.lifting import lift
 from harvester.report.titles import file_name
 
@@ -25,7 +25,7 @@ def test_what_was_embedded_comes_out_again_in_order(charts: list[tuple[str, byte
             [(re.sub(r"[<&\x00\r]", "", t), c) for t, c in charts], contents, strict=True
         )
     )
-    found = unpack(html).images
+    found = unpack_report(html).images
     assert [image.content for image in found] == contents
     assert len({image.record.name for image in found}) == len(contents)
 
@@ -39,7 +39,7 @@ def test_names_are_safe_on_any_file_system(title: str, number: int, extension: s
 @given(st.text(alphabet=st.sampled_from("<>/='\" \n&;timgsrcdaba64,+-%thdvscrp:#0123456789"), max_size=400))
 def test_arbitrary_markup_is_answered(html: str) -> None:
     try:
-        found = unpack(html)
+        found = unpack_report(html)
     except ReportError:
         return
     assert "<script" not in found.offline_html.lower()

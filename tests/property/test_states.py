@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from values import make_entry, make_missing, make_policy, make_project
+from support.values import make_entry, make_missing, make_policy, make_project
 
 from harvester.api.wire import Answer, parse_backtests
 from harvester.harvest.plan import Decision, plan_project

@@ -15,25 +15,26 @@ from pathlib import Path
 
 import anyio
 import msgspec
-from builders import TOKEN, USER_ID, make_settings
+from support.builders import TOKEN, USER_ID, make_settings
 
-from harvester.api.auth import Signer
 from harvester.api.client import ApiClient, Surroundings
 from harvester.api.pace import limiter_for
 from harvester.api.retry import Backoff
+from harvester.api.signing import Signer
 from harvester.archive import Archive
 from harvester.audit.catalog import update_catalog
-from harvester.audit.prune import plan_prune, prune
+from harvester.audit.prune import plan_prune, prune_snapshots
 from harvester.audit.retention import Retention
-from harvester.audit.verify import verify
+from harvester.audit.verify.verify import verify_archive
 from harvester.config.select import Selection
-from harvester.config.settings import Duration, Settings
+from harvester.config.settings import Settings
 from harvester.harvest.plan import Policy
 from harvester.harvest.run import Parts, Run
 from harvester.model import Learned, account_fingerprint
 from harvester.operate.journal import journal_at
 from harvester.operate.observers import Observers
 from harvester.site import write_pages
+from harvester.text import Duration
 
 WORKERS = 4
 RETENTION = Retention(within=timedelta(days=30), weekly=8, monthly=24)
@@ -93,7 +94,7 @@ class Worker:
 
     def _verify(self, order: Order) -> Done:
         archive = Archive.read(self._root)
-        problems = verify(archive, [archive.snapshot(name) for name in order.names] or None)
+        problems = verify_archive(archive, [archive.snapshot(name) for name in order.names] or None)
         return Done(_UNKNOWN, problems=[str(problem) for problem in problems])
 
     def _prune(self, order: Order) -> Done:
@@ -101,7 +102,7 @@ class Worker:
         with archive.lock(command="prune", wait_s=0):
             archive.recover()
             plan = plan_prune(archive, order.at.date(), RETENTION)
-            prune(archive, plan.remove, at=order.at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            prune_snapshots(archive, plan.remove, at=order.at.strftime("%Y-%m-%dT%H:%M:%SZ"))
         return Done(_UNKNOWN, pruned=len(plan.remove), refused=len(plan.refused))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from values import make_backtest, make_entry, make_missing
+from support.values import make_backtest, make_entry, make_missing
 
 from harvester.model import Ending, InventoryEntry, Outcome, SnapshotRecord, account_fingerprint
 

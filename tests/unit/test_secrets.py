@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from harvester.api.auth import sign
+from harvester.api.signing import sign
 from harvester.secrets import Secret, hide, hide_environment, mask, mask_answer, mask_value
 
 

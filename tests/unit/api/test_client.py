@@ -8,12 +8,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from answers import TOKEN, USER_ID, Canned, make_client, make_limiter
+from support.servers.canned import TOKEN, USER_ID, Canned, make_client, make_limiter
 
 from harvester import __version__
-from harvester.api.auth import sign
+from harvester.api.answers import RequestEvent
 from harvester.api.client import ApiClient
-from harvester.api.faults import RequestEvent
+from harvester.api.signing import sign
 from harvester.api.wire import Pending
 from harvester.errors import (
     ApiError,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from answers import Payload, ScriptedClient
+from support.servers.canned import Payload, ScriptedClient
 
 from harvester.api.discover import fetch_backtests, fetch_projects
 from harvester.errors import (

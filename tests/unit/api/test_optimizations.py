@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from answers import ScriptedClient
+from support.servers.canned import ScriptedClient
 
 from harvester.api.optimizations import (
     OptimizationChildren,

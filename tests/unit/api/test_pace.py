@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from virtual import run_virtually
+from support.clock import run_virtually
 
 from harvester.api.pace import RateLimiter, TokenBucket, limiter_for
-from harvester.config.settings import Duration, PaceSettings
+from harvester.config.settings import PaceSettings
 from harvester.errors import ThrottledError
+from harvester.text import Duration
 
 HOUR = 3600.0
 

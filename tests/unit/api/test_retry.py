@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual import run_virtually
+from support.clock import run_virtually
 
 from harvester.api.retry import Backoff, retrying
 from harvester.errors import (

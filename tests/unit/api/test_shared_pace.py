@@ -9,12 +9,13 @@ from typing import Any
 
 import anyio
 import pytest
-from virtual import run_virtually
+from support.clock import run_virtually
 
 from harvester.api.pace import RateLimiter, limiter_for
 from harvester.api.pace_file import Clocks, PaceFile
-from harvester.config.settings import Duration, PaceSettings
+from harvester.config.settings import PaceSettings
 from harvester.errors import StoppedError, ThrottledError
+from harvester.text import Duration
 
 
 class Machine:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from archives import ACCOUNT, Night, make_reports, open_archive
-from faults import check_archive
+from support.archives import ACCOUNT, Night, make_reports, open_archive
+from support.disks import check_archive
 
 from harvester.archive import Archive
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError

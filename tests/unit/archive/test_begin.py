@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from archives import ACCOUNT, STARTED, Night, Report, make_reports, open_archive
-from faults import DyingDisk, Killed, check_archive
+from support.archives import ACCOUNT, STARTED, Night, Report, make_reports, open_archive
+from support.disks import DyingDisk, Killed, check_archive
 
 from harvester.archive import Archive, PartialSnapshot
 from harvester.errors import ArchiveError

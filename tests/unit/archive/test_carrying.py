@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from archives import sha256
+from support.archives import sha256
 
 from harvester.archive import Disk, LinkMode
-from harvester.archive.bag import manifest_line
 from harvester.archive.carrying import Carry, Linker, carry, moved_lines
 from harvester.errors import CorruptArchiveError, DiskError
+from harvester.format.bag import manifest_line
 
 FILES = {
     "images/01-a.png": b"image",

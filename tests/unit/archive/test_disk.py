@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults import NoLinksDisk
+from support.disks import NoLinksDisk
 
 from harvester.archive import Disk, LinkMode
 from harvester.archive.disk import explain

@@ -6,14 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from archives import STARTED, Night, make_reports, open_archive
-from watching import watched_reads
+from support.archives import STARTED, Night, make_reports, open_archive
+from support.watching import watched_reads
 
 from harvester.archive import Archive
 from harvester.archive.ledger import load_sound_ledger
 from harvester.audit.catalog import update_catalog
-from harvester.audit.prune import prune
-from harvester.audit.verify import verify
+from harvester.audit.prune import prune_snapshots
+from harvester.audit.verify.verify import verify_archive
 
 REPORTS = make_reports(2, 2)
 Reads = Counter[tuple[str, str]]
@@ -55,16 +55,16 @@ def test_a_prune_reads_the_ledger_once_and_adds_its_lines_in_one_write(tmp_path:
     archive = make_dates(tmp_path, 8)
     names = [snapshot.name for snapshot in archive.snapshots()][:-1]
     with archive.lock(command="prune", wait_s=0), watched_reads(tmp_path) as reads:
-        prune(archive, names, at=STARTED)
+        prune_snapshots(archive, names, at=STARTED)
         assert list(archive.ledger().committed) == ["2026-10-08"]
     assert reads["open", "ledger.jsonl"] == 2
     assert load_sound_ledger(tmp_path).pruned == set(names)
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
 
 
 @pytest.mark.parametrize("dates", [2, 9])
 def test_verify_reads_the_ledger_a_fixed_number_of_times(tmp_path: Path, dates: int) -> None:
     archive = make_dates(tmp_path, dates)
     with watched_reads(tmp_path) as reads:
-        assert verify(archive) == []
+        assert verify_archive(archive) == []
     assert reads["open", "ledger.jsonl"] == 3

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from archives import Night, make_reports, open_archive
-from faults import FailingDisk, NoSymlinksDisk, check_archive
+from support.archives import Night, make_reports, open_archive
+from support.disks import FailingDisk, NoSymlinksDisk, check_archive
 
 from harvester.archive import Archive, Disk
 from harvester.archive.latest import point_latest, read_latest
-from harvester.audit.verify import verify
+from harvester.audit.verify.verify import verify_archive
 from harvester.errors import DiskError
 
 REPORTS = make_reports(projects=1, each=2)
@@ -45,14 +45,14 @@ def test_without_symbolic_links_latest_is_a_text_file(tmp_path: Path) -> None:
         assert (archive.root / "latest").read_text() == f"{FIRST}\n"
         assert notes_of_run(archive, SECOND, archive.disk) == ()  # said once, not every night
         assert (archive.root / "latest").read_text() == f"{SECOND}\n"
-        assert not verify(archive)
+        assert not verify_archive(archive)
         check_archive(archive.root)
 
 
 def test_a_text_file_that_came_from_such_a_file_system_is_replaced_by_a_link(archive: Archive) -> None:
     (archive.root / "latest").unlink()
     (archive.root / "latest").write_text(f"{FIRST}\n")
-    assert not verify(archive)
+    assert not verify_archive(archive)
     Night(archive, SECOND).run(REPORTS)
     assert (archive.root / "latest").readlink() == Path(SECOND)
 
@@ -79,7 +79,7 @@ def test_a_directory_with_the_name_latest_is_set_aside(
     assert ".latest.set-aside1. No Snapshot needs it" in notes[0]
     assert (archive.root / ".latest.set-aside1").is_dir()
     check_archive(archive.root)
-    assert not verify(archive)
+    assert not verify_archive(archive)
 
 
 def test_a_second_directory_is_set_aside_under_another_name(archive: Archive) -> None:
@@ -108,7 +108,7 @@ def _binary(latest: Path) -> None:
 def test_anything_else_names_no_snapshot(archive: Archive, plant: Callable[[Path], None]) -> None:
     plant(archive.root / "latest")
     assert read_latest(archive.root) != FIRST
-    (problem,) = verify(archive)
+    (problem,) = verify_archive(archive)
     assert str(problem) == f"latest does not point to {FIRST}"
     archive.disk = Disk()
     with archive.lock(command="test", wait_s=0):

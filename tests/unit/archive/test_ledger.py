@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from archives import append_line
+from support.archives import append_line
 
 from harvester.archive.ledger import (
     FIRST,

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from archives import open_archive
-from faults import DyingDisk, FailingDisk, Killed
+from support.archives import open_archive
+from support.disks import DyingDisk, FailingDisk, Killed
 
 from harvester.archive import Archive
 from harvester.archive.lock import find_holder

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from archives import sha256
+from support.archives import sha256
 
 from harvester.archive import Disk
-from harvester.archive.bag import manifest_line
 from harvester.archive.manifest import ManifestCursor, NewFile
 from harvester.errors import CorruptArchiveError, DiskError
+from harvester.format.bag import manifest_line
 
 DIRECTORIES = [f"data/p_{p}/b_{p}{b}" for p in "12" for b in "123"]
 

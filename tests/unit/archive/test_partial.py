@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from archives import STARTED, Night, Report, make_record, make_reports, open_archive, plan, sha256
-from faults import BareDisk, NoLinksDisk, ShortNamesDisk, check_archive, check_bag
+from support.archives import STARTED, Night, Report, make_record, make_reports, open_archive, plan, sha256
+from support.disks import BareDisk, NoLinksDisk, ShortNamesDisk, check_archive, check_bag
 
 from harvester.archive import Archive, Disk, LinkMode, PartialSnapshot, Placement, Source
-from harvester.audit.verify import verify
+from harvester.audit.verify.verify import verify_archive
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import Comparison, Outcome, ReportRecord
 
@@ -245,7 +245,7 @@ def test_without_links_and_permissions_every_snapshot_is_still_whole(tmp_path: P
     archive = open_archive(tmp_path / "bare", BareDisk())
     for date in ("2026-11-21", "2026-11-22"):
         Night(archive, date).run(REPORTS, pages=write_index)
-    assert [str(problem) for problem in verify(archive)] == [
+    assert [str(problem) for problem in verify_archive(archive)] == [
         f"{date}/index.html is writable" for date in ("2026-11-21", "2026-11-22")
     ]
 
@@ -256,14 +256,14 @@ def test_longer_names_of_an_older_version_are_carried_as_they_are(
     archive = open_archive(tmp_path / "older")
     report = replace(REPORTS[0], name="한" * 40)
     with monkeypatch.context() as older:
-        older.setattr("harvester.archive.layout._SLUG_BYTES", 120)
+        older.setattr("harvester.format.layout._SLUG_BYTES", 120)
         before = next(Night(archive, "2026-11-21").run([report]).inventory())
     after = next(Night(archive, "2026-11-22").run([report]).inventory())
     assert len(after.path.rpartition("/")[2].encode()) == 120 + 1 + 32
     assert after.path == before.path
     renamed = next(Night(archive, "2026-11-23").run([replace(report, name="국" * 40)]).inventory())
     assert len(renamed.path.rpartition("/")[2].encode()) == 72 + 1 + 32
-    assert not verify(archive)
+    assert not verify_archive(archive)
     check_archive(archive.root)
 
 

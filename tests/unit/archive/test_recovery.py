@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from archives import STARTED, Night, append_line, make_reports, open_archive
-from faults import Killed, SteppingDisk, check_archive
+from support.archives import STARTED, Night, append_line, make_reports, open_archive
+from support.disks import Killed, SteppingDisk, check_archive
 
 from harvester.archive import Archive, Disk
 from harvester.archive.ledger import load_ledger
 from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.recovery import recover, snapshot_names
-from harvester.audit.verify import verify
+from harvester.audit.verify.verify import verify_archive
 from harvester.errors import CorruptArchiveError
 
 REPORTS = make_reports(projects=1, each=2)
@@ -91,7 +91,7 @@ def test_a_directory_that_only_looks_like_a_snapshot_is_named_and_left_alone(
     assert snapshot.name == ("2026-11-23.2" if name == "2026-11-23" else "2026-11-23")
     assert archive.newest() == snapshot
     assert [path.name for path in archive.foreign()] == [name]
-    assert [str(problem) for problem in verify(archive)] == [
+    assert [str(problem) for problem in verify_archive(archive)] == [
         f"{name} has the name of a Snapshot but is not one: no run has committed it"
     ]
     assert (archive.root / name / "notes.txt").read_text() == "mine"
@@ -101,7 +101,7 @@ def test_a_committed_snapshot_without_its_record_is_damaged_and_not_foreign(arch
     (archive.root / DATES[1] / "snapshot.json").unlink()
     assert archive.foreign() == []
     assert [snapshot.name for snapshot in archive.snapshots()] == DATES
-    assert f"{DATES[1]}/snapshot.json is missing" in map(str, verify(archive))
+    assert f"{DATES[1]}/snapshot.json is missing" in map(str, verify_archive(archive))
 
 
 def test_without_a_ledger_that_can_be_read_nothing_is_called_foreign(archive: Archive) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from archives import Night, make_reports, open_archive
+from support.archives import Night, make_reports, open_archive
 
 from harvester.archive import Snapshot
 from harvester.archive.commit import render_record

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from archives import Night, make_reports, open_archive, sha256
+from support.archives import Night, make_reports, open_archive, sha256
 
 from harvester.archive import Archive
 from harvester.audit.catalog import history, rebuild_catalog, update_catalog

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archives import Night, make_reports, open_archive
+from support.archives import Night, make_reports, open_archive
 
 from harvester.archive import Archive
 from harvester.audit.prune import PrunePlan, plan_prune

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archives import Night, Report, make_reports, open_archive
+from support.archives import Night, Report, make_reports, open_archive
 
 from harvester.archive import Archive
-from harvester.audit.diff import Diff, diff
+from harvester.audit.diff import Diff, compare_snapshots
 from harvester.errors import CorruptArchiveError
 
 REPORTS = make_reports(projects=2, each=3)
@@ -23,7 +23,7 @@ def archive(tmp_path: Path) -> Archive:
 def after(archive: Archive, reports: list[Report]) -> Diff:
     """What differs once these are what the account has."""
     later = Night(archive, "2026-11-22").run(reports)
-    return diff(archive.snapshots()[0], later)
+    return compare_snapshots(archive.snapshots()[0], later)
 
 
 def test_two_equal_nights_have_nothing_between_them(archive: Archive) -> None:
@@ -48,14 +48,14 @@ def test_everything_that_may_happen_is_told_apart(archive: Archive) -> None:
 def test_the_other_way_round_what_was_new_is_gone(archive: Archive) -> None:
     new = Report(project_id=105, backtest_id="f" * 32)
     later = Night(archive, "2026-11-22").run([*REPORTS, new])
-    found = diff(later, archive.snapshots()[0])
+    found = compare_snapshots(later, archive.snapshots()[0])
     assert [entry.backtest_id for entry in found.gone] == [new.backtest_id]
 
 
 def test_what_was_gone_before_is_not_gone_again(archive: Archive) -> None:
     Night(archive, "2026-11-22").run(REPORTS[1:])
     Night(archive, "2026-11-23").run(REPORTS[1:])
-    assert diff(*archive.snapshots()[1:]).empty
+    assert compare_snapshots(*archive.snapshots()[1:]).empty
 
 
 def test_a_renamed_project_renames_its_backtests(archive: Archive) -> None:
@@ -86,7 +86,7 @@ def test_a_change_of_rendering_only_says_so(archive: Archive) -> None:
 def test_a_record_that_cannot_be_read_does_not_hide_the_change(archive: Archive) -> None:
     later = Night(archive, "2026-11-22").run([replace(REPORTS[0], html=b"changed"), *REPORTS[1:]])
     later.file(next(later.inventory()), "report.json").unlink()
-    assert diff(archive.snapshots()[0], later).changed[0].differs == ""
+    assert compare_snapshots(archive.snapshots()[0], later).changed[0].differs == ""
 
 
 def test_comparing_names_the_damaged_line_of_an_inventory(archive: Archive) -> None:
@@ -94,4 +94,4 @@ def test_comparing_names_the_damaged_line_of_an_inventory(archive: Archive) -> N
     path.chmod(0o644)
     path.write_bytes(b"junk\n")
     with pytest.raises(CorruptArchiveError, match=r"inventory\.jsonl:1"):
-        diff(archive.snapshots()[0], archive.snapshots()[0])
+        compare_snapshots(archive.snapshots()[0], archive.snapshots()[0])

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archives import STARTED, Night, make_reports, open_archive
-from faults import DyingDisk, FailingDisk, Killed, SteppingDisk, check_archive
+from support.archives import STARTED, Night, make_reports, open_archive
+from support.disks import DyingDisk, FailingDisk, Killed, SteppingDisk, check_archive
 
 from harvester.archive import Archive
 from harvester.archive.ledger import load_ledger
-from harvester.audit.prune import PrunePlan, plan_prune, prune
+from harvester.audit.prune import PrunePlan, plan_prune, prune_snapshots
 from harvester.audit.retention import Retention
-from harvester.audit.verify import verify
+from harvester.audit.verify.verify import verify_archive
 from harvester.errors import ArchiveError, DiskError
 
 TODAY = dt.date(2026, 11, 22)
@@ -36,7 +36,7 @@ def archive(tmp_path: Path) -> Archive:
 def carry_out(archive: Archive, plan: PrunePlan) -> None:
     with archive.lock(command="prune", wait_s=0):
         archive.recover()
-        prune(archive, plan.remove, at=STARTED)
+        prune_snapshots(archive, plan.remove, at=STARTED)
 
 
 def test_the_only_snapshot_with_a_version_of_a_report_may_not_go(archive: Archive) -> None:
@@ -100,7 +100,7 @@ def test_a_prune_leaves_a_line_and_a_sound_archive(archive: Archive) -> None:
         ("prune", DATES[0])
     ]
     check_archive(archive.root)
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
     Night(archive, "2026-11-23").run(CHANGED)
     check_archive(archive.root)
 
@@ -125,16 +125,16 @@ def test_a_prune_cut_off_at_any_step_is_finished_by_the_next(archive: Archive, t
         with cut.lock(command="x", wait_s=0):
             cut.recover()
         check_archive(root)
-        assert verify(cut) == []
+        assert verify_archive(cut) == []
         shutil.rmtree(root)
 
 
 def test_a_snapshot_deleted_by_hand_can_be_struck_off(archive: Archive) -> None:
     shutil.rmtree(archive.root / DATES[3])
     with archive.lock(command="prune", wait_s=0):
-        prune(archive, [DATES[3]], at=STARTED)
+        prune_snapshots(archive, [DATES[3]], at=STARTED)
         archive.recover()
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
     check_archive(archive.root)
     Night(archive, "2026-11-23").run(CHANGED)
     check_archive(archive.root)
@@ -144,7 +144,7 @@ def test_a_line_that_was_cut_off_does_not_spoil_the_next(archive: Archive) -> No
     with (archive.root / "ledger.jsonl").open("ab") as file:
         file.write(b'{"format"')
     with archive.lock(command="prune", wait_s=0):
-        prune(archive, [DATES[0]], at=STARTED)
+        prune_snapshots(archive, [DATES[0]], at=STARTED)
     assert not load_ledger(archive.root).faults
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archives import STARTED, Night, Report, make_reports, open_archive, sha256
-from faults import FailingDisk, SteppingDisk, check_archive
+from support.archives import STARTED, Night, Report, make_reports, open_archive, sha256
+from support.disks import FailingDisk, SteppingDisk, check_archive
 
 from harvester.archive import Archive, Placement, Source
 from harvester.audit.damaged import DamagedFiles
-from harvester.audit.problem import Kind, Problem
-from harvester.audit.repair import Repaired, Reread, repair
-from harvester.audit.verify import verify
+from harvester.audit.repair import Repaired, Reread, repair_archive
+from harvester.audit.verify.problem import Kind, Problem
+from harvester.audit.verify.verify import verify_archive
 from harvester.errors import DiskError
 from harvester.model import InventoryEntry, Outcome
 
@@ -46,7 +46,7 @@ def damage(archive: Archive, name: str, snapshot: str = SECOND) -> Path:
 
 def mend(archive: Archive, reread: Reread | None = None) -> Repaired:
     with archive.lock(command="verify --repair", wait_s=0):
-        return repair(archive, verify(archive), reread=reread)
+        return repair_archive(archive, verify_archive(archive), reread=reread)
 
 
 @pytest.mark.parametrize("name", ["report.html", "offline.html", "report.json", "images/01-chart-1.png"])
@@ -55,7 +55,7 @@ def test_a_damaged_file_comes_from_another_snapshot(archive: Archive, name: str)
     repaired = mend(archive)
     assert [problem.path for problem in repaired.mended] == [f"{DIR}/{name}"]
     assert repaired.left == []
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
     check_archive(archive.root)
 
 
@@ -153,7 +153,7 @@ def test_what_is_replaced_is_kept_under_its_date_digest_and_name(archive: Archiv
     repaired = mend(archive)
     assert (len(repaired.mended), repaired.kept, repaired.passed_over) == (2, 1, 0)
     assert kept(archive) == {f"{SECOND}/{sha256(b'damaged')[:32]}/{DIR}/report.html": b"damaged"}
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
     check_archive(archive.root)
 
 
@@ -167,7 +167,7 @@ def test_files_that_were_swapped_come_back_though_no_other_copy_is_left(archive:
         damage(archive, f"{DIR}/{path.name}", FIRST)
     assert mend(archive).left == []
     assert {path: path.read_bytes() for path in (first, second)} == contents
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
     check_archive(archive.root)
 
 
@@ -203,11 +203,11 @@ def test_modes_lost_by_a_restore_come_back(archive: Archive) -> None:
     """As `chmod -R u+w` leaves an archive; tag files and the tag manifest too."""
     for path in archive.root.glob("2026-*/**/*"):
         path.chmod(path.stat().st_mode | 0o220)
-    assert {problem.kind for problem in verify(archive)} == {Kind.WRITABLE}
+    assert {problem.kind for problem in verify_archive(archive)} == {Kind.WRITABLE}
     repaired = mend(archive)
     assert repaired.left == []
     assert {problem.kind for problem in repaired.mended} == {Kind.WRITABLE}
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
     check_archive(archive.root)
 
 
@@ -231,29 +231,29 @@ def test_a_file_taken_from_a_writable_one_is_read_only(archive: Archive) -> None
     (archive.root / FIRST / DIR / "report.html").chmod(0o644)
     path = damage(archive, f"{DIR}/report.html")
     with archive.lock(command="verify --repair", wait_s=0):
-        repair(archive, verify(archive, [archive.snapshot(SECOND)]))
+        repair_archive(archive, verify_archive(archive, [archive.snapshot(SECOND)]))
     assert not path.stat().st_mode & 0o222
 
 
 def test_a_sound_archive_is_not_written_to(archive: Archive) -> None:
     disk = SteppingDisk()
     archive.disk = disk
-    assert repair(archive, verify(archive)) == Repaired([], [])
+    assert repair_archive(archive, verify_archive(archive)) == Repaired([], [])
     assert disk.steps == 0
 
 
 def test_what_was_mended_is_told_before_the_disk_fails(archive: Archive) -> None:
     names = [f"{DIR}/{name}" for name in ("offline.html", "report.html")]
     damaged = [damage(archive, name) for name in names]
-    problems = verify(archive)
+    problems = verify_archive(archive)
     steps = SteppingDisk()
     archive.disk = steps
-    repair(archive, problems[:1])
+    repair_archive(archive, problems[:1])
     damaged[0].unlink()
     archive.disk = FailingDisk(steps.steps + 1, 28)
     mended: list[Problem] = []
     with pytest.raises(DiskError, match="full"):
-        repair(archive, problems, on_mended=mended.append)
+        repair_archive(archive, problems, on_mended=mended.append)
     assert [problem.path for problem in mended] == names[:1]
     assert [path.read_bytes() == b"damaged" for path in damaged] == [False, True]
 
@@ -275,12 +275,12 @@ def test_many_problems_are_not_looked_for_once_each_for_each_of_them(archive: Ar
         for n in range(200)
     ]
     Counted.times = 0
-    assert len(repair(archive, problems).left) == 200
+    assert len(repair_archive(archive, problems).left) == 200
     assert Counted.times < 20 * 200
 
 
 def test_images_and_offline_page_are_made_again_from_the_report(tmp_path: Path) -> None:
-    unpack = pytest.importorskip("harvester.report").unpack
+    unpack = pytest.importorskip("harvester.report").unpack_report
     html = (
         "<html><body><h2>Monthly Returns</h2><img src='data:image/gif;base64,"
         "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'></body></html>"
@@ -302,7 +302,7 @@ def commit_unpacked(archive: Archive, report: Report, unpacked: object) -> None:
     from typing import Any
 
     import msgspec
-    from archives import make_record
+    from support.archives import make_record
 
     parts: Any = unpacked
     with archive.lock(command="test", wait_s=0):

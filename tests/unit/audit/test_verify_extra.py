@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from archives import Night, make_reports, open_archive
+from support.archives import Night, make_reports, open_archive
 
 from harvester.archive import Archive
-from harvester.audit.problem import Problem
-from harvester.audit.verify import verify
+from harvester.audit.verify.problem import Problem
+from harvester.audit.verify.verify import verify_archive
 
 REPORTS = make_reports(projects=2, each=2)
 DIR = "data/project-1_101/backtest-1_00000000000000010000000000000001"
@@ -38,14 +38,14 @@ def newest(archive: Archive, path: str) -> Path:
 def test_an_added_directory_is_found(archive: Archive, name: str) -> None:
     newest(archive, name).mkdir(parents=True)
     shown = name.removesuffix("/a/b").removesuffix("/empty") if name.startswith("site") else name
-    assert places(verify(archive)) == [(f"{NEWEST}/{shown}", "extra")]
+    assert places(verify_archive(archive)) == [(f"{NEWEST}/{shown}", "extra")]
 
 
 def test_a_file_below_the_working_directory_of_runs_is_found(archive: Archive) -> None:
     """A committed Snapshot has no `.run/` any more."""
     newest(archive, ".run/deep").mkdir(parents=True)
     newest(archive, ".run/deep/evil.html").write_bytes(b"")
-    assert places(verify(archive)) == [(f"{NEWEST}/.run", "extra")]
+    assert places(verify_archive(archive)) == [(f"{NEWEST}/.run", "extra")]
 
 
 def test_an_empty_directory_beside_recorded_pages_is_found(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_an_empty_directory_beside_recorded_pages_is_found(tmp_path: Path) -> No
     Night(archive, NEWEST).run(REPORTS, pages)
     newest(archive, "site/empty/nested").mkdir(parents=True)
     os.mkfifo(newest(archive, "site/pipe"))
-    assert places(verify(archive)) == [
+    assert places(verify_archive(archive)) == [
         (f"{NEWEST}/site/empty", "extra"),
         (f"{NEWEST}/site/pipe", "odd"),
     ]
@@ -67,10 +67,10 @@ def test_an_empty_directory_for_images_is_found_where_no_image_was_recorded(tmp_
     archive = open_archive(tmp_path / "archive")
     Night(archive, NEWEST).run(make_reports(projects=1, each=1, images=0))
     newest(archive, f"{DIR}/images").mkdir()
-    assert places(verify(archive)) == [(f"{NEWEST}/{DIR}/images", "extra")]
+    assert places(verify_archive(archive)) == [(f"{NEWEST}/{DIR}/images", "extra")]
 
 
 def test_recorded_images_that_are_missing_are_named_without_their_directory(archive: Archive) -> None:
     for path in newest(archive, f"{DIR}/images").iterdir():
         path.unlink()
-    assert [kind for _, kind in places(verify(archive))] == ["missing", "missing"]
+    assert [kind for _, kind in places(verify_archive(archive))] == ["missing", "missing"]

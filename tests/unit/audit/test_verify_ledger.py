@@ -6,12 +6,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from archives import Night, append_line, make_reports, open_archive, sha256
+from support.archives import Night, append_line, make_reports, open_archive, sha256
 
 from harvester.archive import Archive
 from harvester.archive.ledger import LedgerLine, load_ledger
-from harvester.audit.problem import Problem
-from harvester.audit.verify import verify
+from harvester.audit.verify.problem import Problem
+from harvester.audit.verify.verify import verify_archive
 
 REPORTS = make_reports(projects=2, each=2)
 NEWEST = "2026-11-22"
@@ -42,7 +42,7 @@ def pruned(archive: Archive) -> Archive:
     """Its last line in the Ledger is a prune's, which no line and no Snapshot covers."""
     with archive.lock(command="prune", wait_s=0):
         archive.prune("2026-11-21", at="2026-11-23T04:00:00Z")
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
     return archive
 
 
@@ -60,7 +60,9 @@ def pruned(archive: Archive) -> Archive:
 )
 def test_an_edited_last_line_of_a_prune_is_found(pruned: Archive, old: str, new: str, words: str) -> None:
     last_line(pruned, old, new)
-    assert any(words in problem.text for problem in verify(pruned) if problem.path == "ledger.jsonl:3")
+    assert any(
+        words in problem.text for problem in verify_archive(pruned) if problem.path == "ledger.jsonl:3"
+    )
 
 
 def test_a_second_prune_of_one_snapshot_is_found(pruned: Archive) -> None:
@@ -69,14 +71,14 @@ def test_a_second_prune_of_one_snapshot_is_found(pruned: Archive) -> None:
         ledger.lines[-1], n=4, at="2026-11-24T04:00:00Z", previous_sha256=ledger.last_sha256
     )
     append_line(pruned.root, line)
-    (problem,) = verify(pruned)
+    (problem,) = verify_archive(pruned)
     assert str(problem) == "ledger.jsonl:4 prunes 2026-11-21, which was pruned already"
 
 
 def test_an_edited_last_line_does_not_stop_the_next_run(pruned: Archive) -> None:
     last_line(pruned, '{"format"', '{"added":1,"format"')
     Night(pruned, "2026-11-24").run(REPORTS)
-    assert places(verify(pruned)) == [("ledger.jsonl:3", "ledger")]
+    assert places(verify_archive(pruned)) == [("ledger.jsonl:3", "ledger")]
 
 
 @pytest.mark.parametrize(
@@ -88,9 +90,9 @@ def test_an_edited_archive_file_is_found_and_not_made_good_by_the_next_run(
 ) -> None:
     path = archive.root / "harvester.json"
     path.write_text(path.read_text().replace(old, new))
-    assert places(verify(archive)) == [("harvester.json", "record")]
+    assert places(verify_archive(archive)) == [("harvester.json", "record")]
     Night(archive, "2026-11-24").run(REPORTS)
-    assert places(verify(archive)) == [("harvester.json", "record")]
+    assert places(verify_archive(archive)) == [("harvester.json", "record")]
 
 
 def test_a_ledger_from_before_the_digest_of_the_archive_file_is_sound(archive: Archive) -> None:
@@ -104,9 +106,9 @@ def test_a_ledger_from_before_the_digest_of_the_archive_file_is_sound(archive: A
         last = sha256(msgspec.json.encode(line) + b"\n")
     ledger.write_bytes(sealed)
     assert b"archive_sha256" not in sealed
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
     Night(archive, "2026-11-24").run(REPORTS)
-    assert verify(archive) == []
+    assert verify_archive(archive) == []
     assert load_ledger(archive.root).lines[-1].archive_sha256 == sha256(
         (archive.root / "harvester.json").read_bytes()
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archives import Night, make_reports, open_archive
+from support.archives import Night, make_reports, open_archive
 
 from harvester.archive import Archive
-from harvester.archive.layout import MANIFEST, TAGMANIFEST
-from harvester.audit.problem import Problem
-from harvester.audit.verify import verify
+from harvester.audit.verify.problem import Problem
+from harvester.audit.verify.verify import verify_archive
+from harvester.format.layout import MANIFEST, TAGMANIFEST
 
 REPORTS = make_reports(projects=2, each=2)
 DIR = "data/project-1_101/backtest-1_00000000000000010000000000000001"
@@ -94,7 +94,7 @@ def test_a_file_that_the_disk_does_not_give_is_the_only_other_problem(
     break_disk(archive.root / NEWEST / name)
     # Without the Manifest nobody can say which file of the payload is damaged; none is called extra for that.
     known = set() if name == MANIFEST else {KNOWN}
-    assert places(verify(archive)) == {(f"{NEWEST}/{name}", "unreadable"), *known}
+    assert places(verify_archive(archive)) == {(f"{NEWEST}/{name}", "unreadable"), *known}
 
 
 @pytest.mark.parametrize("name", ["", "site", "data", "data/project-1_101", DIR, f"{DIR}/images"])
@@ -103,20 +103,20 @@ def test_a_directory_that_cannot_be_listed_is_the_only_other_problem(
 ) -> None:
     break_disk(archive.root / NEWEST / name)
     place = name.removesuffix("/images") or "."
-    assert places(verify(archive)) == {(f"{NEWEST}/{place}", "unreadable"), KNOWN}
-    assert "missing" not in {kind for _, kind in places(verify(archive, subset=(1, 1000)))}
+    assert places(verify_archive(archive)) == {(f"{NEWEST}/{place}", "unreadable"), KNOWN}
+    assert "missing" not in {kind for _, kind in places(verify_archive(archive, subset=(1, 1000)))}
 
 
 def test_an_archive_that_cannot_be_listed_at_the_end_loses_no_problem(
     archive: Archive, break_disk: Break
 ) -> None:
-    found = verify(archive, on_progress=lambda *_: break_disk(archive.root))
+    found = verify_archive(archive, on_progress=lambda *_: break_disk(archive.root))
     assert places(found) == {(".", "unreadable"), KNOWN}
 
 
 def test_a_ledger_that_the_disk_does_not_give_is_unreadable(archive: Archive, break_disk: Break) -> None:
     break_disk(archive.root / "ledger.jsonl")
-    assert places(verify(archive)) == {("ledger.jsonl", "unreadable"), KNOWN}
+    assert places(verify_archive(archive)) == {("ledger.jsonl", "unreadable"), KNOWN}
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_snapshot_pruned_while_its_first_file_is_read_is_not_damaged(
             archive.prune(OLDEST, at="2026-11-23T00:00:00Z")
 
     after_opening(archive.root / OLDEST / TAGMANIFEST, prune)
-    assert places(verify(archive)) == {KNOWN}
+    assert places(verify_archive(archive)) == {KNOWN}
 
 
 def test_a_file_that_vanishes_while_it_is_read_is_told(
@@ -150,4 +150,4 @@ def test_a_file_that_vanishes_while_it_is_read_is_told(
 ) -> None:
     path = archive.root / NEWEST / TAGMANIFEST
     after_opening(path, path.unlink)
-    assert (f"{NEWEST}/{TAGMANIFEST}", "unreadable") in places(verify(archive))
+    assert (f"{NEWEST}/{TAGMANIFEST}", "unreadable") in places(verify_archive(archive))

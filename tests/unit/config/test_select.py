@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from values import make_backtest, make_entry
+from support.values import make_backtest, make_entry
 
 from harvester.config.select import Selection
 from harvester.config.settings import FilterSettings

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from values import make_backtest, make_entry, make_missing, make_policy, make_project
+from support.values import make_backtest, make_entry, make_missing, make_policy, make_project
 
 from harvester.config.settings import FilterSettings
 from harvester.harvest.plan import (

@@ -9,8 +9,8 @@ from dataclasses import replace
 import anyio
 import anyio.lowlevel
 import pytest
-from virtual import run_virtually
-from worlds import HTML, LIMITS, Answer, World, make_pool, run_pool, stop_after
+from support.clock import run_virtually
+from support.pools import HTML, LIMITS, Answer, World, make_pool, run_pool, stop_after
 
 from harvester.api.budget import BUDGET_BYTES, Room
 from harvester.api.wire import Pending

@@ -6,16 +6,16 @@ from collections import Counter
 from types import SimpleNamespace
 from typing import Any, cast
 
-from answers import Payload, ScriptedClient
-from values import make_entry, make_policy
+from support.servers.canned import Payload, ScriptedClient
+from support.values import make_entry, make_policy
 
+from harvester.api.answers import RequestEvent
 from harvester.api.discover import fetch_backtests
-from harvester.api.faults import RequestEvent
 from harvester.archive.lists import CheckedSnapshot
 from harvester.config.settings import FilterSettings, Settings
 from harvester.errors import RefusedError, TransportError
 from harvester.harvest.events import Event
-from harvester.harvest.preview import Preview, preview
+from harvester.harvest.preview import Preview, preview_run
 from harvester.model import InventoryEntry, OptimizationsRecord, Outcome
 
 REFUSED = RefusedError("no", endpoint="x", status=200)
@@ -57,7 +57,7 @@ def snapshot(*entries: InventoryEntry) -> CheckedSnapshot:
 
 async def previewed(previous: CheckedSnapshot | None = None, **filters: Any) -> Preview:
     client, policy = ScriptedClient(account), make_policy(FilterSettings(**filters))
-    return await preview(client, previous, Settings(), policy, Nobody())
+    return await preview_run(client, previous, Settings(), policy, Nobody())
 
 
 async def test_everything_is_new_at_first() -> None:
@@ -97,11 +97,11 @@ async def test_what_would_make_the_run_incomplete_is_said() -> None:
         (ScriptedClient(account), "3 of 3 archived reports are no longer listed, more than half at once"),
         (ScriptedClient(cut_short), "the list of projects is not proven complete: no"),
     ):
-        found = await preview(client, previous, Settings(), make_policy(), Nobody())
+        found = await preview_run(client, previous, Settings(), make_policy(), Nobody())
         assert any(said.startswith(doubt) for said in found.doubts)
         assert found.gone == 0
     accepting = make_policy(accept_gone=True)
-    found = await preview(ScriptedClient(account), previous, Settings(), accepting, Nobody())
+    found = await preview_run(ScriptedClient(account), previous, Settings(), accepting, Nobody())
     assert (found.doubts, found.gone) == ([], 3)
 
 
@@ -125,5 +125,5 @@ async def test_no_more_than_twenty_examples_are_named() -> None:
             return {"success": True, "projects": [{"projectId": n} for n in ids]}
         return {"success": True, "backtests": [{"backtestId": f"b{n:03}"} for n in range(100)]}
 
-    found = await preview(ScriptedClient(many), None, Settings(), make_policy(), Nobody())
+    found = await preview_run(ScriptedClient(many), None, Settings(), make_policy(), Nobody())
     assert (found.reports, len(found.examples)) == (100, 20)

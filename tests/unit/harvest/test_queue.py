@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from values import make_decision
+from support.values import make_decision
 
 from harvester.harvest.queue import Job, JobQueue, PollWaits
 

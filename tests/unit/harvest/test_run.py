@@ -8,18 +8,19 @@ from typing import Any
 
 import anyio
 import pytest
-from answers import Payload, ScriptedClient, make_limiter
-from values import NOW, make_policy
-from virtual import run_virtually
+from support.clock import run_virtually
+from support.servers.canned import Payload, ScriptedClient, make_limiter
+from support.values import NOW, make_policy
 
-from harvester.api.faults import RequestEvent
+from harvester.api.answers import RequestEvent
 from harvester.archive import Archive
-from harvester.config.settings import Duration, RunSettings, Settings
+from harvester.config.settings import RunSettings, Settings
 from harvester.errors import TransportError
 from harvester.harvest.events import Event
 from harvester.harvest.pool import GRACE_S
 from harvester.harvest.run import Parts, Run, RunResult
 from harvester.model import Ending
+from harvester.text import Duration
 
 ROUTES = ("projects/read", "backtests/list", "optimizations/list", "backtests/read/report")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from values import make_backtest, make_decision, make_missing, make_policy, make_project
+from support.values import make_backtest, make_decision, make_missing, make_policy, make_project
 
 from harvester.config.settings import FilterSettings
 from harvester.harvest.plan import plan_missing_project, plan_project, plan_unread_project

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from values import make_backtest, make_decision, make_entry, make_missing, make_project
+from support.values import make_backtest, make_decision, make_entry, make_missing, make_project
 
 from harvester.harvest.plan import Decision
 from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing, count, settle

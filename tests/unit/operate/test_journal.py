@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harvester.api.faults import RequestEvent
+from harvester.api.answers import RequestEvent
 from harvester.errors import DiskError
 from harvester.harvest.events import Committed, Filling, Settled, Started, Stopping
 from harvester.model import Outcome

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from harvester.api.faults import RequestEvent
+from harvester.api.answers import RequestEvent
 from harvester.harvest.events import Asked, Event, Filling, Listed, Planned, Settled, Started, Stopping
 from harvester.model import Outcome
 from harvester.operate.observers import Observers

@@ -6,7 +6,7 @@ import contextlib
 import time
 
 import pytest
-from builders import REPORTS
+from support.builders import REPORTS
 
 from harvester.errors import ReportError
 from harvester.report.bounds import check_bounds

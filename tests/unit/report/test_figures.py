@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from builders import REPORTS
 from selectolax.lexbor import LexborHTMLParser
+from support.builders import REPORTS
 
 from harvester.report import Figure, parse_figure
 from harvester.report.figures import key_figures

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from harvester.report import unpack
+from harvester.report import unpack_report
 from harvester.report.lifting import lift
 
 GIF = b"GIF89a" + b"\1" * 9_000 + b"\x3b"
@@ -36,20 +36,22 @@ def test_what_is_embedded_in_another_way_stays(html: str) -> None:
 @pytest.mark.parametrize("quote", ["'", ""])
 def test_the_short_way_gives_what_the_long_way_gives(quote: str) -> None:
     page = "<h2>Chart</h2><img alt=x src={0}" + URI + "{0}><p>Some text</p>"
-    assert unpack(page.format('"')) == unpack(page.format(quote))
+    assert unpack_report(page.format('"')) == unpack_report(page.format(quote))
 
 
 def test_a_payload_in_the_text_comes_back_into_the_text() -> None:
     text = f'<pre>src="{URI}"</pre>'
-    assert URI in unpack(text).offline_html
+    assert URI in unpack_report(text).offline_html
 
 
 def test_text_around_an_address_makes_it_another_address() -> None:
     html = f"<img src='data:,src=\"{URI}\" and more'>"
-    assert unpack(html).warnings == ("image 1 (image) was left in the HTML: bytes that are no known image",)
+    assert unpack_report(html).warnings == (
+        "image 1 (image) was left in the HTML: bytes that are no known image",
+    )
 
 
 def test_a_page_that_has_every_mark_is_read_the_long_way() -> None:
     html = f'lifted0x lifted1x lifted2x lifted3x <img src="{URI}">'
     assert lift(html).html == html
-    assert unpack(html).images[0].content == GIF
+    assert unpack_report(html).images[0].content == GIF

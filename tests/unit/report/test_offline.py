@@ -7,11 +7,11 @@ import time
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from harvester.report import unpack
+from harvester.report import unpack_report
 
 
 def offline(html: str) -> str:
-    return unpack(html).offline_html
+    return unpack_report(html).offline_html
 
 
 def test_the_policy_is_the_first_thing_in_the_head() -> None:

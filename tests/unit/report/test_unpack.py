@@ -11,11 +11,11 @@ import time
 import zlib
 
 import pytest
-from builders import REPORTS
 from PIL import Image
+from support.builders import REPORTS
 
 from harvester.errors import ReportError
-from harvester.report import unpack, unpacked_without_images
+from harvester.report import unpack_report, unpacked_without_images
 
 
 def png(width: int = 2, height: int = 1, colour: str = "red") -> bytes:
@@ -43,12 +43,12 @@ def chart(title: str, content: bytes, **more: str) -> str:
 
 
 def names(html: str) -> list[str]:
-    return [image.record.name for image in unpack(html).images]
+    return [image.record.name for image in unpack_report(html).images]
 
 
 def test_charts_are_named_by_the_heading_of_their_own_table() -> None:
     html = chart("Monthly Returns", png()) + chart("Long-Short Exposure", png(3))
-    found = unpack(html)
+    found = unpack_report(html)
     assert names(html) == ["01-monthly-returns.png", "02-long-short-exposure.png"]
     assert [image.content for image in found.images] == [png(), png(3)]
     assert (found.images[1].record.width, found.images[1].record.height) == (3, 1)
@@ -64,7 +64,7 @@ def test_equal_images_under_different_titles_keep_both_names() -> None:
 
 def test_copies_for_other_sites_do_not_count() -> None:
     html = f"<head><meta property='og:image' content='{uri(png())}'></head>" + chart("Drawdown", png())
-    assert unpack(html).images_found == 1
+    assert unpack_report(html).images_found == 1
 
 
 def test_several_titles_then_several_images_belong_together_in_order() -> None:
@@ -116,7 +116,7 @@ def test_more_than_a_hundred_images_stay_in_order() -> None:
     ],
 )
 def test_base64_is_read_leniently(source: str) -> None:
-    assert [image.content for image in unpack(f'<img src="{source}">').images] == [png()]
+    assert [image.content for image in unpack_report(f'<img src="{source}">').images] == [png()]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_base64_is_read_leniently(source: str) -> None:
     ],
 )
 def test_the_extension_comes_from_the_bytes(kind: str, media_type: str, extension: str, sized: bool) -> None:
-    record = unpack(f"<img src='{uri(other(kind), 'image/png')}'>").images[0].record
+    record = unpack_report(f"<img src='{uri(other(kind), 'image/png')}'>").images[0].record
     assert (record.media_type, record.name) == (media_type, f"01-image.{extension}")
     assert (record.width == 3) == sized
 
@@ -138,7 +138,7 @@ def test_the_extension_comes_from_the_bytes(kind: str, media_type: str, extensio
 def test_an_svg_is_kept_as_text() -> None:
     svg = "<svg xmlns='http://www.w3.org/2000/svg'><rect/></svg>"
     quoted = svg.replace("<", "%3C").replace(">", "%3E").replace("'", "%27")
-    found = unpack(f'<img src="data:image/svg+xml;utf8,{quoted}">').images
+    found = unpack_report(f'<img src="data:image/svg+xml;utf8,{quoted}">').images
     assert [(image.record.name, image.content.decode()) for image in found] == [("01-image.svg", svg)]
 
 
@@ -163,7 +163,7 @@ def test_an_svg_is_kept_as_text() -> None:
 )
 def test_what_does_not_decode_is_a_warning_and_nothing_else_is_lost(source: str) -> None:
     html = f"<img alt='Broken' src='{source}'>" + chart("Fine", png())
-    found = unpack(html)
+    found = unpack_report(html)
     assert [image.record.title for image in found.images] == ["Fine"]
     assert found.images_found == 2
     assert len(found.warnings) == 1
@@ -174,19 +174,19 @@ def test_what_does_not_decode_is_a_warning_and_nothing_else_is_lost(source: str)
     "source", ["", "logo.png", "https://example.org/logo.png", "C:\\logo.png", "{{$PLOT}}"]
 )
 def test_what_is_not_embedded_is_no_image_of_the_report(source: str) -> None:
-    found = unpack(f"<img src='{source}'><img>")
+    found = unpack_report(f"<img src='{source}'><img>")
     assert (found.images, found.images_found, found.warnings) == ((), 0, ())
 
 
 def test_more_warnings_than_anyone_reads_are_counted() -> None:
-    found = unpack("<img src='data:,x'>" * 150)
+    found = unpack_report("<img src='data:,x'>" * 150)
     assert len(found.warnings) == 101
     assert found.warnings[-1] == "50 more images were left in the HTML"
 
 
 def test_images_in_comments_and_scripts_are_left_alone() -> None:
     html = f"<!-- <img src='{uri(png())}'> --><script>'<img src={uri(png())}>'</script>"
-    assert unpack(html).images_found == 0
+    assert unpack_report(html).images_found == 0
 
 
 def test_a_decompression_bomb_is_never_unpacked() -> None:
@@ -197,21 +197,21 @@ def test_a_decompression_bomb_is_never_unpacked() -> None:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 8, 6, 0, 0, 0))
     bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 10**7)) + chunk(b"IEND", b"")
-    record = unpack(f"<img src='{uri(bomb)}'>").images[0].record
+    record = unpack_report(f"<img src='{uri(bomb)}'>").images[0].record
     assert record.width == 2**31 - 1
 
 
 def test_more_tags_than_any_report_has_are_refused_before_they_are_parsed() -> None:
     started = time.process_time()
     with pytest.raises(ReportError, match="more than 25000 tags"):
-        unpack("<div>" * 40_000_000)
+        unpack_report("<div>" * 40_000_000)
     assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("piece", ["<th>", "<td>", "<table><tr><th>x", "<figure>", "<h1>x", "<select>"])
 def test_deep_nesting_within_the_bounds_takes_no_quadratic_time(piece: str) -> None:
     started = time.process_time()
-    unpack(piece * (24_000 // piece.count("<")) + f"<img src='{uri(png())}'>")
+    unpack_report(piece * (24_000 // piece.count("<")) + f"<img src='{uri(png())}'>")
     assert time.process_time() - started < 10
 
 
@@ -233,14 +233,14 @@ LONG = "aa " * 2_000_000
 )
 def test_a_long_text_is_not_read_again_and_again(html: str) -> None:
     started = time.process_time()
-    unpack(html)
+    unpack_report(html)
     assert time.process_time() - started < 10
 
 
 def test_the_digest_of_the_text_does_not_depend_on_where_it_is_cut_for_folding() -> None:
     words = ["a", "bc \t", "d\n\n", "  e"] * 150_000
     folded = " ".join("".join(words).split())
-    assert unpack("".join(words)).text_sha256 == hashlib.sha256(folded.encode()).hexdigest()
+    assert unpack_report("".join(words)).text_sha256 == hashlib.sha256(folded.encode()).hexdigest()
 
 
 def test_a_report_that_is_not_taken_apart_says_so_in_its_page() -> None:
@@ -250,9 +250,9 @@ def test_a_report_that_is_not_taken_apart_says_so_in_its_page() -> None:
 
 
 def test_the_digest_of_the_text_tells_content_from_rendering() -> None:
-    first = unpack("<p>Sharpe  0.8</p>" + chart("Drawdown", png()))
-    redrawn = unpack("<p>Sharpe 0.8</p>" + chart("Drawdown", png(5)))
-    changed = unpack("<p>Sharpe 0.9</p>" + chart("Drawdown", png()))
+    first = unpack_report("<p>Sharpe  0.8</p>" + chart("Drawdown", png()))
+    redrawn = unpack_report("<p>Sharpe 0.8</p>" + chart("Drawdown", png(5)))
+    changed = unpack_report("<p>Sharpe 0.9</p>" + chart("Drawdown", png()))
     assert first.text_sha256 == redrawn.text_sha256 != changed.text_sha256
 
 
@@ -262,7 +262,7 @@ def test_real_reports_have_as_many_distinct_images_as_were_counted_by_hand() -> 
     rows = re.findall(r"^\| (lean-\S+\.html) \|.*?\| (\d+) \(\+\d, \d\) \| (\d+) \|", sources, re.MULTILINE)
     assert len(rows) == 18
     for name, images, distinct in rows:
-        found = unpack((REPORTS / name).read_bytes().decode()).images
+        found = unpack_report((REPORTS / name).read_bytes().decode()).images
         assert (len(found), len({image.record.sha256 for image in found})) == (int(images), int(distinct)), (
             name
         )

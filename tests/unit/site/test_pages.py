@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from archives import Night, Report, make_reports, open_archive
+from support.archives import Night, Report, make_reports, open_archive
 
 from harvester.archive import Archive, Snapshot
 from harvester.errors import CorruptArchiveError

@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import make_entry
+from support.values import make_entry
 
 from harvester.model import Outcome
 from harvester.site.rows import COLUMNS, FIGURES, page_name, parts_of, row_of, thumbnail_of

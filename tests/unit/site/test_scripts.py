@@ -4,7 +4,7 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-from values import make_entry
+from support.values import make_entry
 
 from harvester.site.rows import FIGURES, row_of
 from harvester.site.scripts import SearchIndex, figures_script, rows_json, script_json

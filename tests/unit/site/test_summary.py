@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from values import make_entry
+from support.values import make_entry
 
 from harvester.model import Outcome
 from harvester.site.rows import row_of

@@ -1,0 +1,170 @@
+"""Hashing the files of report directories on all cores, and comparing them with what was recorded.
+
+A file that stands in several Snapshots as hard links is read once: the same inode holds the same bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from harvester.audit.verify.parallel import in_order
+from harvester.audit.verify.problem import Findings, Kind, Problem
+from harvester.format import IMAGES
+
+_CHUNK_BYTES: Final = 2**20
+_BATCH_FILES: Final = 64
+"""A batch of directories has about this many files; smaller ones cost more to hand over than to hash."""
+_EMPTY_IMAGES: Final = f"{IMAGES}/"
+"""What a directory without files is called among the names of files."""
+_WAITING: Final = 16
+"""Batches that may wait for a thread."""
+_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A report's directory as the Manifest has it."""
+
+    snapshot: str
+    root: str
+    """Where the Snapshot is."""
+    path: str
+    """Of the directory, below the Snapshot."""
+    files: tuple[tuple[str, str], ...]
+    """Name below the directory and sha256."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found in one directory."""
+
+    path: str
+    payload_bytes: int
+    problems: list[Problem]
+
+
+class Hasher:
+    """Digests of files by their inode, so that none is read twice within one verify."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[bytes, int]] = {}
+
+    def sha256(self, fd: int, status: os.stat_result, buffer: memoryview) -> str:
+        """The digest of an open file."""
+        key = (status.st_dev, status.st_ino)
+        known = self._known.get(key)
+        if known is not None and known[1] == status.st_size:
+            return known[0].hex()
+        digest = hashlib.sha256()
+        while count := os.readv(fd, [buffer]):
+            digest.update(buffer[:count])
+        if status.st_nlink > 1:  # only then it can be met again
+            self._known[key] = (digest.digest(), status.st_size)
+        return digest.hexdigest()
+
+
+def check_directories(
+    directories: Iterable[Recorded], hasher: Hasher, on_bytes: Callable[[int], None]
+) -> Iterator[Checked]:
+    """Check directories by as many threads as there are cores; results come in the order of what was given.
+
+    Args:
+        directories: Taken a few at a time, so that it may be a stream.
+        hasher: Shared by all Snapshots of one verify.
+        on_bytes: Told how many bytes were checked since it was last told.
+    """
+    check = partial(_check_batch, hasher=hasher)
+    for batch in in_order(check, _batches(directories), waiting=_WAITING):
+        on_bytes(sum(checked.payload_bytes for checked in batch))
+        yield from batch
+
+
+def _batches(directories: Iterable[Recorded]) -> Iterator[list[Recorded]]:
+    batch: list[Recorded] = []
+    files = 0
+    for directory in directories:
+        batch.append(directory)
+        files += len(directory.files)
+        if files >= _BATCH_FILES:
+            yield batch
+            batch, files = [], 0
+    if batch:
+        yield batch
+
+
+def _check_batch(batch: Sequence[Recorded], hasher: Hasher) -> list[Checked]:
+    buffer = memoryview(bytearray(_CHUNK_BYTES))
+    return [check_directory(directory, hasher, buffer) for directory in batch]
+
+
+def check_directory(directory: Recorded, hasher: Hasher, buffer: memoryview) -> Checked:
+    """Compare one directory with what was recorded: every file, nothing else."""
+    found = Findings(directory.snapshot)
+    base = f"{directory.root}/{directory.path}/"
+    payload_bytes = 0
+    for name, sha256 in directory.files:
+        wrong, size = _check_file(base + name, sha256, hasher, buffer)
+        payload_bytes += size
+        for kind, text in wrong:
+            found.add(kind, f"{directory.path}/{name}", text, sha256=sha256)
+    names = {name for name, _ in directory.files}
+    if any(name.startswith(f"{IMAGES}/") for name in names):
+        names.add(_EMPTY_IMAGES)
+    try:
+        for name in _names(base):
+            if name not in names:
+                found.add(Kind.EXTRA, f"{directory.path}/{name}".rstrip("/"), "is in no Manifest")
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # its files are missing, each by its own name
+    except OSError as exc:
+        found.add(Kind.UNREADABLE, directory.path, f"cannot be listed: {exc.strerror}")
+    return Checked(directory.path, payload_bytes, found.problems)
+
+
+def _check_file(
+    path: str, sha256: str, hasher: Hasher, buffer: memoryview
+) -> tuple[list[tuple[Kind, str]], int]:
+    """What is wrong with a file, and its size in bytes."""
+    try:
+        fd = os.open(path, _OPEN)
+    except OSError as exc:
+        return [explain_open(exc)], 0
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return [(Kind.ODD, "is not a regular file")], 0
+        same = hasher.sha256(fd, status, buffer) == sha256
+    except OSError as exc:
+        return [(Kind.UNREADABLE, f"cannot be read: {exc.strerror}")], 0
+    finally:
+        os.close(fd)
+    wrong = [] if same else [(Kind.ALTERED, "has other bytes than were recorded")]
+    if status.st_mode & 0o222:
+        wrong.append((Kind.WRITABLE, "is writable"))
+    return wrong, status.st_size
+
+
+def explain_open(exc: OSError) -> tuple[Kind, str]:
+    """What it means that a file cannot be opened."""
+    if exc.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return Kind.MISSING, "is missing"
+    if exc.errno == errno.ELOOP:
+        return Kind.ODD, "is a symbolic link"
+    return Kind.UNREADABLE, f"cannot be opened: {exc.strerror}"
+
+
+def _names(base: str) -> Iterator[str]:
+    """Everything in a report's directory and its `images/`; raises the plain `OSError`."""
+    with os.scandir(base) as items:
+        for item in items:
+            if item.name == IMAGES and item.is_dir(follow_symlinks=False):
+                yield from [f"{IMAGES}/{below.name}" for below in os.scandir(item)] or [_EMPTY_IMAGES]
+            else:
+                yield item.name

@@ -1,0 +1,165 @@
+"""The payload of a Snapshot against its Manifest: every file, its bytes, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from harvester.archive import Snapshot
+from harvester.audit.verify.fixity import Hasher, Recorded, check_directories
+from harvester.audit.verify.problem import Findings, Kind, Problem
+from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
+from harvester.format import (
+    IMAGES,
+    MANIFEST,
+    PAYLOAD,
+    REPORT_HTML,
+    is_report_path,
+    opened,
+    parse_manifest_line,
+)
+
+_LINE_BYTES: Final = 8192
+
+
+@dataclass
+class Directory:
+    """What Manifest and disk say of one report's directory; the Inventory should say the same."""
+
+    files: int
+    images: int
+    report_sha256: str
+    hashed: bool
+    """Whether its files were checked one by one."""
+    payload_bytes: int | None = None
+    """None: it was not hashed, or is damaged."""
+
+
+@dataclass
+class _Seen:
+    """The directories that the Manifest names."""
+
+    directories: dict[str, Directory] = field(default_factory=dict)
+    whole: bool = True
+    """Whether the Manifest could be read to its end; if not, what it does not name may be sound."""
+
+
+def check_payload(
+    snapshot: Snapshot, hasher: Hasher, *, selected: Callable[[str], bool], on_bytes: Callable[[int], None]
+) -> tuple[list[Problem], dict[str, Directory] | None]:
+    """What is wrong with the payload, and what was seen of each report's directory.
+
+    The latter is None when the Manifest cannot be read to its end.
+
+    Args:
+        snapshot: Whose payload.
+        hasher: Shared by all Snapshots of one verify.
+        selected: Which directories to hash.
+        on_bytes: Told of bytes hashed.
+    """
+    found = Findings(snapshot.name)
+    seen = _Seen()
+    problems = []
+    for checked in check_directories(_recorded(snapshot, selected, seen, found), hasher, on_bytes):
+        problems += checked.problems
+        if not checked.problems:  # else its size is another way to say the same
+            seen.directories[checked.path].payload_bytes = checked.payload_bytes
+    _check_link(snapshot, found)
+    if seen.whole:
+        _check_directories(snapshot, seen.directories, found)
+    return [*problems, *found.problems], seen.directories if seen.whole else None
+
+
+def _recorded(
+    snapshot: Snapshot, selected: Callable[[str], bool], seen: _Seen, found: Findings
+) -> Iterator[Recorded]:
+    """The directories to hash, from the Manifest; notes in `seen` what it says of all of them."""
+    for path, files in _directories(snapshot, seen, found):
+        if path in seen.directories:
+            found.add(Kind.MANIFEST, MANIFEST, f"has the files of {path} in two places")
+            continue
+        digests = dict(files)
+        images = sum(name.startswith(f"{IMAGES}/") for name in digests)
+        hashed = selected(path)
+        seen.directories[path] = Directory(len(files), images, digests.get(REPORT_HTML, ""), hashed)
+        if hashed:
+            yield Recorded(snapshot.name, str(snapshot.path), path, tuple(files))
+
+
+def _directories(
+    snapshot: Snapshot, seen: _Seen, found: Findings
+) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The Manifest's files, name and sha256, by report directory."""
+    current, files = "", list[tuple[str, str]]()
+    for path, sha256 in _lines(snapshot, seen, found):
+        parts = path.split("/", 3)
+        directory = "/".join(parts[:3])
+        if len(parts) != 4 or not is_report_path(directory) or ".." in path.split("/"):
+            found.add(Kind.MANIFEST, MANIFEST, f"names {path!r}, which is no file of a report")
+            continue
+        if directory != current:
+            if files:
+                yield current, files
+            current, files = directory, []
+        files.append((parts[3], sha256))
+    if files:
+        yield current, files
+
+
+def _lines(snapshot: Snapshot, seen: _Seen, found: Findings) -> Iterator[tuple[str, str]]:
+    """Path and sha256 of each line of the Manifest; a damaged line is a Problem, and the next one is read."""
+    try:
+        with opened(snapshot.path / MANIFEST) as file:
+            number = 0
+            while line := file.readline(_LINE_BYTES):
+                number += 1
+                try:
+                    yield parse_manifest_line(line, where="it")
+                except CorruptArchiveError as exc:
+                    found.add(Kind.MANIFEST, f"{MANIFEST}:{number}", str(exc).removeprefix("it "))
+    except ArchiveError as exc:
+        seen.whole = False
+        if isinstance(exc, DiskError):  # else a Problem of the tag files already
+            found.add_unusable(Kind.MANIFEST, MANIFEST, exc)
+
+
+def _check_link(snapshot: Snapshot, found: Findings) -> None:
+    with suppress(OSError):  # it cannot be listed either, nor can the Manifest beside it be read
+        if (snapshot.path / PAYLOAD).is_symlink():
+            found.add(Kind.ODD, PAYLOAD, "is a symbolic link")
+
+
+def _check_directories(snapshot: Snapshot, seen: dict[str, Directory], found: Findings) -> None:
+    """Directories that the Manifest does not know; and missing ones whose files were not looked at."""
+    known: dict[str, set[str]] = {}
+    for path in seen:
+        _, project, backtest = path.split("/")
+        known.setdefault(project, set()).add(backtest)
+    _check_names(snapshot, PAYLOAD, set(known), found)
+    for project, backtests in known.items():
+        below = f"{PAYLOAD}/{project}"
+        for name in backtests - _check_names(snapshot, below, backtests, found):
+            if not seen[f"{below}/{name}"].hashed:  # else each of its files is named
+                found.add(Kind.MISSING, f"{below}/{name}", "is missing")
+
+
+def _check_names(snapshot: Snapshot, below: str, known: set[str], found: Findings) -> set[str]:
+    """What is in a directory; what should not be is a Problem. One that is not there is empty."""
+    names = set()
+    try:
+        with os.scandir(snapshot.path / below) as items:
+            for item in items:
+                names.add(item.name)
+                if item.name not in known:
+                    found.add(Kind.EXTRA, f"{below}/{item.name}", "is in no Manifest")
+                elif not item.is_dir(follow_symlinks=False):
+                    found.add(Kind.ODD, f"{below}/{item.name}", "is not a directory")
+    except (FileNotFoundError, NotADirectoryError):
+        return names
+    except OSError as exc:
+        found.add(Kind.UNREADABLE, below, f"cannot be listed: {exc.strerror}")
+        return known  # nobody knows what is missing
+    return names

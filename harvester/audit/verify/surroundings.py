@@ -1,0 +1,110 @@
+"""The Archive's directory around its Snapshots: its catalog, what the catalog remembers, and strangers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Final
+
+from harvester.archive import Archive, check_lists, load_ledger
+from harvester.audit.catalog import (
+    UNKNOWN,
+    find_unknown_snapshots,
+    fresh_catalog,
+    known_snapshots,
+    reading_catalog,
+)
+from harvester.audit.verify.problem import Findings, Kind, Problem
+from harvester.errors import CorruptArchiveError, DiskError
+from harvester.format import (
+    ARCHIVE_FILE,
+    CATALOG,
+    CATALOG_DIGEST,
+    DAMAGED,
+    LATEST,
+    LEDGER,
+    LOCK,
+    PACE,
+    PART,
+    is_snapshot_name,
+    parse_partial_name,
+)
+
+_OURS: Final = frozenset(
+    {ARCHIVE_FILE, LEDGER, LATEST, LOCK, f"{LOCK}.owner", PACE, CATALOG_DIGEST, DAMAGED, "lost+found"}
+)
+_TABLES: Final = (
+    "sqlite_master", "snapshots", "projects", "backtests", "statistics", "reports", "figures", "images",
+    "outcomes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What was found around the Snapshots."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What may have an innocent reason."""
+    strangers: list[str] = field(default_factory=list)
+    """Names in the Archive's directory that are no part of it; nobody checks them."""
+
+
+def look_around(archive: Archive) -> Surroundings:
+    """Compare the catalog with the Inventories and the Ledger, and name what does not belong here."""
+    found = Findings()
+    warnings: list[str] = []
+    if os.path.lexists(archive.root / CATALOG):
+        try:
+            warnings += _check_catalog(archive, found)
+        except CorruptArchiveError:
+            pass  # an Inventory or the Ledger is damaged, which `verify` names
+        except DiskError as exc:
+            warnings.append(f"the catalog was not compared with the Inventories: {exc}")
+        except (sqlite3.DatabaseError, OverflowError) as exc:
+            found.add(Kind.CATALOG, CATALOG, f"cannot be used: {exc}")
+    return Surroundings(found.problems, warnings, _strangers(archive))
+
+
+def _check_catalog(archive: Archive, found: Findings) -> list[str]:
+    """Compare a catalog with one that is made for it; gives warnings.
+
+    One that is behind is compared as far as it goes. One that has Snapshots which were pruned since cannot be
+    compared; it answers no question either.
+    """
+    ledger = load_ledger(archive.root)
+    with reading_catalog(archive) as base:
+        unknown = find_unknown_snapshots(ledger, base)
+        names = [name for name, _ in known_snapshots(base)]
+        found_here = {snapshot.name: snapshot for snapshot in archive.snapshots()}
+        if not unknown and found_here.keys() >= set(names):
+            with fresh_catalog([check_lists(found_here[name], ledger) for name in names]) as expected:
+                table = next((table for table in _TABLES if not _is_same(table, base, expected)), None)
+            if table is not None:
+                found.add(Kind.CATALOG, CATALOG, f"does not say what the Inventories say (table {table})")
+    return [f"{archive.root / CATALOG} knows {UNKNOWN.format(name)}" for name in unknown]
+
+
+def _is_same(table: str, base: sqlite3.Connection, expected: sqlite3.Connection) -> bool:
+    query = f"SELECT * FROM {table} ORDER BY 1, 2, 3"  # no table has a key of more columns
+    return all(ours == theirs for ours, theirs in zip_longest(base.execute(query), expected.execute(query)))
+
+
+def _strangers(archive: Archive) -> list[str]:
+    try:
+        names = sorted(item.name for item in os.scandir(archive.root))
+    except OSError:
+        return []  # a Problem already
+    return [name for name in names if not _is_ours(name)]
+
+
+def _is_ours(name: str) -> bool:
+    return (
+        name in _OURS
+        or name.startswith(CATALOG)
+        or is_snapshot_name(name)
+        or parse_partial_name(name) is not None
+        or (name.startswith(".") and name.endswith(PART))
+    )

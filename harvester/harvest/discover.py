@@ -1,0 +1,232 @@
+"""Discovery as a stage of a run: every project listed by the workers, each spooled to disk as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio.to_thread
+
+from harvester.api import (
+    ApiClient,
+    BacktestList,
+    ProjectList,
+    fetch_backtests,
+    fetch_optimization,
+    fetch_projects,
+)
+from harvester.errors import ApiError, ThrottledError
+from harvester.harvest.events import Doubted, Listed, Relisted, RunObserver
+from harvester.harvest.optimizations import OptimizationReader
+from harvester.harvest.outage import Outage
+from harvester.harvest.plan import Listing, Optimizations
+from harvester.harvest.rounds import Rounds
+from harvester.harvest.spool import Spool
+from harvester.model import Backtest, Project, UnreadProject
+
+_EXAMPLES: Final = 20
+"""Rows without a usable id that are named; the others are counted."""
+_SHOWN: Final = 3
+"""Of them in one message."""
+_MOST_CHARS: Final = 300
+"""Of a reason; every line of the Inventory that it concerns repeats it."""
+_WITHHELD: Final = "more than half of what is archived would be gone at once"
+
+
+@dataclass
+class Discovery:
+    """What a listing came to."""
+
+    projects: int = 0
+    listed: set[int] = field(default_factory=set)
+    """Ids of the projects whose backtests were listed."""
+    unread: dict[int, UnreadProject] = field(default_factory=dict)
+    known: bool = False
+    """Whether the list of projects was read; without it there is nothing to make a Snapshot of."""
+    unproven: str = ""
+    """Why that list may lack some; empty: it is proven complete."""
+    bad_projects: str = ""
+    """What is wrong with its rows that have no usable id; empty: all have one."""
+    bad_backtests: dict[int, str] = field(default_factory=dict)
+    """The same for the backtests of listed projects, by project id."""
+    bad_rows: int = 0
+    """Rows without a usable id, of both kinds."""
+    bad_row_examples: list[str] = field(default_factory=list)
+    withheld_gone: int = 0
+    """Reports that are missing, too many at once for any of them to become gone."""
+    failed: set[int] = field(default_factory=set)
+    """Those of the unread whose listing was asked for and failed."""
+    optimizations: OptimizationReader | None = None
+    """What their optimizations name; None: nothing was to be asked."""
+    throttled: ThrottledError | None = None
+    """Why it ended early, when that was the server's "slow down"."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether something may be missing from it, other than what the run did not get to."""
+        unread = self.optimizations is not None and self.optimizations.failed
+        return bool(self.failed or self.unproven or self.bad_rows or self.withheld_gone or unread)
+
+    def note_bad_rows(self, rows: Sequence[str], where: str) -> str:
+        """Count the rows without a usable id of one list; gives what is wrong, empty when there are none."""
+        if not rows:
+            return ""
+        self.bad_rows += len(rows)
+        room = _EXAMPLES - len(self.bad_row_examples)
+        self.bad_row_examples += [f"{where}: {row}" for row in rows[:room]]
+        more = ", ..." if len(rows) > _SHOWN else ""
+        return f"{where}: rows without a usable id: {len(rows)} ({', '.join(rows[:_SHOWN])}{more})"
+
+    def listing(
+        self, spool: Spool, orphans: Mapping[int, Sequence[tuple[Project, Backtest]]] | None = None
+    ) -> Listing:
+        """What was listed, as the plan takes it."""
+        unread = {project_id: unread.error for project_id, unread in self.unread.items()}
+        reader = self.optimizations
+        return Listing(
+            self.listed,
+            lambda project_id: self._load(spool, project_id),
+            unread,
+            orphans or {},
+            optimizations=reader.known if reader else lambda _: Optimizations(),
+            unproven=self.unproven or self.bad_projects,
+            bad_rows=self.bad_backtests,
+            withheld=_WITHHELD if self.withheld_gone else "",
+        )
+
+    def _load(self, spool: Spool, project_id: int) -> tuple[Project, list[Backtest]]:
+        """A project's backtests: those of its listing, then those that only an optimization names."""
+        project, backtests = spool.load_listing(project_id)
+        if self.optimizations is None:
+            return project, backtests
+        found = {backtest.backtest_id: backtest for backtest in backtests}
+        for backtest in self.optimizations.load(project_id):
+            found.setdefault(backtest.backtest_id, backtest)
+        return project, list(found.values())
+
+
+class Discoverer:
+    """Lists an Account into a spool."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        spool: Spool,
+        observer: RunObserver,
+        outage: Outage,
+        *,
+        stopped: Callable[[], str] = lambda: "",
+        optimizations: OptimizationReader | None = None,
+    ) -> None:
+        self._client = client
+        self._spool = spool
+        self._observer = observer
+        self._rounds = Rounds(client, outage, stopped=stopped)
+        self.found = Discovery(optimizations=optimizations)
+        """What was listed so far; a project is unread until it is listed."""
+
+    async def discover(self, workers: int) -> Discovery:
+        """List everything; ends early on a stop, a lasting "slow down", or a server that stays away.
+
+        Raises:
+            ApiError: the projects cannot be listed.
+            AuthenticationError: no further call has a point (in an ExceptionGroup).
+        """
+        found = await fetch_projects(self._client)
+        self._doubt_projects(found)
+        projects = found.projects
+        self.found.projects = len(projects)
+        for project in projects:
+            never = UnreadProject(project.project_id, project.name, "the run ended before it was its turn")
+            self.found.unread[project.project_id] = never
+        self.found.known = True
+        await self._rounds.run(projects, workers, self._list, self._failed)
+        if self.found.optimizations is not None:
+            await self.found.optimizations.read(self._rounds, workers)
+        self.found.throttled = self._rounds.throttled
+        return self.found
+
+    def _doubt_projects(self, found: ProjectList) -> None:
+        if found.unproven:
+            why = found.unproven[:_MOST_CHARS]
+            self.found.unproven = f"the list of projects is not proven complete: {why}"
+            self._observer.notify(Doubted(reason=self.found.unproven))
+        self.found.bad_projects = self.found.note_bad_rows(found.bad_rows, "projects/read")
+        if self.found.bad_projects:
+            self._observer.notify(Doubted(reason=self.found.bad_projects))
+
+    def _doubt_backtests(self, project_id: int, listed: BacktestList) -> None:
+        if listed.bad_rows and project_id not in self.found.bad_backtests:
+            bad = self.found.note_bad_rows(listed.bad_rows, f"project {project_id}")
+            self.found.bad_backtests[project_id] = bad
+            self._observer.notify(Doubted(reason=bad))
+
+    async def relist(
+        self, places: Iterable[tuple[int, str]], workers: int
+    ) -> dict[tuple[int, str], frozenset[str]]:
+        """List some projects and optimizations again, at the end of a run.
+
+        Args:
+            places: Project and optimization id; an empty one stands for the project's own listing.
+            workers: Calls in flight at once.
+
+        Returns:
+            The ids of the backtests that each of them has now. What cannot be listed, or has a row without
+            a usable id, is left out.
+
+        Raises:
+            AuthenticationError: no further call has a point (in an ExceptionGroup).
+        """
+        found: dict[tuple[int, str], frozenset[str]] = {}
+
+        async def relist(place: tuple[int, str]) -> None:
+            project_id, optimization_id = place
+            backtests, whole = await self._fetch_again(project_id, optimization_id)
+            if whole:
+                found[place] = frozenset(backtest.backtest_id for backtest in backtests)
+            self._observer.notify(Relisted(project_id=project_id, backtests=len(backtests)))
+
+        def failed(place: tuple[int, str], exc: ApiError, wait_s: float) -> None:
+            event = Relisted(project_id=place[0], backtests=0, error=str(exc), wait_s=wait_s)
+            self._observer.notify(event)
+
+        await self._rounds.run(sorted(places), workers, relist, failed)
+        self.found.throttled = self._rounds.throttled
+        return found
+
+    async def _fetch_again(self, project_id: int, optimization_id: str) -> tuple[list[Backtest], bool]:
+        """Some backtests as they are listed now, and whether none of them can be missing."""
+        if optimization_id:
+            return (await fetch_optimization(self._client, project_id, optimization_id)).backtests, True
+        listed = await fetch_backtests(self._client, project_id)
+        self._doubt_backtests(project_id, listed)  # each bad row may be the one that was not found
+        return listed.backtests, not listed.bad_rows
+
+    async def _list(self, project: Project) -> None:
+        project_id = project.project_id
+        listed = await fetch_backtests(self._client, project_id)
+        await anyio.to_thread.run_sync(self._spool.save_listing, project, listed.backtests)
+        if self.found.optimizations is not None:
+            self.found.optimizations.consider(project, listed.backtests)
+        self._doubt_backtests(project_id, listed)
+        self.found.unread.pop(project_id, None)
+        self.found.failed.discard(project_id)
+        self.found.listed.add(project_id)
+        self._tell(project_id, len(listed.backtests), "")
+
+    def _failed(self, project: Project, exc: ApiError, wait_s: float) -> None:
+        self.found.unread[project.project_id] = UnreadProject(project.project_id, project.name, str(exc))
+        self.found.failed.add(project.project_id)
+        self._tell(project.project_id, 0, str(exc), wait_s)
+
+    def _tell(self, project_id: int, backtests: int, error: str, wait_s: float = 0.0) -> None:
+        self._observer.notify(
+            Listed(
+                project_id=project_id,
+                backtests=backtests,
+                projects=self.found.projects,
+                error=error,
+                wait_s=wait_s,
+            )
+        )

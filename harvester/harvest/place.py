@@ -1,0 +1,103 @@
+"""The last stage before the commit: every backtest in its place, with its line in the Inventory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from harvester.archive import CheckedSnapshot, Damage, PartialSnapshot, Placement, Source
+from harvester.errors import CorruptArchiveError, DiskError
+from harvester.format import REPORT_JSON, load_record
+from harvester.harvest.events import Filling, RunObserver
+from harvester.harvest.plan import Decision
+from harvester.harvest.settle import Archived, Result, count, settle
+from harvester.model import Ending, InventoryEntry, Outcome, ReportRecord, SnapshotRecord
+
+
+class Filler:
+    """Puts every backtest in its place, project by project; runs in a worker thread."""
+
+    def __init__(
+        self,
+        partial: PartialSnapshot,
+        results: Mapping[tuple[int, str], Result],
+        observer: RunObserver,
+        stamp: Callable[[], str],
+        copies: Mapping[tuple[int, str], Path] | None = None,
+    ) -> None:
+        self.damaged: list[Damage] = []
+        """Reports that could not be carried; when there are any, all of this is to be done again."""
+        self._copies = copies or {}
+        self._partial = partial
+        self._results = results
+        self._observer = observer
+        self._stamp = stamp
+        self._outcomes: Counter[Outcome] = Counter()
+        self._gone = 0
+        self._lost = 0
+
+    def fill(self, plan: Iterable[tuple[int, list[Decision]]], draft: SnapshotRecord) -> SnapshotRecord:
+        """Fill the partial Snapshot; gives the record with what came of the run."""
+        for done, (project_id, decisions) in enumerate(plan, start=1):
+            self._partial.fill(project_id, [self._place(decision) for decision in decisions])
+            self._observer.notify(Filling(project_id=project_id, done=done))
+        self.damaged += self._partial.find_damage()
+        return self._concluded(draft)
+
+    def _place(self, decision: Decision) -> Placement:
+        partial, earlier = self._partial, decision.earlier
+        result = self._results.get(decision.key)
+        entry = settle(decision, result, snapshot=partial.name, now=self._stamp())
+        self._lost += entry.outcome is Outcome.LOST
+        if entry.listed:
+            self._outcomes[entry.outcome] += 1
+        elif entry.gone_since:
+            self._gone += 1
+        if isinstance(result, Archived):
+            return Placement(entry, Source.FRESH)
+        if earlier is None or not earlier.archived or partial.previous is None:
+            return Placement(entry, Source.NONE)
+        renamed = decision.backtest is not None and (earlier.name, earlier.project) != (
+            decision.name,
+            decision.project.name,
+        )
+        copy = self._copies.get(decision.key)
+        if not renamed or decision.backtest is None:
+            return Placement(entry, Source.CARRIED, earlier, copy=copy)
+        directory = copy or partial.previous.path / earlier.path
+        try:
+            record = load_record(directory / REPORT_JSON, ReportRecord)
+        except (CorruptArchiveError, DiskError) as exc:
+            self.damaged.append(Damage(earlier, str(exc), {}))
+            return Placement(entry, Source.NONE)
+        record = msgspec.structs.replace(record, project=decision.project, backtest=decision.backtest)
+        return Placement(entry, Source.CARRIED, earlier, record, copy)
+
+    def _concluded(self, draft: SnapshotRecord) -> SnapshotRecord:
+        ending = draft.ending
+        if self._partial.passed_over:
+            ending = Ending.DAMAGED
+        elif ending not in (Ending.DAMAGED, Ending.THROTTLED) and (
+            self._outcomes[Outcome.FAILED] or self._lost
+        ):
+            ending = Ending.PARTIAL
+        elif ending is Ending.OK and self._outcomes[Outcome.PENDING]:
+            ending = Ending.PENDING
+        return msgspec.structs.replace(
+            draft,
+            finished=self._stamp(),
+            complete=ending is Ending.OK,
+            ending=ending,
+            listed=sum(self._outcomes.values()),
+            counts=count(self._outcomes),
+            gone=self._gone,
+            lost=self._lost,
+        )
+
+
+def previous_entries(previous: CheckedSnapshot | None) -> Iterable[tuple[int, list[InventoryEntry]]]:
+    """The previous Inventory, project by project; nothing when there is none."""
+    return previous.projects() if previous else ()

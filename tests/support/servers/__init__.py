@@ -1,0 +1,1 @@
+"""Servers on loopback that answer the way a test needs."""
