@@ -55,14 +55,16 @@ def test_fields_of_a_newer_harvester_are_ignored_and_wrong_ones_refused() -> Non
     line = b'{"project_id":1,"backtest_id":"a","project":"P","name":"a","outcome":"saved","new":[1]}'
     assert msgspec.json.decode(line, type=InventoryEntry).outcome is Outcome.SAVED
     with pytest.raises(msgspec.ValidationError, match="outcome"):
-        msgspec.json.decode(line.replace(b'"saved"', b'"lost"'), type=InventoryEntry)
+        msgspec.json.decode(line.replace(b'"saved"', b'"stolen"'), type=InventoryEntry)
 
 
 def test_the_words_that_are_stored_are_those_of_the_documentation() -> None:
     assert [outcome.value for outcome in Outcome] == [
-        "saved", "updated", "unchanged", "carried", "skipped", "pending", "unavailable", "failed",
+        "saved", "updated", "unchanged", "carried", "skipped", "pending", "unavailable", "failed", "lost",
     ]  # fmt: skip
-    assert [ending.value for ending in Ending] == ["ok", "pending", "time", "partial", "throttled"]
+    assert [ending.value for ending in Ending] == [
+        "ok", "pending", "time", "partial", "throttled", "damaged",
+    ]  # fmt: skip
 
 
 def test_a_record_of_a_run_comes_back_the_same() -> None:
