@@ -95,7 +95,7 @@ def _oldest_success(roots: Sequence[Path]) -> float | None:
 def _last_success(root: Path) -> float | None:
     """When the newest complete Snapshot was finished, Unix time; None: there is none that can be read."""
     try:
-        for snapshot in reversed(Archive.read(root).snapshots()):
+        for snapshot in reversed(Archive.open(root).snapshots()):
             record = snapshot.record()
             if record.complete:
                 return datetime.fromisoformat(record.finished).timestamp()

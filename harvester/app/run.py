@@ -133,7 +133,7 @@ def preview_only(job: Job) -> ExitCode:
 def open_archive(job: Job) -> Archive:
     """The Archive of the job's Account, made when it is not there yet."""
     settings = job.settings.archive
-    return Archive.open(Path(settings.dir), account=job.user_id, mode=mode_of(settings))
+    return Archive.create_or_open(Path(settings.dir), account=job.user_id, mode=mode_of(settings))
 
 
 async def run_once(job: Job, archive: Archive) -> Ended:

@@ -58,20 +58,21 @@ class Archive:
         self._partial: PartialSnapshot | None = None
 
     @classmethod
-    def open(
+    def create_or_open(
         cls, root: Path, *, account: int | str, disk: Disk | None = None, mode: int = PRIVATE
     ) -> Archive:
-        """The Archive at `root`, made when there is none.
+        """Open the Archive at `root`, or create it when the directory is missing or empty.
 
         Args:
-            root: Its directory.
-            account: The user id; or, for who does not know it, the fingerprint.
-            disk: Where it is written.
-            mode: Who may enter a new Archive, as `chmod` takes it; an older one keeps what it has.
+            root: Its directory; missing directories above it are created too.
+            account: The user id, or the account's fingerprint where the id is not known.
+            disk: What writes to it; tests pass one that fails.
+            mode: Permissions of a new Archive's directory, as `chmod` takes them.
 
         Raises:
-            ArchiveError: it is another account's or a newer harvester's, or `root` holds something else.
-            DiskError: it cannot be made.
+            ArchiveError: it belongs to another account, was written by a newer harvester, or `root` holds
+                something else.
+            DiskError: it cannot be created.
         """
         disk = disk or Disk()
         root = _place_of(root)
@@ -86,11 +87,11 @@ class Archive:
         return cls(root, record, disk)
 
     @classmethod
-    def read(cls, root: Path, *, disk: Disk | None = None) -> Archive:
-        """The Archive at `root`, for a command that only looks.
+    def open(cls, root: Path, *, disk: Disk | None = None) -> Archive:
+        """Open an existing Archive; nothing is written.
 
         Raises:
-            ArchiveError: there is none, or it is a newer harvester's.
+            ArchiveError: there is none at `root`, or it was written by a newer harvester.
         """
         root = _place_of(root)
         if not (root / ARCHIVE_FILE).exists():

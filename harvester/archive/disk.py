@@ -63,7 +63,7 @@ def _explained(path: Path | str) -> Iterator[None]:
 class Disk:
     """Every change to the Archive's file system."""
 
-    crowd = 2 if kernel() >= (5, 8) else sys.maxsize
+    shared_sync_from = 2 if kernel() >= (5, 8) else sys.maxsize
     """From so many writers at once on they share `sync_all`; before Linux 5.8 it hides a failure."""
 
     def make_dir(self, path: Path) -> None:
@@ -125,7 +125,7 @@ class Disk:
                 path = f"{directory}/{name}"
                 fd = self.create(path)
                 opened.append((fd, path))
-                self.extend(fd, content, path)
+                self.write_chunk(fd, content, path)
                 if sync:
                     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
                 else:
@@ -145,7 +145,7 @@ class Disk:
         self.rename(part, path)
         self.sync_dir(path.parent)
 
-    def scratch(self, path: Path, content: bytes) -> None:
+    def write_temp(self, path: Path, content: bytes) -> None:
         """Write a working file that need not outlive a power cut; what had its name is replaced."""
         with _explained(path):
             path.unlink(missing_ok=True)
@@ -153,11 +153,11 @@ class Disk:
                 file.write(content)
 
     def create(self, path: Path | str) -> int:
-        """Open a new file to be written piece by piece; `extend` and `finish` take what this gives."""
+        """Open a new file to be written piece by piece; `write_chunk` and `finish` take what this gives."""
         with _explained(path):
             return os.open(path, NEW_FILE, READ_ONLY)
 
-    def extend(self, fd: int, content: Content, path: Path | str) -> None:
+    def write_chunk(self, fd: int, content: Content, path: Path | str) -> None:
         """Write the next piece of a file that `create` has opened."""
         with _explained(path):
             write_all(fd, content)
@@ -182,7 +182,7 @@ class Disk:
                 os.close(fd)
         self.sync_dir(path.parent)
 
-    def cut(self, path: Path, size_bytes: int) -> None:
+    def truncate(self, path: Path, size_bytes: int) -> None:
         """Cut the file down to its first bytes, and flush it."""
         with _explained(path):
             fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -235,7 +235,7 @@ class Disk:
         with _explained(target):
             source.rename(target)
 
-    def point(self, link: Path, target: str) -> bool:
+    def symlink_atomic(self, link: Path, target: str) -> bool:
         """Make `link` a symbolic link to `target`, in one step for whoever looks at it.
 
         False: the file system has no symbolic links; then it is a text file that holds `target`.
@@ -314,7 +314,7 @@ class Disk:
         """Whether the file system has symbolic links."""
         link = directory / f".symlink-{os.getpid()}{PART}"
         try:
-            return self.point(link, "nowhere")
+            return self.symlink_atomic(link, "nowhere")
         finally:
             self.remove(link)
 

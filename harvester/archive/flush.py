@@ -14,10 +14,10 @@ class SharedFlush:
     other programs have written, too.
     """
 
-    def __init__(self, flush: Callable[[], None], *, crowd: int) -> None:
-        """`flush` makes everything durable; it is shared from `crowd` writers at once."""
+    def __init__(self, flush: Callable[[], None], *, shared_sync_from: int) -> None:
+        """`flush` makes everything durable; it is shared from `shared_sync_from` writers at once."""
         self._flush = flush
-        self._crowd = crowd
+        self._crowd = shared_sync_from
         self._state = Lock()
         self._turn = Lock()
         self._writers = 0

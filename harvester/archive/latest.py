@@ -44,7 +44,7 @@ def point_latest(root: Path, disk: Disk, name: str) -> list[str]:
             f"{path} was a directory, which `cp -L` and `rsync -L` make of a link; it was moved to {aside}. "
             "No Snapshot needs it; delete it when you are sure"
         )
-    if not disk.point(path, name) and not stat.S_ISREG(mode):  # else an earlier run has said it
+    if not disk.symlink_atomic(path, name) and not stat.S_ISREG(mode):  # else an earlier run has said it
         notes.append(
             f"the file system of {root} has no symbolic links: {path} is a text file that holds the name "
             "of the newest Snapshot"

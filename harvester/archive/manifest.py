@@ -54,7 +54,7 @@ class NewFile:
         self._waiting_bytes = 0
         self._digest.update(content)
         if self._fd is not None:
-            self._disk.extend(self._fd, content, self.path)
+            self._disk.write_chunk(self._fd, content, self.path)
 
 
 class ManifestCursor:

@@ -45,7 +45,7 @@ class OpenLedger:
             DiskError: it cannot be written.
         """
         if self.ledger.torn:
-            self.disk.cut(self.root / LEDGER, self.ledger.whole_bytes)
+            self.disk.truncate(self.root / LEDGER, self.ledger.whole_bytes)
             self._known = dataclasses.replace(self.ledger, torn=False)
         return self.ledger
 

@@ -85,12 +85,14 @@ class PartialSnapshot:
         self._project_dirs: set[str] = set()
         self._making_dirs = Lock()
         self._filling: Filling | None = None
-        self._flush = SharedFlush(lambda: self._disk.sync_all(path), crowd=footing.disk.crowd)
+        self._flush = SharedFlush(
+            lambda: self._disk.sync_all(path), shared_sync_from=footing.disk.shared_sync_from
+        )
 
     def save_listing(self, project: Project, backtests: Sequence[Backtest], part: int = 0) -> None:
         """Keep what was listed of a project until the run ends; further parts are those of optimizations."""
         listing = Listing(project, list(backtests))
-        self._disk.scratch(self._listing_path(project.project_id, part), msgspec.json.encode(listing))
+        self._disk.write_temp(self._listing_path(project.project_id, part), msgspec.json.encode(listing))
 
     def load_listing(self, project_id: int, part: int = 0) -> tuple[Project, list[Backtest]]:
         """What `save_listing` kept of a project."""

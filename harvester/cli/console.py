@@ -152,7 +152,7 @@ class Session:
         """
         from harvester.archive import Archive
 
-        found = Archive.read(Path(settings.archive.dir))
+        found = Archive.open(Path(settings.archive.dir))
         for path in found.foreign():
             text = f"{path} has the name of a Snapshot but is not one; it is left out. See who put it there"
             self.log.warning(text)

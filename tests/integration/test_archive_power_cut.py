@@ -73,7 +73,7 @@ def cut_everywhere(
         night.archive.disk = make_disk(number)
         with suppress(expected):
             night.run(SECOND, write_pages)
-        for snapshot in Archive.read(root).snapshots():
+        for snapshot in Archive.open(root).snapshots():
             check_bag(snapshot.path)
         again = Night(open_archive(root), "2026-11-23", "third")
         again.run(SECOND, write_pages)
@@ -87,7 +87,7 @@ def cut_everywhere(
 
 
 def outcomes(root: Path) -> dict[str, int]:
-    newest = Archive.read(root).snapshot("latest")
+    newest = Archive.open(root).snapshot("latest")
     return {**newest.record().counts, "gone": newest.record().gone}
 
 
@@ -96,11 +96,11 @@ def test_a_night_cut_off_at_any_step_is_finished_by_the_next(base: Path, tmp_pat
 
 
 class CrowdedDyingDisk(DyingDisk):
-    crowd = 1
+    shared_sync_from = 1
 
 
 class CrowdedFailingDisk(FailingDisk):
-    crowd = 1
+    shared_sync_from = 1
 
 
 def test_a_power_cut_costs_no_more_while_several_write_at_once(base: Path, tmp_path: Path) -> None:

@@ -38,13 +38,13 @@ async def archive(tmp_path: Path) -> Path:
                 account.delete_backtest(101, _FIRST)
                 account.add_backtest(102, make_backtests(1, first=20)[0])
             await run_against(simulator, tmp_path)
-            await anyio.to_thread.run_sync(lambda: update_catalog(Archive.read(tmp_path)))
+            await anyio.to_thread.run_sync(lambda: update_catalog(Archive.open(tmp_path)))
     return tmp_path
 
 
 async def test_runs_and_a_rebuild_come_to_the_same(archive: Path) -> None:
     built = dump(archive)
-    await anyio.to_thread.run_sync(lambda: rebuild_catalog(Archive.read(archive)))
+    await anyio.to_thread.run_sync(lambda: rebuild_catalog(Archive.open(archive)))
     assert dump(archive) == built
     assert any('INSERT INTO "figures"' in line for line in built)
 
@@ -53,13 +53,13 @@ async def test_runs_and_a_rebuild_come_to_the_same(archive: Path) -> None:
 async def test_a_damaged_catalog_is_made_anew(archive: Path, content: bytes) -> None:
     built = dump(archive)
     (archive / "catalog.sqlite").write_bytes(content)
-    await anyio.to_thread.run_sync(lambda: update_catalog(Archive.read(archive)))
+    await anyio.to_thread.run_sync(lambda: update_catalog(Archive.open(archive)))
     assert dump(archive) == built
 
 
 async def test_a_lost_catalog_is_made_again_for_a_question(archive: Path) -> None:
     (archive / "catalog.sqlite").unlink()
-    found = await anyio.to_thread.run_sync(lambda: history(Archive.read(archive), _FIRST))
+    found = await anyio.to_thread.run_sync(lambda: history(Archive.open(archive), _FIRST))
     passages = found[101, _FIRST]
     assert [(passage.outcome, passage.gone) for passage in passages] == [
         ("saved", False),
@@ -80,7 +80,7 @@ async def test_a_night_without_news_adds_one_snapshot_and_lengthens_the_rest(tmp
     async with Simulator(make_scenario(make_backtests(3))) as simulator:
         for _ in range(4):
             await run_against(simulator, tmp_path)
-            await anyio.to_thread.run_sync(lambda: update_catalog(Archive.read(tmp_path)))
+            await anyio.to_thread.run_sync(lambda: update_catalog(Archive.open(tmp_path)))
             found.append(numbers())
     images = found[0][3]
     assert found == [(1, 3, 3, images), (2, 6, 3, images), (3, 6, 3, images), (4, 6, 3, images)]

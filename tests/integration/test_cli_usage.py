@@ -134,7 +134,7 @@ def test_archive_that_is_in_use_ends_with_11(tmp_path: Path) -> None:
     from harvester.archive import Archive
     from harvester.model import account_fingerprint
 
-    archive = Archive.open(tmp_path / "archive", account=account_fingerprint(7))
+    archive = Archive.create_or_open(tmp_path / "archive", account=account_fingerprint(7))
     with archive.lock(command="harvester run", wait_s=0):
         done = harvester("run", cwd=tmp_path, environ=LOGIN)
     assert done.code == 11
@@ -192,7 +192,7 @@ def test_interruption_while_waiting_for_the_lock_ends_with_130(tmp_path: Path) -
     from harvester.archive import Archive
     from harvester.model import account_fingerprint
 
-    archive = Archive.open(tmp_path / "archive", account=account_fingerprint(7))
+    archive = Archive.create_or_open(tmp_path / "archive", account=account_fingerprint(7))
     with archive.lock(command="harvester run", wait_s=0):
         words = [sys.executable, "-m", "harvester", "run", "--lock-wait", "5m"]
         # A shell's background job ignores SIGINT, and so would everything that it starts.

@@ -74,7 +74,7 @@ async def test_nights_on_a_file_system_without_links_and_permissions(bare: Path,
 
 
 def check_newest(root: Path) -> None:
-    newest = Archive.read(root).newest()
+    newest = Archive.open(root).newest()
     assert newest is not None
     assert (root / "latest").read_text() == f"{newest.name}\n"
     assert newest.record().link_mode == "copy"

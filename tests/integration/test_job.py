@@ -37,7 +37,7 @@ async def dry_run(cwd: Path) -> Done:
 def test_a_dry_run_refuses_another_accounts_archive_as_a_run_does(
     tmp_path: Path, owner: int, code: int
 ) -> None:
-    Archive.open(tmp_path / "archive", account=account_fingerprint(owner))
+    Archive.create_or_open(tmp_path / "archive", account=account_fingerprint(owner))
     before = [path.name for path in (tmp_path / "archive").iterdir()]
     done = anyio.run(dry_run, tmp_path)
     assert done.code == code, done.err
@@ -46,7 +46,7 @@ def test_a_dry_run_refuses_another_accounts_archive_as_a_run_does(
 
 
 def test_the_wait_for_another_run_is_not_counted_to_this_one(tmp_path: Path) -> None:
-    archive = Archive.open(tmp_path, account=account_fingerprint(7))
+    archive = Archive.create_or_open(tmp_path, account=account_fingerprint(7))
     settings = Settings(archive=ArchiveSettings(dir=str(tmp_path), lock_wait=Duration(30)))
     job = Job(Session(quiet=True, environ={}), settings, 7, "token")
     held, over = threading.Event(), threading.Event()

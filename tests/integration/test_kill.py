@@ -72,7 +72,7 @@ async def kill_and_mend(tmp_path: Path, seed: int) -> None:
             for record in simulator.requests[before:]
             if record.route == _REPORT and record.answer == "ready"
         ]
-    problems = await anyio.to_thread.run_sync(lambda: verify_archive(Archive.read(archive)))
+    problems = await anyio.to_thread.run_sync(lambda: verify_archive(Archive.open(archive)))
     assert problems == []
     twice = sum(number - 1 for number in Counter(ready).values())
     assert twice <= _WORKERS

@@ -66,7 +66,7 @@ def damage(nights: Nights, file: str, way: Callable[[Path], None], backtest_id: 
 async def is_sound(nights: Nights, name: str) -> bool:
     """Whether neither `bagit` and `sha256sum` nor `verify` find anything in the Snapshot."""
     await anyio.to_thread.run_sync(check_bag, nights.root / name)
-    problems = await anyio.to_thread.run_sync(lambda: verify_archive(Archive.read(nights.root)))
+    problems = await anyio.to_thread.run_sync(lambda: verify_archive(Archive.open(nights.root)))
     return all(problem.snapshot != name for problem in problems)
 
 

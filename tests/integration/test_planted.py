@@ -104,7 +104,7 @@ async def run_on(root: Path, date: str) -> None:
 
     def index() -> None:
         with suppress(ArchiveError):  # it is derived, so a run goes on without it
-            update_catalog(Archive.read(root))
+            update_catalog(Archive.open(root))
 
     now = datetime.fromisoformat(f"{date}T03:00:00").replace(tzinfo=UTC)
     async with Simulator(make_scenario(make_backtests(2))) as simulator:
@@ -126,7 +126,7 @@ def make_partial(root: Path) -> None:
     """What a run that was cut off leaves behind."""
     (root / PARTIAL / ".run" / "listing").mkdir(parents=True)
     (root / PARTIAL / "data" / "project-1_101").mkdir(parents=True)
-    account = Archive.read(root).account
+    account = Archive.open(root).account
     state = f'{{"format":1,"account":"{account}","run_id":"r","started":"{SECOND}T03:00:00Z"}}'
     (root / PARTIAL / ".run" / "partial.json").write_text(state)
 
@@ -158,7 +158,7 @@ async def test_what_is_planted_is_replaced_or_refused_and_nothing_outside_change
 def _verify_if_it_is_one(root: Path, name: str) -> None:
     """What stands within a Snapshot is found; what a run has replaced is no longer there to be found."""
     try:
-        problems = verify_archive(Archive.read(root))
+        problems = verify_archive(Archive.open(root))
     except ArchiveError:
         assert name == "harvester.json"
         return

@@ -88,7 +88,7 @@ def test_an_archive_that_was_edited_is_found_out_and_breaks_nothing(
     path.chmod(0o644)
     path.write_bytes(content)
     with suppress(ArchiveError):
-        archive = Archive.read(root)
+        archive = Archive.open(root)
         problems = verify_archive(archive)
         assert problems or not name.startswith(DATE)
         with suppress(ArchiveError):

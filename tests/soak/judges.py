@@ -19,7 +19,7 @@ _BLOCK_BYTES = 512
 
 def check_bags(root: Path) -> int:
     """Let `bagit` judge every Snapshot; gives how many there are."""
-    paths = [str(snapshot.path) for snapshot in Archive.read(root).snapshots()]
+    paths = [str(snapshot.path) for snapshot in Archive.open(root).snapshots()]
     command = [sys.executable, "-W", "ignore", "-m", "bagit", "--quiet", "--validate", "--processes", "2"]
     subprocess.run([*command, *paths], check=True)
     return len(paths)
@@ -30,7 +30,7 @@ def check_ledger(root: Path) -> None:
     ledger = load_ledger(root)
     assert not ledger.faults
     assert not ledger.torn
-    assert list(ledger.committed) == [snapshot.name for snapshot in Archive.read(root).snapshots()]
+    assert list(ledger.committed) == [snapshot.name for snapshot in Archive.open(root).snapshots()]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def disk_use(root: Path) -> DiskUse:
 def _unique(root: Path) -> dict[str, int]:
     """The size of every file of every payload, by sha256."""
     sizes: dict[str, int] = {}
-    for snapshot in Archive.read(root).snapshots():
+    for snapshot in Archive.open(root).snapshots():
         with (snapshot.path / "manifest-sha256.txt").open("rb") as manifest:
             for line in manifest:
                 path, sha256 = parse_manifest_line(line, where=str(snapshot.path))

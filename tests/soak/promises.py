@@ -44,14 +44,14 @@ class Promises:
     def check_versions(self) -> None:
         """Whether every version of every report is still in some Snapshot, whatever was pruned."""
         kept: set[tuple[Key, str]] = set()
-        for snapshot in Archive.read(self._root).snapshots():
+        for snapshot in Archive.open(self._root).snapshots():
             kept.update(_digests(snapshot).items())
         lost = self._versions - kept
         assert not lost, f"no Snapshot has these any more: {lost}"
 
     def check_bytes(self) -> None:
         """Whether the newest Manifest, by which others check the bytes, has each report as it was sent."""
-        manifest = Archive.read(self._root).snapshot("latest").path / "manifest-sha256.txt"
+        manifest = Archive.open(self._root).snapshot("latest").path / "manifest-sha256.txt"
         lines = manifest.read_text(encoding="utf-8").splitlines()
         listed = Counter(line.split(" ", 1)[0] for line in lines if line.endswith("/report.html"))
         assert listed == Counter(self._held.values())
@@ -61,7 +61,7 @@ class Promises:
         assert wanted <= self._held.keys(), f"never read: {wanted - self._held.keys()}"
 
     def _newest(self, name: str) -> Snapshot:
-        newest = Archive.read(self._root).snapshot("latest")
+        newest = Archive.open(self._root).snapshot("latest")
         assert newest.name == name
         return newest
 

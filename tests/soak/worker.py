@@ -86,19 +86,19 @@ class Worker:
         return msgspec.structs.replace(done, vitals=vitals(), seconds=time.monotonic() - started)
 
     def _run(self, order: Order) -> Done:
-        archive = Archive.open(self._root, account=account_fingerprint(USER_ID))
+        archive = Archive.create_or_open(self._root, account=account_fingerprint(USER_ID))
         with archive.lock(command="run", wait_s=0):
             done = anyio.run(_run_once, archive, order)
             update_catalog(archive)
         return done
 
     def _verify(self, order: Order) -> Done:
-        archive = Archive.read(self._root)
+        archive = Archive.open(self._root)
         problems = verify_archive(archive, [archive.snapshot(name) for name in order.names] or None)
         return Done(_UNKNOWN, problems=[str(problem) for problem in problems])
 
     def _prune(self, order: Order) -> Done:
-        archive = Archive.read(self._root)
+        archive = Archive.open(self._root)
         with archive.lock(command="prune", wait_s=0):
             archive.recover()
             plan = plan_prune(archive, order.at.date(), RETENTION)

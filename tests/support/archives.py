@@ -215,4 +215,4 @@ def append_line(root: Path, line: LedgerLine) -> None:
 
 
 def open_archive(root: Path, disk: Disk | None = None) -> Archive:
-    return Archive.open(root, account=ACCOUNT, disk=disk)
+    return Archive.create_or_open(root, account=ACCOUNT, disk=disk)

@@ -138,7 +138,9 @@ async def run_against(
 @asynccontextmanager
 async def _locked(root: Path) -> AsyncIterator[Archive]:
     """The archive under its lock; taken in a thread, as files are, and let go in one."""
-    store = await anyio.to_thread.run_sync(lambda: Archive.open(root, account=account_fingerprint(USER_ID)))
+    store = await anyio.to_thread.run_sync(
+        lambda: Archive.create_or_open(root, account=account_fingerprint(USER_ID))
+    )
     lock = store.lock(command="test", wait_s=0)
     await anyio.to_thread.run_sync(lock.__enter__)
     try:

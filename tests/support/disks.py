@@ -19,16 +19,16 @@ STEPS = (
     "make_dir",
     "new_dir",
     "write",
-    "scratch",
+    "write_temp",
     "create",
-    "extend",
+    "write_chunk",
     "finish",
     "append",
-    "cut",
+    "truncate",
     "seal",
     "unseal",
     "rename",
-    "point",
+    "symlink_atomic",
     "sync_dir",
     "sync_all",
     "remove",
@@ -90,7 +90,7 @@ class HalfWritingDisk(SteppingDisk):
         self.dead = False
 
     def before(self, number: int, step: str) -> None:
-        if number >= self.dies_at and step not in {"write", "append", "extend"}:
+        if number >= self.dies_at and step not in {"write", "append", "write_chunk"}:
             raise Killed(step)
 
     def write(self, path: Path, content: bytes, *, sync: bool = True) -> None:
@@ -101,9 +101,9 @@ class HalfWritingDisk(SteppingDisk):
         super().append(path, self._half(content))
         self._die()
 
-    def extend(self, fd: int, content: Content, path: Path | str) -> None:
+    def write_chunk(self, fd: int, content: Content, path: Path | str) -> None:
         whole = content if isinstance(content, bytes) else b"".join(content)
-        super().extend(fd, self._half(whole), path)
+        super().write_chunk(fd, self._half(whole), path)
         self._die()
 
     def _half(self, content: bytes) -> bytes:
@@ -225,7 +225,7 @@ def check_archive(root: Path) -> None:
     ledger = load_ledger(root)
     assert not ledger.faults
     assert not ledger.torn
-    snapshots = Archive.read(root).snapshots()
+    snapshots = Archive.open(root).snapshots()
     assert [snapshot.name for snapshot in snapshots] == list(ledger.committed)
     for snapshot in snapshots:
         check_bag(snapshot.path)

@@ -136,7 +136,7 @@ def verify_all(root: Path) -> dict[str, float]:
     """Verify the newest Snapshot; seconds and peak memory."""
     from harvester.audit.verify.verify import verify_archive
 
-    archive = Archive.read(root)
+    archive = Archive.open(root)
     started = time.perf_counter()
     problems = verify_archive(archive, [archive.snapshot("latest")])
     seconds = time.perf_counter() - started

@@ -111,9 +111,9 @@ def _check_contents(root: Path, credentials: Credentials | None, *, now: datetim
         yield check_space(root, None)
         yield from check_inodes(room_at(root), None)
         return
-    archive = Archive.read(root)
+    archive = Archive.open(root)
     if credentials is not None:
-        Archive.open(root, account=credentials.user_id)
+        Archive.create_or_open(root, account=credentials.user_id)
     yield _check_lock(root)
     for path in archive.foreign():
         yield warning(

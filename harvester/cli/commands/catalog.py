@@ -31,7 +31,7 @@ def catalog_rebuild(
     settings = session.load(
         account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
     ).settings
-    found = Archive.read(Path(settings.archive.dir))
+    found = Archive.open(Path(settings.archive.dir))
     path = found.root / CATALOG
     with found.lock(command="catalog rebuild", wait_s=float(settings.archive.lock_wait)):
         notes = rebuild_catalog(found)

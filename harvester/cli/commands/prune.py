@@ -65,7 +65,7 @@ def prune(
     settings = session.load(
         account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
     ).settings
-    found = Archive.read(Path(settings.archive.dir))
+    found = Archive.open(Path(settings.archive.dir))
     retention = _retention(keep_within, keep_daily, keep_weekly, keep_monthly, keep_yearly)
     forgotten = list(dict.fromkeys(forget or []))
     if retention.empty and not forgotten:

@@ -71,7 +71,7 @@ def verify(
     settings = session.load(
         account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
     ).settings
-    found = Archive.read(Path(settings.archive.dir))
+    found = Archive.open(Path(settings.archive.dir))
     check = _Check(session, found, dates or [], part, json)
     if repair:
         with found.lock(command="verify --repair", wait_s=float(settings.archive.lock_wait)):

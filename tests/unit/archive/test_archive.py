@@ -20,19 +20,19 @@ def test_an_archive_is_made_where_there_is_none(tmp_path: Path) -> None:
     archive = open_archive(tmp_path / "new" / "archive")
     assert archive.snapshots() == []
     assert archive.newest() is None
-    assert Archive.read(tmp_path / "new" / "archive").account == ACCOUNT
+    assert Archive.open(tmp_path / "new" / "archive").account == ACCOUNT
 
 
 def test_an_archive_of_another_account_is_left_alone(tmp_path: Path) -> None:
     open_archive(tmp_path)
     with pytest.raises(ArchiveError, match="another account"):
-        Archive.open(tmp_path, account="0" * 16)
-    assert Archive.read(tmp_path).account == ACCOUNT
+        Archive.create_or_open(tmp_path, account="0" * 16)
+    assert Archive.open(tmp_path).account == ACCOUNT
 
 
 def test_an_archive_of_a_newer_harvester_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "harvester.json").write_text('{"format": 2, "account": "x", "created": ""}')
-    for opened in (lambda: open_archive(tmp_path), lambda: Archive.read(tmp_path)):
+    for opened in (lambda: open_archive(tmp_path), lambda: Archive.open(tmp_path)):
         with pytest.raises(ArchiveError, match="newer harvester"):
             opened()
 
@@ -59,7 +59,7 @@ def test_snapshots_without_harvester_json_are_not_taken_for_a_new_archive(tmp_pa
 
 def test_what_is_no_archive_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="is no Archive"):
-        Archive.read(tmp_path)
+        Archive.open(tmp_path)
 
 
 def test_an_archive_cannot_be_made_below_a_file(tmp_path: Path) -> None:
@@ -95,17 +95,17 @@ def test_a_snapshot_is_found_by_name_or_as_the_latest(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_of_a_new_archive_is_salted_and_still_tells_accounts_apart(tmp_path: Path) -> None:
-    first, second = (Archive.open(tmp_path / name, account=314159) for name in ("a", "b"))
+    first, second = (Archive.create_or_open(tmp_path / name, account=314159) for name in ("a", "b"))
     assert len({first.account, second.account, account_fingerprint(314159)}) == 3
-    assert Archive.open(tmp_path / "a", account=314159).account == first.account
-    assert Archive.read(tmp_path / "a").belongs_to(314159)
-    assert not Archive.read(tmp_path / "a").belongs_to(314160)
+    assert Archive.create_or_open(tmp_path / "a", account=314159).account == first.account
+    assert Archive.open(tmp_path / "a").belongs_to(314159)
+    assert not Archive.open(tmp_path / "a").belongs_to(314160)
     with pytest.raises(ArchiveError, match="another account"):
-        Archive.open(tmp_path / "a", account=314160)
+        Archive.create_or_open(tmp_path / "a", account=314160)
 
 
 def test_the_salt_is_in_no_snapshot(tmp_path: Path) -> None:
-    archive = Archive.open(tmp_path / "a", account=314159)
+    archive = Archive.create_or_open(tmp_path / "a", account=314159)
     Night(archive).run(make_reports(projects=1, each=1))
     salt = json.loads((archive.root / "harvester.json").read_bytes())["account_salt"].encode()
     found = [path for path in archive.root.rglob("*") if path.is_file() and salt in path.read_bytes()]
@@ -113,21 +113,21 @@ def test_the_salt_is_in_no_snapshot(tmp_path: Path) -> None:
 
 
 def test_an_archive_of_an_earlier_version_keeps_its_fingerprint(tmp_path: Path) -> None:
-    Archive.open(tmp_path / "a", account=account_fingerprint(314159))
+    Archive.create_or_open(tmp_path / "a", account=account_fingerprint(314159))
     assert "account_salt" not in (tmp_path / "a" / "harvester.json").read_text()
-    assert Archive.open(tmp_path / "a", account=314159).account == account_fingerprint(314159)
+    assert Archive.create_or_open(tmp_path / "a", account=314159).account == account_fingerprint(314159)
     with pytest.raises(ArchiveError, match="another account"):
-        Archive.open(tmp_path / "a", account=314160)
+        Archive.create_or_open(tmp_path / "a", account=314160)
 
 
 def test_a_salt_that_is_none_is_damage(tmp_path: Path) -> None:
-    Archive.open(tmp_path / "a", account=1)
+    Archive.create_or_open(tmp_path / "a", account=1)
     path = tmp_path / "a" / "harvester.json"
     record = json.loads(path.read_bytes()) | {"account_salt": "no salt"}
     path.chmod(0o644)
     path.write_text(json.dumps(record))
     with pytest.raises(CorruptArchiveError):
-        Archive.read(tmp_path / "a")
+        Archive.open(tmp_path / "a")
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
@@ -150,7 +150,7 @@ def test_every_directory_of_a_new_archive_is_its_owners_alone(tmp_path: Path, um
 
 @pytest.mark.parametrize("mode", [0o750, 0o755])
 def test_others_may_read_an_archive_when_that_is_asked_for(tmp_path: Path, umask: int, mode: int) -> None:
-    archive = Archive.open(tmp_path / "a", account=ACCOUNT, mode=mode)
+    archive = Archive.create_or_open(tmp_path / "a", account=ACCOUNT, mode=mode)
     Night(archive).run(make_reports(projects=1, each=2))
     assert modes(archive.root) == {mode, mode & ~umask}
 
@@ -170,7 +170,7 @@ def test_a_directory_that_was_there_is_narrowed_and_never_widened(tmp_path: Path
         root = tmp_path / oct(before)
         root.mkdir()
         root.chmod(before)
-        Archive.open(root, account=ACCOUNT, mode=0o750)
+        Archive.create_or_open(root, account=ACCOUNT, mode=0o750)
         assert root.stat().st_mode & 0o777 == after
 
 
@@ -208,7 +208,7 @@ def test_an_archive_may_be_named_by_a_link_to_its_directory(tmp_path: Path) -> N
     (tmp_path / "loop").symlink_to("loop")
     archive = open_archive(tmp_path / "link")
     Night(archive).run(make_reports(1, 1))
-    assert Archive.read(tmp_path / "link").root == archive.root == tmp_path / "disk"
+    assert Archive.open(tmp_path / "link").root == archive.root == tmp_path / "disk"
     check_archive(tmp_path / "disk")
     with pytest.raises(ArchiveError, match="loop"):
         open_archive(tmp_path / "loop")

@@ -19,7 +19,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from harvester.archive import Archive
-with Archive.read(Path(sys.argv[1])).lock(command="harvester run --held", wait_s=0):
+with Archive.open(Path(sys.argv[1])).lock(command="harvester run --held", wait_s=0):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -49,7 +49,7 @@ def test_the_second_run_learns_who_holds_the_archive(tmp_path: Path, holder: sub
     try:
         with (
             pytest.raises(ArchiveLockedError) as caught,
-            Archive.read(tmp_path).lock(command="x", wait_s=0.05),
+            Archive.open(tmp_path).lock(command="x", wait_s=0.05),
         ):
             pass
     finally:
@@ -62,7 +62,7 @@ def test_the_second_run_learns_who_holds_the_archive(tmp_path: Path, holder: sub
 
 def test_a_killed_run_leaves_no_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     end(holder)
-    with Archive.read(tmp_path).lock(command="x", wait_s=0):
+    with Archive.open(tmp_path).lock(command="x", wait_s=0):
         assert (tmp_path / ".harvester.lock").exists()
 
 
@@ -71,7 +71,7 @@ def test_a_waiting_run_gets_the_lock_when_the_other_ends(
 ) -> None:
     assert holder.stdin is not None
     holder.stdin.close()
-    with Archive.read(tmp_path).lock(command="x", wait_s=30):
+    with Archive.open(tmp_path).lock(command="x", wait_s=30):
         pass
     holder.wait()
     assert holder.stdout is not None
@@ -96,7 +96,7 @@ def test_an_owner_that_cannot_be_read_is_another_process(
     try:
         with (
             pytest.raises(ArchiveLockedError, match="another process"),
-            Archive.read(tmp_path).lock(command="x", wait_s=0),
+            Archive.open(tmp_path).lock(command="x", wait_s=0),
         ):
             pass
     finally:
@@ -127,13 +127,13 @@ def test_the_lock_is_let_go_of_whatever_happens_to_the_note_beside_it(tmp_path: 
 
     with pytest.raises(Killed) as kept:
         hold()
-    with Archive.read(tmp_path).lock(command="test", wait_s=0):
+    with Archive.open(tmp_path).lock(command="test", wait_s=0):
         assert kept.value.__traceback__ is not None, "what held the lock is still alive"
 
 
 def test_a_full_disk_does_not_keep_anybody_from_the_lock(tmp_path: Path) -> None:
     open_archive(tmp_path)
-    with Archive.read(tmp_path, disk=FailingDisk(1, errno.ENOSPC, lasting=True)).lock(
+    with Archive.open(tmp_path, disk=FailingDisk(1, errno.ENOSPC, lasting=True)).lock(
         command="prune", wait_s=0
     ):
         assert find_holder(tmp_path) == "another process"

@@ -49,7 +49,7 @@ def cut(archive: Archive, step: str) -> None:
         Night(open_archive(archive.root, Stops(step)), "2026-11-23").run(REPORTS)
 
 
-@pytest.mark.parametrize("step", ["remove", "remove_tree", "rename", "append", "point"])
+@pytest.mark.parametrize("step", ["remove", "remove_tree", "rename", "append", "symlink_atomic"])
 def test_a_commit_that_was_cut_off_is_completed(archive: Archive, step: str) -> None:
     cut(archive, step)
     recover(OpenLedger(archive.root, Disk()))
@@ -184,7 +184,7 @@ def test_a_missing_snapshot_below_a_damaged_one_is_passed_over_too(archive: Arch
     assert (record.previous.name, record.passed_over) == (DATES[0], (DATES[2], DATES[1]))
 
 
-@pytest.mark.parametrize("step", ["remove_tree", "rename", "append", "point"])
+@pytest.mark.parametrize("step", ["remove_tree", "rename", "append", "symlink_atomic"])
 def test_a_commit_on_an_older_base_that_was_cut_off_is_completed(archive: Archive, step: str) -> None:
     replace_seal(archive, DATES[2])
     cut(archive, step)

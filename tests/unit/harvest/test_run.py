@@ -72,7 +72,7 @@ def run(root: Path, client: Silent, *, max_duration_s: float = 0.0, interrupted:
     """A run against a server that falls silent; interrupted, it is so when the server has fallen silent."""
 
     async def main() -> RunResult:
-        archive = await anyio.to_thread.run_sync(lambda: Archive.open(root, account="a"))
+        archive = await anyio.to_thread.run_sync(lambda: Archive.create_or_open(root, account="a"))
         lock = archive.lock(command="run", wait_s=0)
         await anyio.to_thread.run_sync(lock.__enter__)
         found = Run(

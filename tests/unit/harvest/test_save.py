@@ -98,7 +98,7 @@ class Nights:
 
 @pytest.fixture
 def nights(tmp_path: Path) -> Iterator[Nights]:
-    archive = Archive.open(tmp_path / "archive", account="a")
+    archive = Archive.create_or_open(tmp_path / "archive", account="a")
     with archive.lock(command="run", wait_s=0):
         yield Nights(archive)
 
