@@ -6,7 +6,6 @@ from harvester.archive.calls import READ_ONLY, Room, room_at
 from harvester.archive.commit import bag_info, render_record, tag_files
 from harvester.archive.disk import Disk, LinkMode, explain
 from harvester.archive.latest import read_latest
-from harvester.archive.ledger import LEDGER_BYTES, Ledger, LedgerLine, load_ledger, load_sound_ledger
 from harvester.archive.lists import CheckedSnapshot, check_lists
 from harvester.archive.lock import find_holder
 from harvester.archive.manifest import ManifestCursor
@@ -18,7 +17,6 @@ from harvester.archive.search import is_copy, load_report
 from harvester.archive.snapshot import Snapshot
 
 __all__ = [
-    "LEDGER_BYTES",
     "PRIVATE",
     "READ_ONLY",
     "REFUSALS",
@@ -26,8 +24,6 @@ __all__ = [
     "CheckedSnapshot",
     "Damage",
     "Disk",
-    "Ledger",
-    "LedgerLine",
     "LinkMode",
     "ManifestCursor",
     "PartialSnapshot",
@@ -43,9 +39,7 @@ __all__ = [
     "file_names",
     "find_holder",
     "is_copy",
-    "load_ledger",
     "load_report",
-    "load_sound_ledger",
     "read_latest",
     "render_record",
     "room_at",

@@ -14,7 +14,6 @@ import msgspec
 
 from harvester.archive.begin import begin_partial
 from harvester.archive.disk import Disk
-from harvester.archive.ledger import Ledger, load_sound_ledger
 from harvester.archive.lists import Base, CheckedSnapshot, check_lists, find_base
 from harvester.archive.lock import hold_lock
 from harvester.archive.open_ledger import OpenLedger
@@ -22,7 +21,7 @@ from harvester.archive.partial import PartialSnapshot, PartialState
 from harvester.archive.recovery import foreign_names, prune_snapshots, recover, snapshot_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
-from harvester.format import ARCHIVE_FILE, LATEST, is_snapshot_name, load_record
+from harvester.format import ARCHIVE_FILE, LATEST, Ledger, is_snapshot_name, load_record, load_sound_ledger
 from harvester.model import FORMAT, account_fingerprint, stamp
 
 PRIVATE: Final = 0o700

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.ledger import Ledger
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import CorruptArchiveError
 from harvester.format import (
@@ -20,6 +19,7 @@ from harvester.format import (
     OPTIMIZATIONS,
     SNAPSHOT_FILE,
     TAGMANIFEST,
+    Ledger,
     file_sha256,
     load_manifest,
     load_record,

@@ -9,9 +9,16 @@ from pathlib import Path
 import msgspec
 
 from harvester.archive.disk import Disk
-from harvester.archive.ledger import Ledger, LedgerLine, load_sound_ledger, render_line
 from harvester.errors import ArchiveError, CorruptArchiveError
-from harvester.format import ARCHIVE_FILE, LEDGER, file_sha256
+from harvester.format import (
+    ARCHIVE_FILE,
+    LEDGER,
+    Ledger,
+    LedgerLine,
+    file_sha256,
+    load_sound_ledger,
+    render_line,
+)
 from harvester.model import SnapshotRecord
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from harvester.archive.commit import PARTIAL_FILE, publish, register
 from harvester.archive.disk import Disk
 from harvester.archive.latest import point_latest, read_latest
-from harvester.archive.ledger import Ledger, load_ledger
 from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
@@ -25,8 +24,10 @@ from harvester.format import (
     RUN,
     SNAPSHOT_FILE,
     TAGMANIFEST,
+    Ledger,
     check_tags,
     is_snapshot_name,
+    load_ledger,
     parse_partial_name,
     partial_name,
     snapshot_order,

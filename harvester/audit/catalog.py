@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from harvester.archive import Archive, CheckedSnapshot, Disk, Ledger, Snapshot, check_lists, load_ledger
+from harvester.archive import Archive, CheckedSnapshot, Disk, Snapshot, check_lists
 from harvester.audit.catalog_rows import add_snapshots
 from harvester.audit.damaged import DamagedFiles
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
@@ -25,7 +25,9 @@ from harvester.format import (
     CATALOG,
     CATALOG_DIGEST,
     DAMAGED,
+    Ledger,
     file_sha256,
+    load_ledger,
     load_manifest,
     manifest_line,
     snapshot_order,

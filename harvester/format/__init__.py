@@ -48,6 +48,14 @@ from harvester.format.layout import (
     report_path,
     snapshot_order,
 )
+from harvester.format.ledger import (
+    LEDGER_BYTES,
+    Ledger,
+    LedgerLine,
+    load_ledger,
+    load_sound_ledger,
+    render_line,
+)
 from harvester.format.reading import load_bytes, load_record, open_regular, opened, parse_record
 from harvester.format.utf8 import Content, Utf8
 
@@ -66,6 +74,7 @@ __all__ = [
     "JOURNAL",
     "LATEST",
     "LEDGER",
+    "LEDGER_BYTES",
     "LOCK",
     "MANIFEST",
     "OFFLINE_HTML",
@@ -81,6 +90,8 @@ __all__ = [
     "SNAPSHOT_FILE",
     "TAGMANIFEST",
     "Content",
+    "Ledger",
+    "LedgerLine",
     "Utf8",
     "check_tags",
     "file_sha256",
@@ -89,9 +100,11 @@ __all__ = [
     "is_snapshot_name",
     "load_bytes",
     "load_inventory",
+    "load_ledger",
     "load_located",
     "load_manifest",
     "load_record",
+    "load_sound_ledger",
     "manifest_line",
     "next_name",
     "open_regular",
@@ -103,6 +116,7 @@ __all__ = [
     "partial_name",
     "render_bag_info",
     "render_entry",
+    "render_line",
     "report_path",
     "snapshot_order",
 ]

@@ -28,9 +28,9 @@ from model.source import (
 )
 from support.builders import TOKEN, USER_ID
 
-from harvester.archive.ledger import load_ledger
 from harvester.cli.app import app, spell_out
 from harvester.cli.console import Session, report_error
+from harvester.format.ledger import load_ledger
 from harvester.model import InventoryEntry
 
 _COMMAND = typer.main.get_command(app)

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from harvester.archive import Archive, Disk, PartialSnapshot, Placement, Snapshot, Source
-from harvester.archive.ledger import LedgerLine, render_line
+from harvester.format.ledger import LedgerLine, render_line
 from harvester.model import (
     Backtest,
     Ending,

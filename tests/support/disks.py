@@ -220,7 +220,7 @@ def check_archive(root: Path) -> None:
     """Every Snapshot is valid and in the Ledger, `latest` names the newest, nothing is left over."""
     from harvester.archive import Archive
     from harvester.archive.latest import read_latest
-    from harvester.archive.ledger import load_ledger
+    from harvester.format.ledger import load_ledger
 
     ledger = load_ledger(root)
     assert not ledger.faults

@@ -26,7 +26,6 @@ from harvester.api.wire import (
     parse_time,
 )
 from harvester.archive.archive import ArchiveRecord
-from harvester.archive.ledger import load_ledger
 from harvester.archive.lock import LockOwner
 from harvester.archive.manifest import ManifestCursor
 from harvester.archive.partial import Listing, PartialState
@@ -43,6 +42,7 @@ from harvester.format.layout import (
     safe_id,
     slug,
 )
+from harvester.format.ledger import load_ledger
 from harvester.format.reading import load_record
 from harvester.model import Backtest, ReportRecord, SnapshotRecord
 from harvester.report import Unpacked, parse_figure, unpack_report

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harvester.archive import Archive, Ledger, Snapshot
+from harvester.archive import Archive, Snapshot
 from harvester.audit.verify.payload import Directory
 from harvester.audit.verify.problem import Findings, Kind, Problem
 from harvester.errors import ArchiveError
-from harvester.format import BAG_INFO, INVENTORY, LEDGER, SNAPSHOT_FILE, load_bytes, parse_bag_info
+from harvester.format import BAG_INFO, INVENTORY, LEDGER, SNAPSHOT_FILE, Ledger, load_bytes, parse_bag_info
 from harvester.model import InventoryEntry, Outcome, SnapshotRecord
 
 

@@ -7,10 +7,19 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from harvester.archive import Archive, Ledger, check_adoptable, find_holder, load_ledger, read_latest
+from harvester.archive import Archive, check_adoptable, find_holder, read_latest
 from harvester.audit.verify.problem import Findings, Kind, Problem
 from harvester.errors import ArchiveError
-from harvester.format import ARCHIVE_FILE, LATEST, LEDGER, TAGMANIFEST, file_sha256, is_snapshot_name
+from harvester.format import (
+    ARCHIVE_FILE,
+    LATEST,
+    LEDGER,
+    TAGMANIFEST,
+    Ledger,
+    file_sha256,
+    is_snapshot_name,
+    load_ledger,
+)
 
 _PAUSES_S: Final = (0.0, 0.5, 1.0)
 """Before each further look; the steps between a Snapshot's name and `latest` take some milliseconds."""

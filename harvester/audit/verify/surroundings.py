@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
 
-from harvester.archive import Archive, check_lists, load_ledger
+from harvester.archive import Archive, check_lists
 from harvester.audit.catalog import (
     UNKNOWN,
     find_unknown_snapshots,
@@ -29,6 +29,7 @@ from harvester.format import (
     PACE,
     PART,
     is_snapshot_name,
+    load_ledger,
     parse_partial_name,
 )
 

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from harvester.archive import Archive, Ledger, Snapshot, load_ledger
+from harvester.archive import Archive, Snapshot
 from harvester.audit.verify.consistency import check_agreement
 from harvester.audit.verify.fixity import Hasher
 from harvester.audit.verify.ledger import check_chain
@@ -16,6 +16,7 @@ from harvester.audit.verify.payload import check_payload
 from harvester.audit.verify.problem import Kind, Problem
 from harvester.audit.verify.tags import check_tags
 from harvester.errors import ArchiveError
+from harvester.format import Ledger, load_ledger
 from harvester.model import InventoryEntry, Outcome
 
 Progress = Callable[[int, int], None]

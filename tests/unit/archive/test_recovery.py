@@ -11,11 +11,11 @@ from support.archives import STARTED, Night, append_line, make_reports, open_arc
 from support.disks import Killed, SteppingDisk, check_archive
 
 from harvester.archive import Archive, Disk
-from harvester.archive.ledger import load_ledger
 from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.recovery import recover, snapshot_names
 from harvester.audit.verify.verify import verify_archive
 from harvester.errors import CorruptArchiveError
+from harvester.format.ledger import load_ledger
 
 REPORTS = make_reports(projects=1, each=2)
 DATES = ["2026-11-20", "2026-11-21", "2026-11-22"]

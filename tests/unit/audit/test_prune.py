@@ -11,11 +11,11 @@ from support.archives import STARTED, Night, make_reports, open_archive
 from support.disks import DyingDisk, FailingDisk, Killed, SteppingDisk, check_archive
 
 from harvester.archive import Archive
-from harvester.archive.ledger import load_ledger
 from harvester.audit.prune import PrunePlan, plan_prune, prune_snapshots
 from harvester.audit.retention import Retention
 from harvester.audit.verify.verify import verify_archive
 from harvester.errors import ArchiveError, DiskError
+from harvester.format.ledger import load_ledger
 
 TODAY = dt.date(2026, 11, 22)
 REPORTS = make_reports(projects=1, each=3)

@@ -9,9 +9,9 @@ import pytest
 from support.archives import Night, append_line, make_reports, open_archive, sha256
 
 from harvester.archive import Archive
-from harvester.archive.ledger import LedgerLine, load_ledger
 from harvester.audit.verify.problem import Problem
 from harvester.audit.verify.verify import verify_archive
+from harvester.format.ledger import LedgerLine, load_ledger
 
 REPORTS = make_reports(projects=2, each=2)
 NEWEST = "2026-11-22"

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 from support.archives import append_line
 
-from harvester.archive.ledger import (
+from harvester.errors import CorruptArchiveError
+from harvester.format.ledger import (
     FIRST,
     Ledger,
     load_ledger,
     load_sound_ledger,
     parse_ledger,
 )
-from harvester.errors import CorruptArchiveError
 
 NAMES = ["2026-11-20", "2026-11-21", "2026-11-21.2", "2026-11-22"]
 

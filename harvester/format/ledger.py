@@ -16,7 +16,8 @@ from typing import Final, Literal
 import msgspec
 
 from harvester.errors import CorruptArchiveError
-from harvester.format import ARCHIVE_FILE, LEDGER, is_snapshot_name, load_bytes, snapshot_order
+from harvester.format.layout import ARCHIVE_FILE, LEDGER, is_snapshot_name, snapshot_order
+from harvester.format.reading import load_bytes
 from harvester.model import FORMAT
 
 LEDGER_BYTES: Final = 256 * 2**20
