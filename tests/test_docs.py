@@ -16,6 +16,7 @@ from harvester.cli.app import app, config
 from harvester.cli.console import ExitCode, worst
 from harvester.config.load import all_keys, load_settings
 from harvester.config.settings import Settings
+from harvester.manual import text, topics
 from harvester.model import Ending, Learned, SnapshotRecord
 from harvester.operate.metrics import RunFigures, render_metrics
 from harvester.simulator.scenario import FaultKind, load_scenario
@@ -23,6 +24,9 @@ from harvester.simulator.scenario import FaultKind, load_scenario
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config.example.toml"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = {"README": README} | {topic: text(topic) for topic in topics()}
+MANUAL = "\n".join(DOCUMENTS.values())
+"""Everything that users read: the README and each topic of the manual."""
 
 
 def test_example_configuration_gives_the_defaults() -> None:
@@ -46,30 +50,30 @@ def test_every_key_of_the_example_says_why(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*commands(app), *(f"config {name}" for name in commands(config))])
-def test_readme_names_every_command(name: str) -> None:
-    assert f"\n| `harvester {name}" in README
+def test_manual_names_every_command(name: str) -> None:
+    assert f"\n| `harvester {name}" in MANUAL
 
 
 @pytest.mark.parametrize("code", [code for code in ExitCode if code.label != "signal"])
-def test_readme_names_every_exit_code(code: ExitCode) -> None:
-    assert f"\n| {code.value} | {code.label} | " in README
+def test_manual_names_every_exit_code(code: ExitCode) -> None:
+    assert f"\n| {code.value} | {code.label} | " in MANUAL
 
 
-def test_readme_names_the_codes_of_signals_and_the_order_of_all() -> None:
-    assert "\n| 130, 143 | signal | " in README
+def test_manual_names_the_codes_of_signals_and_the_order_of_all() -> None:
+    assert "\n| 130, 143 | signal | " in MANUAL
     left, order = set(ExitCode) - {ExitCode.OK}, []
     while left:
         order.append(worst(left))
         left.remove(order[-1])
     first, second, *others = (str(code.value) for code in order)
-    assert f"in the order {first} and {second}, {', '.join(others)}." in README
+    assert f"in the order {first} and {second}, {', '.join(others)}." in MANUAL
 
 
 @pytest.mark.parametrize(
     "variable", ["QUANTCONNECT_USER_ID", "QUANTCONNECT_API_TOKEN", "QC_USER_ID", "CREDENTIALS_DIRECTORY"]
 )
-def test_readme_names_the_places_of_credentials(variable: str) -> None:
-    assert variable in README
+def test_manual_names_the_places_of_credentials(variable: str) -> None:
+    assert variable in MANUAL
 
 
 def options(command: Any) -> set[str]:
@@ -85,31 +89,31 @@ FOREIGN = {"--check", "--validate"}
 """Of `sha256sum` and `bagit`."""
 
 
-def test_every_option_in_the_readme_exists() -> None:
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+def test_every_option_in_the_manual_exists() -> None:
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", MANUAL))
     known = options(typer.main.get_command(app)) | OF_ALL | FOREIGN
     assert named - known == set()
 
 
-def test_readme_names_every_option_of_the_main_job() -> None:
+def test_manual_names_every_option_of_the_main_job() -> None:
     program: Any = typer.main.get_command(app)
     main_job = options(program.commands["run"])
-    missing = {word for word in main_job if word not in README}
+    missing = {word for word in main_job if word not in MANUAL}
     assert missing == {"--optimizations"}, "its other side is named"
 
 
-def test_the_scenario_in_the_readme_is_one(tmp_path: Path) -> None:
-    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+def test_the_scenario_in_the_manual_is_one(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", MANUAL, re.DOTALL)
     (text,) = (block for block in blocks if "[[projects]]" in block)
     (tmp_path / "account.toml").write_text(text)
     scenario = load_scenario(tmp_path / "account.toml")
     assert [len(project.backtests) for project in scenario.projects] == [3]
     assert (scenario.limit.steps[0].per_min, scenario.faults[0].kind) == (60, "503")
     assert (scenario.windows.projects, scenario.identity.locked_after) == (100, 50)
-    assert f"the {len(FaultKind)} kinds of faults" in README
+    assert f"the {len(FaultKind)} kinds of faults" in MANUAL
 
 
-def test_readme_names_every_metric() -> None:
+def test_manual_names_every_metric() -> None:
     stamp = "2026-11-25T03:00:00Z"
     record = SnapshotRecord(
         "2026-11-25", "run", "account", "0", stamp, stamp, True, Ending.OK, 1, {"saved": 1},
@@ -117,4 +121,4 @@ def test_readme_names_every_metric() -> None:
     )  # fmt: skip
     text = render_metrics(RunFigures(0, 1.0, 1.0, record, 1.0)).decode()
     for family in text_string_to_metric_families(text):
-        assert f"`{family.name.removeprefix('harvester_')}`" in README
+        assert f"`{family.name.removeprefix('harvester_')}`" in MANUAL

@@ -17,6 +17,7 @@ from harvester.cli.commands.demo import demo
 from harvester.cli.commands.diff import diff
 from harvester.cli.commands.doctor import doctor
 from harvester.cli.commands.export import export
+from harvester.cli.commands.help import show_help
 from harvester.cli.commands.history import history
 from harvester.cli.commands.list import list_backtests
 from harvester.cli.commands.prune import prune
@@ -79,6 +80,7 @@ app.command(short_help="Check that the archive is what was committed.")(verify)
 app.command(short_help="Copy a Snapshot or a part of it for somebody else.")(export)
 app.command(short_help="Remove the Snapshots that no rule keeps.")(prune)
 app.command(short_help="Print a systemd timer or a crontab line.")(schedule)
+app.command("help", short_help="Show the manual: `harvester help TOPIC`.")(show_help)
 config.command("show", short_help="Show every setting and where it came from.")(config_show)
 catalog.command("rebuild", short_help="Make the index again from the Snapshots.")(catalog_rebuild)
 
