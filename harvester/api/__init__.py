@@ -11,9 +11,11 @@ from harvester.api.paging import ProjectList
 from harvester.api.proxy import find_route
 from harvester.api.retry import Backoff
 from harvester.api.signing import Signer
+from harvester.api.stop import GRACE_S, StopSignal
 from harvester.api.wire import BadRow, Pending, RepairedText, parse_projects
 
 __all__ = [
+    "GRACE_S",
     "ApiClient",
     "Backoff",
     "BacktestList",
@@ -27,6 +29,7 @@ __all__ = [
     "RequestEvent",
     "Room",
     "Signer",
+    "StopSignal",
     "Surroundings",
     "fetch_backtests",
     "fetch_optimization",

@@ -227,7 +227,9 @@ class ApiClient:
         )
 
     async def _attempts(self, call: _Call[T]) -> T:
-        async for attempt in retrying(self._backoff, random=self._outside.random, sleep=self._limiter.sleep):
+        async for attempt in retrying(
+            self._backoff, random=self._outside.random, sleep=self._limiter.stop.sleep
+        ):
             with attempt:
                 asked_at = self._outside.now()
                 begun = await self._limiter.acquire()

@@ -17,8 +17,9 @@ import anyio
 
 from harvester.api.pace_file import MOST_S, MemoryPace, PaceState, PaceStore
 from harvester.api.rate import AdaptiveRate
+from harvester.api.stop import StopSignal
 from harvester.config import PaceSettings
-from harvester.errors import StoppedError, ThrottledError
+from harvester.errors import ThrottledError
 
 T = TypeVar("T")
 
@@ -176,14 +177,12 @@ class RateLimiter:
         """Is told until when this process waits because of what another one was told."""
         self._clock = clock
         self._turn: anyio.Lock | None = None
-        self._stopping: anyio.Event | None = None
-        self._stopped = False
         self._own_hold_until = float("-inf")
         self._noticed_until = float("-inf")
         self.throttled_count = 0
         """Answers that said slow down."""
-        self.ends_at = float("inf")
-        """When the run must end, on the limiter's clock."""
+        self.stop = StopSignal()
+        """Ends every wait for a turn; shared by all that works for this command."""
         self.problem = ""
         """Why the pace is no longer shared with other processes; empty: it is."""
 
@@ -201,7 +200,7 @@ class RateLimiter:
         """Wait until a request may start; returns the time of its start.
 
         Raises:
-            StoppedError: `stop` was called; nothing may start any more.
+            StoppedError: a stop is requested; nothing may start any more.
             ThrottledError: a hold is in force that is longer than this command may wait.
         """
         self._turn = self._turn or anyio.Lock()
@@ -211,7 +210,7 @@ class RateLimiter:
                 if slot.start <= self._clock():
                     return slot.start
                 try:
-                    await self.sleep(slot.start - self._clock())
+                    await self.stop.sleep(slot.start - self._clock())
                     held = await self._shared(lambda now: self._pace.bucket.held_until > now)
                 except BaseException:
                     self._give_back(slot)
@@ -219,25 +218,6 @@ class RateLimiter:
                 if not held:
                     return self._clock()
                 self._give_back(slot)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than until `stop`.
-
-        Raises:
-            StoppedError: `stop` was called.
-        """
-        self._stopping = self._stopping or anyio.Event()
-        if not self._stopped:
-            with anyio.move_on_after(seconds):
-                await self._stopping.wait()
-        if self._stopped:
-            raise StoppedError("no further request is sent")
-
-    def stop(self) -> None:
-        """Let no further request start; everybody who waits is woken."""
-        self._stopped = True
-        if self._stopping is not None:
-            self._stopping.set()
 
     def record_success(self) -> None:
         """An answer came that was not "slow down"."""
@@ -258,7 +238,7 @@ class RateLimiter:
         self._own_hold_until = max(self._own_hold_until, now + hold_s)
         self._update(lambda _: None)  # where another process is at it, the next request brings it along
         asked_s = retry_after_s or 0.0
-        if asked_s > self._max_hold_s or (asked_s and now + asked_s > self.ends_at):
+        if asked_s > self._max_hold_s or (asked_s and now + asked_s > self.stop.ends_at):
             raise ThrottledError(
                 f"the server asks for a pause of {asked_s:.0f} s, until {_moment_in(asked_s)}, "
                 "longer than this run may wait; run again then, or raise pace.max_hold and --max-duration",
@@ -273,8 +253,7 @@ class RateLimiter:
         return hold_s
 
     async def _reserve(self) -> Slot:
-        if self._stopped:
-            raise StoppedError("no further request is sent")
+        self.stop.check()
         slot = await self._shared(self._reserve_at)
         until, left_s = self._pace.bucket.held_until, self._pace.bucket.held_until - self._clock()
         if self._by_another(until) and left_s > _NOTICE_S and until > self._noticed_until + _NOTICE_S:
@@ -285,7 +264,9 @@ class RateLimiter:
     def _reserve_at(self, now: float) -> Slot:
         until = self._pace.bucket.held_until
         left_s = until - now
-        if left_s > self._max_hold_s or (self._by_another(until) and left_s > 0 and until > self.ends_at):
+        if left_s > self._max_hold_s or (
+            self._by_another(until) and left_s > 0 and until > self.stop.ends_at
+        ):
             raise ThrottledError(
                 f"the server asked for a pause until {_moment_in(left_s)}, longer than this command may "
                 "wait; nothing was sent, run again then",
@@ -306,7 +287,7 @@ class RateLimiter:
             done = self._update(step)
             if done:
                 return done[0]
-            await self.sleep(_BUSY_WAIT_S)
+            await self.stop.sleep(_BUSY_WAIT_S)
         self._go_on_alone("another process does not let go of it")
         return step(self._clock())
 

@@ -352,7 +352,7 @@ class Run:
     def _stop(self, reason: str, ending: Ending | None) -> None:
         self._stopped = self._stopped or reason
         self._ending = self._ending or ending
-        self._parts.limiter.stop()
+        self._parts.limiter.stop.request(reason)
         self._stage.deadline = anyio.current_time() + GRACE_S
         if self._pool is not None:
             self._pool.stop(reason, ending=ending)
@@ -381,7 +381,7 @@ class Run:
     def _ends_at(self) -> float:
         bound_s = float(self._parts.settings.run.max_duration)
         ends_at = anyio.current_time() + bound_s if bound_s else math.inf
-        self._parts.limiter.ends_at = ends_at
+        self._parts.limiter.stop.ends_at = ends_at
         return ends_at
 
 

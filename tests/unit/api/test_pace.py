@@ -158,7 +158,7 @@ def test_a_pause_that_ends_the_run_lets_nobody_else_start_or_wait() -> None:
 def test_a_pause_beyond_the_end_of_the_run_ends_it_at_once() -> None:
     async def ask(retry_after_s: float | None) -> float:
         limiter = make_limiter()
-        limiter.ends_at = 30.0
+        limiter.stop.ends_at = 30.0
         return limiter.record_throttled(await limiter.acquire(), retry_after_s=retry_after_s, endpoint="x")
 
     with pytest.raises(ThrottledError, match="longer than this run may wait"):

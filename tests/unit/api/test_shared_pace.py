@@ -97,7 +97,7 @@ def test_a_hold_that_is_longer_than_a_process_may_wait_ends_it_before_its_first_
         first = machine.process()
         first.record_throttled(await first.acquire(), retry_after_s=60.0, endpoint="x")
         later = machine.process(max_hold_s=max_hold_s)
-        later.ends_at = anyio.current_time() + ends_in_s
+        later.stop.ends_at = anyio.current_time() + ends_in_s
         with pytest.raises(ThrottledError, match=r"asked for a pause until .*nothing was sent"):
             await later.acquire()
         return await machine.process().acquire()  # and nothing was counted as spent
@@ -191,9 +191,9 @@ def test_a_stop_ends_the_wait_of_everybody_at_once(tmp_path: Path, shared: bool)
         async with anyio.create_task_group() as group:
             for _ in range(3):
                 group.start_soon(wait, limiter.acquire())
-            group.start_soon(wait, limiter.sleep(20.0))
+            group.start_soon(wait, limiter.stop.sleep(20.0))
             await anyio.sleep(1.0)
-            limiter.stop()
+            limiter.stop.request("enough")
         with pytest.raises(StoppedError):
             await limiter.acquire()
         assert len(stopped) == 4
