@@ -7,6 +7,7 @@ READY  := $(VENV)/.ready
 LEAN   := .venv-lean/.ready
 MODELS := .venv-mcp/.ready
 AXE    := $(VENV)/axe/.ready
+AZURE  := $(VENV)/azurite/.ready
 FUZZ   := $(VENV)/.fuzz-ready
 FUZZ_S ?= 20
 
@@ -32,6 +33,11 @@ $(AXE): $(READY)
 	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix $(VENV)/axe axe-core; fi
 	@touch $@
 
+$(AZURE): $(READY)
+	@mkdir -p $(VENV)/azurite
+	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix $(VENV)/azurite azurite; fi
+	@touch $@
+
 $(FUZZ): $(READY)
 	$(BIN)/pip install --quiet --quiet --editable '.[fuzz]'
 	@touch $@
@@ -51,7 +57,7 @@ check: $(READY) ## report format, lint, types and floors; changes nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(READY) $(LEAN) $(MODELS) $(AXE) ## run the tests with branch coverage (QuantConnect's clients have environments of their own)
+test: $(READY) $(LEAN) $(MODELS) $(AXE) $(AZURE) ## run the tests with branch coverage (QuantConnect's clients have environments of their own)
 	$(BIN)/pytest -n auto --ignore tests/browser -m 'not bench and not soak' --cov --cov-report=
 	$(BIN)/pytest tests/browser --cov --cov-append --cov-report=term
 

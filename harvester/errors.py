@@ -19,6 +19,12 @@
     + CorruptArchiveError        what is on disk contradicts itself
       . DamagedReportError       files of one archived report; the run goes on without them
     + DiskError                  full, read-only or not writable
+  - BucketError                  the copy in the object store cannot be used; carries the key
+    + BucketAccessError          credentials or rights; every further request would be refused too
+    + BucketUnreachableError     no answer, or slow down, for as long as harvester waits; try again later
+    + BucketLockedError          another push holds the Bucket, or has taken it over
+    + BucketConflictError        another account's, another history, or a newer harvester's
+    + CorruptBucketError         what is in the Bucket contradicts itself
 
 `HarvesterError` and `ApiError`, marked `x`, are never raised; a caller catches them to say "any of these".
 """
@@ -128,3 +134,31 @@ class DiskError(ArchiveError):
     def __init__(self, message: str, *, path: str) -> None:
         super().__init__(message)
         self.path = path
+
+
+class BucketError(HarvesterError):
+    """Any failure of the Bucket; `key` is the object it happened to, empty when it is the Bucket itself."""
+
+    def __init__(self, message: str, *, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class BucketAccessError(BucketError):
+    """The store refuses the credentials, or they lack a right, or there is no such bucket."""
+
+
+class BucketUnreachableError(BucketError):
+    """The store did not answer, or kept saying slow down, for as long as harvester waits."""
+
+
+class BucketLockedError(BucketError):
+    """Another push holds the Bucket's lease; the message names it."""
+
+
+class BucketConflictError(BucketError):
+    """The Bucket belongs to another account, has another history, or was written by a newer harvester."""
+
+
+class CorruptBucketError(BucketError):
+    """What is in the Bucket contradicts itself; the message names the object."""

@@ -5,11 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
-_PREFIXES = ("HARVESTER_", "QC_", "QUANTCONNECT_", "XDG_", "CREDENTIALS_DIRECTORY", "NO_COLOR", "FORCE_COLOR")
+if TYPE_CHECKING:
+    from support.object_store import Server
+
+_PREFIXES = (
+    "HARVESTER_",
+    "QC_",
+    "QUANTCONNECT_",
+    "XDG_",
+    "CREDENTIALS_DIRECTORY",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "AWS_",
+    "AZURE_",
+    "GOOGLE_",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +44,13 @@ def blocked_loop_fails() -> Iterator[BlockBuster]:
     with blockbuster_ctx("harvester") as blockbuster:
         blockbuster.functions["threading.Lock.acquire"].can_block_in("coverage/collector.py", {"lock_data"})
         yield blockbuster
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real S3 server on loopback, the same for all tests of this process."""
+    from support.object_store import require_obstore, running_server
+
+    require_obstore()
+    with running_server(tmp_path_factory.mktemp("s3") / "weed") as server:
+        yield server

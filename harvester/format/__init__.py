@@ -12,7 +12,7 @@ from harvester.format.bag import (
     parse_manifest_line,
     render_bag_info,
 )
-from harvester.format.inventory import load_inventory, load_located, render_entry
+from harvester.format.inventory import LINE_BYTES, load_inventory, load_located, render_entry
 from harvester.format.layout import (
     ARCHIVE_FILE,
     BAG_INFO,
@@ -54,9 +54,10 @@ from harvester.format.ledger import (
     LedgerLine,
     load_ledger,
     load_sound_ledger,
+    parse_ledger,
     render_line,
 )
-from harvester.format.reading import load_bytes, load_record, open_regular, opened, parse_record
+from harvester.format.reading import RECORD_BYTES, load_bytes, load_record, open_regular, opened, parse_record
 from harvester.format.utf8 import Content, Utf8
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "LATEST",
     "LEDGER",
     "LEDGER_BYTES",
+    "LINE_BYTES",
     "LOCK",
     "MANIFEST",
     "OFFLINE_HTML",
@@ -83,6 +85,7 @@ __all__ = [
     "PART",
     "PATH_AT",
     "PAYLOAD",
+    "RECORD_BYTES",
     "REPORT_HTML",
     "REPORT_JSON",
     "RUN",
@@ -110,6 +113,7 @@ __all__ = [
     "open_regular",
     "opened",
     "parse_bag_info",
+    "parse_ledger",
     "parse_manifest_line",
     "parse_partial_name",
     "parse_record",

@@ -64,7 +64,11 @@ def load_bytes(path: Path, limit_bytes: int = RECORD_BYTES) -> bytes:
         DiskError: it cannot be read.
     """
     with opened(path) as file:
-        content = file.read(limit_bytes + 1)
+        # A buffer of the size of the bound would cost more than the reading of most files.
+        size_bytes = min(os.fstat(file.fileno()).st_size, limit_bytes)
+        content = file.read(size_bytes + 1)
+        if len(content) > size_bytes:  # it has grown meanwhile
+            content += file.read(limit_bytes + 1 - len(content))
     if len(content) > limit_bytes:
         raise CorruptArchiveError(
             f"{path} is larger than {limit_bytes:,} bytes, which nothing of its kind is"

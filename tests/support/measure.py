@@ -146,6 +146,46 @@ def verify_all(root: Path) -> dict[str, float]:
     return {"seconds": seconds, "peak_mb": peak_mb()}
 
 
+def push_all(root: Path, endpoint: str, url: str) -> dict[str, float]:
+    """Push an Archive; seconds, bytes, requests and peak memory."""
+    from harvester.bucket.address import parse_address
+    from harvester.bucket.push import Push
+    from support.object_store import Server
+
+    store = Server(endpoint).store(parse_address(url))
+    started = time.perf_counter()
+    pushed = Push(store, Archive.read(root)).run()
+    seconds = time.perf_counter() - started
+    requests = pushed.requests
+    return {
+        "seconds": seconds,
+        "bytes": pushed.sent_bytes,
+        "put": requests.put,
+        "list": requests.list,
+        "get": requests.get,
+        "peak_mb": peak_mb(),
+    }
+
+
+def verify_bucket(root: Path, endpoint: str, url: str) -> dict[str, float]:
+    """Verify a Bucket by its listing; seconds, requests and peak memory."""
+    from harvester.bucket.address import parse_address
+    from harvester.bucket.verify import Verify
+    from support.object_store import Server
+
+    store = Server(endpoint).store(parse_address(url))
+    started = time.perf_counter()
+    found = Verify(store, archive=Archive.read(root)).run()
+    seconds = time.perf_counter() - started
+    assert [item for item in found.problems if "backtests" not in item.text] == []
+    return {
+        "seconds": seconds,
+        "list": store.requests.list,
+        "get": store.requests.get,
+        "peak_mb": peak_mb(),
+    }
+
+
 def peak_mb() -> float:
     """The most memory this process has had; `ru_maxrss` would begin with what its parent had."""
     status = Path("/proc/self/status").read_text()
