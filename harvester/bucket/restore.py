@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from harvester.archive import PRIVATE, Disk, LinkMode
 from harvester.bucket.keys import ARCHIVE, TIMESTAMPS, parse_timestamp_key
 from harvester.bucket.local import TOKEN_BYTES
 from harvester.bucket.reader import BucketReader, OpenedSnapshot, PackedReport
@@ -18,45 +19,6 @@ from harvester.errors import ArchiveError, CorruptBucketError, DiskError
 from harvester.format import ARCHIVE_FILE, LATEST, LEDGER, PART, PAYLOAD, REPORT_JSON
 
 _ARCHIVE_BYTES: Final = 2**16
-_PRIVATE: Final = 0o700
-"""As a new Archive's directory is: its owner's alone."""
-
-
-class RestoreDisk(Protocol):
-    """Writes what is restored; every method raises `DiskError` with what to do."""
-
-    def make_dir(self, path: Path) -> None:
-        """Make the directory; one that is there already is used."""
-
-    def write(self, path: Path, content: bytes, *, sync: bool = True) -> None:
-        """Make a read-only file."""
-
-    def write_all(self, directory: Path, files: Iterable[tuple[str, bytes]], *, sync: bool = True) -> None:
-        """Make several read-only files."""
-
-    def append(self, path: Path, content: bytes) -> None:
-        """Add to the end of a file."""
-
-    def point(self, link: Path, target: str) -> bool:
-        """Make a symbolic link, or a text file where there are none."""
-
-    def probe_links(self, source: Path, target: Path) -> Any:
-        """The cheapest way in which `target` can be made to hold what `source` holds."""
-
-    def link_files(self, mode: Any, source: str, target: str, names: Sequence[str]) -> None:
-        """Bring files of one directory into another one."""
-
-    def rename(self, source: Path, target: Path) -> None:
-        """Move to another name."""
-
-    def remove_tree(self, path: Path) -> None:
-        """Remove a directory with all that is in it."""
-
-    def sync_all(self, path: Path) -> None:
-        """Flush everything that was written."""
-
-    def sync_dir(self, path: Path) -> None:
-        """Flush a directory."""
 
 
 class RestoreObserver(Protocol):
@@ -115,7 +77,7 @@ class Restore:
     def __init__(
         self,
         reader: BucketReader,
-        disk: RestoreDisk,
+        disk: Disk,
         *,
         observer: RestoreObserver | None = None,
         at_once: int = 8,
@@ -124,7 +86,7 @@ class Restore:
         self._disk = disk
         self._observer = observer or SilentRestore()
         self._at_once = at_once
-        self._link_mode: Any = None
+        self._link_mode: LinkMode | None = None
 
     def restore(self, name: str, target: Path) -> Restored:
         """Make `target` the bag of one Snapshot; interrupted, the same call goes on.
@@ -168,7 +130,7 @@ class Restore:
         part = target.with_name(f".{target.name}{PART}")
         self._disk.make_dir(part)
         with suppress(OSError):  # not every file system has modes
-            part.chmod(_PRIVATE)
+            part.chmod(PRIVATE)
         held = [name for name in self._reader.names if name not in chain.pruned]
         counted = _Sum()
         for name in held:
@@ -198,7 +160,7 @@ class Restore:
             self._disk.make_dir(part / TIMESTAMPS)
             self._disk.write_all(part / TIMESTAMPS, tokens)
         if held:
-            self._disk.point(part / LATEST, held[-1])
+            self._disk.symlink_atomic(part / LATEST, held[-1])
 
     def _load_tokens(self) -> list[tuple[str, bytes]]:
         store = self._reader.store

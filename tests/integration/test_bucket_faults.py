@@ -122,7 +122,7 @@ def test_an_endpoint_that_goes_down_in_the_middle_is_gone_on_from(s3_server: Ser
 def test_the_prefix_of_another_account_is_refused(s3_server: Server, tmp_path: Path) -> None:
     store = s3_server.store()
     push(store, make_archive(tmp_path / "a"))
-    other = Archive.open(tmp_path / "other", account="feedfeedfeedfeed")
+    other = Archive.create_or_open(tmp_path / "other", account="feedfeedfeedfeed")
     Night(other).run(make_reports())
     with pytest.raises(BucketConflictError, match="another account"):
         push(store, other)

@@ -154,7 +154,7 @@ def push_all(root: Path, endpoint: str, url: str) -> dict[str, float]:
 
     store = Server(endpoint).store(parse_address(url))
     started = time.perf_counter()
-    pushed = Push(store, Archive.read(root)).run()
+    pushed = Push(store, Archive.open(root)).run()
     seconds = time.perf_counter() - started
     requests = pushed.requests
     return {
@@ -175,7 +175,7 @@ def verify_bucket(root: Path, endpoint: str, url: str) -> dict[str, float]:
 
     store = Server(endpoint).store(parse_address(url))
     started = time.perf_counter()
-    found = Verify(store, archive=Archive.read(root)).run()
+    found = Verify(store, archive=Archive.open(root)).run()
     seconds = time.perf_counter() - started
     assert [item for item in found.problems if "backtests" not in item.text] == []
     return {
