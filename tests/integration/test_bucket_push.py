@@ -13,7 +13,7 @@ from support.disks import check_bag
 from support.object_store import Server, SteppingStore
 
 from harvester.archive import Disk
-from harvester.audit import verify
+from harvester.audit import verify_archive
 from harvester.bucket.head import load_chain
 from harvester.bucket.plan import plan_push
 from harvester.bucket.push import Push
@@ -75,12 +75,12 @@ def test_a_restored_archive_goes_on(s3_server: Server, tmp_path: Path) -> None:
     assert restored.snapshots == ("2026-11-22", "2026-11-23")
     subprocess.run(["diff", "-r", "-x", ".harvester*", tmp_path / "b", tmp_path / "a"], check=True)
     copy = open_archive(tmp_path / "b")
-    assert verify(copy) == []
+    assert verify_archive(copy) == []
     report = next((tmp_path / "b" / "2026-11-22").rglob("report.html"))
     assert report.stat().st_nlink == 2
     Night(copy, "2026-11-24").run(make_reports(each=5))
     assert Push(store, copy).run().snapshots == ("2026-11-24",)
-    assert verify(copy) == []
+    assert verify_archive(copy) == []
 
 
 def test_a_plan_says_what_the_push_then_does(s3_server: Server, tmp_path: Path) -> None:
