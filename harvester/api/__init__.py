@@ -1,16 +1,15 @@
 """The QuantConnect API: requests, their pace, their retries, and what their answers mean."""
 
-from harvester.api.answers import RequestEvent
 from harvester.api.budget import ByteBudget, Room
-from harvester.api.client import ApiClient, Surroundings
+from harvester.api.client import ApiClient
 from harvester.api.discover import BacktestList, fetch_backtests, fetch_projects
+from harvester.api.events import RequestEvent
 from harvester.api.optimizations import OptimizationChildren, fetch_optimization, fetch_optimizations
 from harvester.api.pace import RateLimiter, limiter_for
 from harvester.api.pace_file import find_store, pace_file_name
 from harvester.api.paging import ProjectList
 from harvester.api.proxy import find_route
 from harvester.api.retry import Backoff
-from harvester.api.signing import Signer
 from harvester.api.stop import GRACE_S, StopSignal
 from harvester.api.wire import BadRow, Pending, RepairedText, parse_projects
 
@@ -28,9 +27,7 @@ __all__ = [
     "RepairedText",
     "RequestEvent",
     "Room",
-    "Signer",
     "StopSignal",
-    "Surroundings",
     "fetch_backtests",
     "fetch_optimization",
     "fetch_optimizations",

@@ -24,7 +24,6 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import aiohttp
-import msgspec
 
 from harvester.api.wire import Answer, parse_answer
 from harvester.errors import (
@@ -181,40 +180,3 @@ def _by_status(status: int) -> type[ApiError]:
     if status >= 500 or status in _AGAIN_STATUSES:
         return TransportError
     return {401: AuthenticationError, 404: NotFoundError}.get(status, RefusedError)
-
-
-class RequestEvent(msgspec.Struct, frozen=True):
-    """One request and what became of it; what a journal, a progress bar and metrics want to know."""
-
-    endpoint: str
-    project_id: int | None
-    backtest_id: str | None
-    attempt: int
-    """Within one call, from 1."""
-    started: float
-    """Unix time."""
-    waited_s: float
-    """For the limiter."""
-    took_s: float
-    """From the start to the end of the answer."""
-    answer: str
-    """`ok`, `ready`, `generating`, `cut off`, or the word for its error (`answer_word`)."""
-    size_bytes: int = 0
-    error: str = ""
-    hold_s: float = 0.0
-    """How long everyone holds because of it."""
-
-
-_ANSWERS: Final[tuple[tuple[type[ApiError], str], ...]] = (
-    (RateLimitedError, "slow down"),
-    (TransportError, "again"),
-    (AuthenticationError, "authentication"),
-    (NotFoundError, "not found"),
-    (RefusedError, "refused"),
-    (ProtocolError, "malformed"),
-)
-
-
-def answer_word(error: ApiError) -> str:
-    """The word of `RequestEvent.answer` for an error."""
-    return next(word for kind, word in _ANSWERS if isinstance(error, kind))

@@ -7,9 +7,9 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 import aiohttp
 import anyio
@@ -17,20 +17,19 @@ import anyio
 from harvester import __version__
 from harvester.api.answers import (
     NETWORK_ERRORS,
-    RequestEvent,
-    answer_word,
     check_answer,
     network_error,
     server_time,
     too_large,
 )
 from harvester.api.budget import BUDGET_BYTES, ByteBudget, Room
-from harvester.api.pace import RateLimiter
+from harvester.api.events import NullObserver, RequestEvent, RequestObserver, answer_word
+from harvester.api.pace import RateLimiter, limiter_for
 from harvester.api.proxy import Route, find_route
 from harvester.api.retry import Backoff, retrying
 from harvester.api.signing import Signer
 from harvester.api.wire import Answer, Pending, parse_report
-from harvester.config import ApiSettings
+from harvester.config import ApiSettings, Credentials, Settings
 from harvester.errors import (
     ApiError,
     AuthenticationError,
@@ -48,34 +47,6 @@ _CLOCK_NOTICE_S: Final = 15.0
 """A clock this far off is worth a word: an old page of the API's reference allows 20 s."""
 
 
-class RequestObserver(Protocol):
-    """Who is told of every request; must return at once."""
-
-    def requested(self, event: RequestEvent) -> None:
-        """One request has ended."""
-
-
-class Unobserved:
-    """Tells nobody."""
-
-    def requested(self, event: RequestEvent) -> None:
-        """Nothing."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a client takes from outside, so that tests can give it something else."""
-
-    observer: RequestObserver = field(default_factory=Unobserved)
-    now: Callable[[], float] = time.time
-    """Unix time; it is what gets signed."""
-    random: Callable[[], float] = random.random
-    backoff: Backoff | None = None
-    """Waits within one call; None: from the settings."""
-    budget_bytes: int = BUDGET_BYTES
-    """How much of all answers but the largest may be in memory at once."""
-
-
 @dataclass(frozen=True)
 class _Call(Generic[T]):
     """One call, whatever it takes."""
@@ -84,7 +55,7 @@ class _Call(Generic[T]):
     payload: dict[str, Any]
     parse: Callable[[Answer], T]
     room: Room
-    requested: Callable[[], None] = lambda: None
+    on_request: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -102,37 +73,83 @@ class _Start:
 
 
 class ApiClient:
-    """Speaks with the API for one Account; an async context manager.
+    """Sends requests to the API for one Account; an async context manager.
 
-    Entering it raises `ConfigError` when the environment names a proxy that cannot be used.
+    Entering it raises `ConfigError` if the environment names a proxy that cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the three that matter are positional, the others are keywords with defaults
         self,
         settings: ApiSettings,
         signer: Signer,
         limiter: RateLimiter,
-        surroundings: Surroundings | None = None,
+        *,
+        observer: RequestObserver | None = None,
+        backoff: Backoff | None = None,
+        now: Callable[[], float] = time.time,
+        random: Callable[[], float] = random.random,
+        budget_bytes: int = BUDGET_BYTES,
     ) -> None:
+        """Keep what the client needs; nothing is connected yet.
+
+        Args:
+            settings: Address, timeouts, limits.
+            signer: Signs each request for the Account.
+            limiter: Delays each request; `limiter` is also an attribute, so a run can read and stop it.
+            observer: Receives an event for each request; None: nobody does.
+            backoff: Waits between the attempts of one call; None: from the settings.
+            now: Returns Unix time, which is what gets signed.
+            random: Returns a number from 0 to 1, for the jitter of a wait.
+            budget_bytes: How much memory all answers but the largest may use at once.
+        """
+        self.limiter = limiter
         self._settings = settings
         self._signer = signer
-        self._limiter = limiter
-        self._outside = surroundings or Surroundings()
-        self._backoff = self._outside.backoff or Backoff(tries=settings.tries)
+        self._observer = observer or NullObserver()
+        self._backoff = backoff or Backoff(tries=settings.tries)
+        self._now = now
+        self._random = random
         self._session: aiohttp.ClientSession | None = None
         self._route = Route()
-        self.budget = ByteBudget(self._outside.budget_bytes)
+        self.budget = ByteBudget(budget_bytes)
         """Of the answers that are in memory."""
         self.requests = 0
         """Requests that were sent, of all kinds."""
         self.server_offset_s: float | None = None
         """Seconds that the server's clock is ahead of this machine's; None before the first answer."""
 
+    @classmethod
+    def for_account(
+        cls,
+        settings: Settings,
+        credentials: Credentials,
+        *,
+        limiter: RateLimiter | None = None,
+        observer: RequestObserver | None = None,
+        backoff: Backoff | None = None,
+    ) -> Self:
+        """Return a client for the account that these credentials belong to.
+
+        Args:
+            settings: Those of the account; `api` and, without a limiter, `pace` are used.
+            credentials: User id and token, which sign each request.
+            limiter: Shared with other commands of the account; None: one of this process alone.
+            observer: Receives an event for each request; None: nobody does.
+            backoff: Waits between the attempts of one call; None: from the settings.
+        """
+        return cls(
+            settings.api,
+            Signer(credentials.user_id, credentials.token.reveal()),
+            limiter or limiter_for(settings.pace),
+            observer=observer,
+            backoff=backoff,
+        )
+
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(
             total=None,  # `_exchange` counts it, without the time that an answer waits for memory
-            sock_connect=float(self._settings.connect_timeout),
-            sock_read=float(self._settings.read_timeout),
+            sock_connect=self._settings.connect_timeout,
+            sock_read=self._settings.read_timeout,
         )
         self._route = find_route(self._settings.base_url)
         self._session = aiohttp.ClientSession(
@@ -169,7 +186,7 @@ class ApiClient:
         payload: dict[str, Any],
         parse: Callable[[Answer], T],
         *,
-        requested: Callable[[], None] = lambda: None,
+        on_request: Callable[[], None] = lambda: None,
         room: Room | None = None,
     ) -> T:
         """One call, with as many attempts as it takes; `parse` may ask for another by a TransportError.
@@ -178,7 +195,7 @@ class ApiClient:
             endpoint: Below the base URL.
             payload: What is sent.
             parse: What the answer means.
-            requested: Is called for every request that is sent.
+            on_request: Called for every request that is sent.
             room: Memory for the answer, for a caller that goes on needing it; None: until it is parsed.
 
         Raises:
@@ -186,7 +203,7 @@ class ApiClient:
         """
         try:
             with nullcontext(room) if room else self.budget.room() as held:
-                return await self._attempts(_Call(endpoint, payload, parse, held, requested))
+                return await self._attempts(_Call(endpoint, payload, parse, held, on_request))
         except LockedOutError:
             raise  # and nothing more is sent, not even to see whether the credentials are good
         except AuthenticationError as exc:
@@ -205,13 +222,13 @@ class ApiClient:
         project_id: int,
         backtest_id: str,
         *,
-        requested: Callable[[], None] = lambda: None,
+        on_request: Callable[[], None] = lambda: None,
         room: Room | None = None,
     ) -> str | Pending:
         """The report's HTML, or `Pending`; the first request makes the server render it.
 
-        `requested` is called for every request that is sent; `room` is memory for as long as the caller needs
-        the report.
+        `on_request` is called for every request that is sent; `room` is memory for as long as the caller
+        needs the report.
 
         Raises:
             ApiError: by the table of `faults`.
@@ -222,20 +239,18 @@ class ApiClient:
             endpoint,
             payload,
             lambda answer: parse_report(answer, endpoint=endpoint),
-            requested=requested,
+            on_request=on_request,
             room=room,
         )
 
     async def _attempts(self, call: _Call[T]) -> T:
-        async for attempt in retrying(
-            self._backoff, random=self._outside.random, sleep=self._limiter.stop.sleep
-        ):
+        async for attempt in retrying(self._backoff, random=self._random, sleep=self.limiter.stop.sleep):
             with attempt:
-                asked_at = self._outside.now()
-                begun = await self._limiter.acquire()
-                start = _Start(attempt.retry_state.attempt_number, asked_at, self._outside.now(), begun)
+                asked_at = self._now()
+                begun = await self.limiter.acquire()
+                start = _Start(attempt.retry_state.attempt_number, asked_at, self._now(), begun)
                 self.requests += 1
-                call.requested()
+                call.on_request()
                 return await self._attempt(call, start)
         raise AssertionError("unreachable")
 
@@ -244,7 +259,7 @@ class ApiClient:
         try:
             status, headers, body = await self._exchange(call, int(start.at))
             size = len(body)
-            answer = check_answer(status, headers, body, endpoint=call.endpoint, now=self._outside.now())
+            answer = check_answer(status, headers, body, endpoint=call.endpoint, now=self._now())
             del body  # a large one is as large again in the answer
             parsed = call.parse(answer)
         except ApiError as exc:
@@ -254,10 +269,10 @@ class ApiClient:
             raise
         else:
             word = "generating" if isinstance(parsed, Pending) else "ready" if answer.ready else "ok"
-            self._limiter.record_success()
+            self.limiter.record_success()
             return parsed
         finally:
-            self._outside.observer.requested(
+            self._observer.request_ended(
                 RequestEvent(
                     endpoint=call.endpoint,
                     project_id=call.payload.get("projectId"),
@@ -265,7 +280,7 @@ class ApiClient:
                     attempt=start.number,
                     started=start.at,
                     waited_s=start.at - start.asked_at,
-                    took_s=self._outside.now() - start.at,
+                    took_s=self._now() - start.at,
                     answer=word,
                     size_bytes=size,
                     error=error,
@@ -276,11 +291,11 @@ class ApiClient:
     def _learn(self, exc: ApiError, start: _Start) -> float:
         """Tell the limiter of a failure; gives the seconds that everyone holds because of it."""
         if isinstance(exc, RateLimitedError):
-            return self._limiter.record_throttled(
+            return self.limiter.record_throttled(
                 start.begun, retry_after_s=exc.retry_after_s, endpoint=exc.endpoint
             )
         if not isinstance(exc, TransportError):
-            self._limiter.record_success()
+            self.limiter.record_success()
         return 0.0
 
     async def _exchange(
@@ -291,7 +306,7 @@ class ApiClient:
             raise RuntimeError("the client is used outside of `async with`")
         url = f"{self._settings.base_url.rstrip('/')}/{call.endpoint}"
         try:
-            with anyio.fail_after(float(self._settings.total_timeout)) as scope:
+            with anyio.fail_after(self._settings.total_timeout) as scope:
                 async with self._session.post(
                     url,
                     json=call.payload,
@@ -331,7 +346,7 @@ class ApiClient:
     def _note_clock(self, headers: Mapping[str, str]) -> None:
         moment = server_time(headers)
         if moment is not None:
-            self.server_offset_s = moment - self._outside.now()
+            self.server_offset_s = moment - self._now()
 
     def _explained(self, exc: AuthenticationError) -> AuthenticationError:
         offset_s = self.server_offset_s or 0.0

@@ -72,16 +72,15 @@ class _Reader:
         return self._portal, self._client
 
     def _make_client(self) -> ApiClient:
-        from harvester.api import ApiClient, Signer
+        from harvester.api import ApiClient
         from harvester.app.pacing import shared_limiter
         from harvester.config import Loaded
 
         found = self._session.credentials(Loaded(self._settings, {}, None, self._session.account))
         if not self._archive.belongs_to(found.user_id):
             raise CredentialsError("the credentials are another account's than the Archive")
-        signer = Signer(found.user_id, found.token.reveal())
         limiter = shared_limiter(self._session, self._settings, found.user_id, patience_s=_PATIENCE_S)
-        return ApiClient(self._settings.api, signer, limiter)
+        return ApiClient.for_account(self._settings, found, limiter=limiter)
 
 
 async def _fetch(client: ApiClient, entry: InventoryEntry) -> bytes | None:

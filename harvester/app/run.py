@@ -10,14 +10,14 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 
-from harvester.api import ApiClient, RateLimiter, Signer, Surroundings, limiter_for
+from harvester.api import ApiClient, RateLimiter, limiter_for
 from harvester.app.notifications import RunEnd
 from harvester.app.pacing import shared_limiter, warn_of_problem
 from harvester.archive import Archive, CheckedSnapshot, find_holder
@@ -25,7 +25,7 @@ from harvester.audit import update_catalog
 from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json
 from harvester.cli.output.reporter import Reporter
 from harvester.cli.output.summary import index_of, preview_json, preview_lines, summary_json, summary_lines
-from harvester.config import Selection, Settings, mode_of
+from harvester.config import Credentials, Selection, Settings, mode_of
 from harvester.errors import HarvesterError
 from harvester.format import ARCHIVE_FILE
 from harvester.harvest import Parts, Policy, Preview, Run, RunObserver, RunResult, preview_run
@@ -49,8 +49,7 @@ class Job:
 
     session: Session
     settings: Settings
-    user_id: int
-    token: str = field(repr=False)
+    credentials: Credentials
     refresh_days: float | None = None
     """Read again what was read longer ago than this; None: only what is new or has changed."""
     accept_gone: bool = False
@@ -120,7 +119,7 @@ def preview_only(job: Job) -> ExitCode:
     """List and plan, and say what a run would do; an Archive that it would refuse is refused here too."""
     begun = Path(job.settings.archive.dir, ARCHIVE_FILE).exists()
     archive = open_archive(job) if begun else None
-    limiter = shared_limiter(job.session, job.settings, job.user_id)
+    limiter = shared_limiter(job.session, job.settings, job.credentials.user_id)
     found = anyio.run(_preview, job, limiter, archive.base().snapshot if archive else None)
     rate_per_min = job.settings.pace.rate_per_min
     if job.json:
@@ -133,7 +132,7 @@ def preview_only(job: Job) -> ExitCode:
 def open_archive(job: Job) -> Archive:
     """The Archive of the job's Account, made when it is not there yet."""
     settings = job.settings.archive
-    return Archive.create_or_open(Path(settings.dir), account=job.user_id, mode=mode_of(settings))
+    return Archive.create_or_open(Path(settings.dir), account=job.credentials.user_id, mode=mode_of(settings))
 
 
 async def run_once(job: Job, archive: Archive) -> Ended:
@@ -143,7 +142,6 @@ async def run_once(job: Job, archive: Archive) -> Ended:
         run = Run(
             Parts(
                 client=client,
-                limiter=limiter,
                 archive=archive,
                 settings=job.settings,
                 policy=job.policy,
@@ -170,7 +168,7 @@ def _limiter(job: Job, archive: Archive) -> RateLimiter:
     limit_per_min = base.record().learned.rate_per_min if base else None
     if not job.share_pace:
         return limiter_for(job.settings.pace, limit_per_min=limit_per_min)
-    return shared_limiter(job.session, job.settings, job.user_id, limit_per_min=limit_per_min)
+    return shared_limiter(job.session, job.settings, job.credentials.user_id, limit_per_min=limit_per_min)
 
 
 def _tell(job: Job, result: RunResult, end: RunEnd, took_s: float) -> None:
@@ -231,9 +229,7 @@ async def _preview(job: Job, limiter: RateLimiter, previous: CheckedSnapshot | N
 
 
 def _client(job: Job, limiter: RateLimiter, observer: RunObserver) -> ApiClient:
-    return ApiClient(
-        job.settings.api, Signer(job.user_id, job.token), limiter, Surroundings(observer=observer)
-    )
+    return ApiClient.for_account(job.settings, job.credentials, limiter=limiter, observer=observer)
 
 
 async def _watch_signals(run: Run, caught: list[int]) -> None:

@@ -139,5 +139,5 @@ class RunObserver(Protocol):
     def notify(self, event: Event) -> None:
         """Something happened."""
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         """One request has ended."""

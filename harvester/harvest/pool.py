@@ -42,9 +42,9 @@ class Reader(Authenticator, Protocol):
     budget: ByteBudget
 
     async def fetch_report(
-        self, project_id: int, backtest_id: str, *, requested: Callable[[], None], room: Room
+        self, project_id: int, backtest_id: str, *, on_request: Callable[[], None], room: Room
     ) -> str | Pending:
-        """The report's HTML, or `Pending`; `requested` is called for every request that it takes.
+        """The report's HTML, or `Pending`; `on_request` is called for every request that it takes.
 
         `room` is memory of its `budget`, which is given back when the report is archived.
         """
@@ -182,7 +182,7 @@ class Pool:
         """Ask for one report, and archive it when it is ready."""
         project_id, backtest_id = job.decision.key
         answer = await self._work.reader.fetch_report(
-            project_id, backtest_id, requested=lambda: job.requested(anyio.current_time()), room=room
+            project_id, backtest_id, on_request=lambda: job.requested(anyio.current_time()), room=room
         )
         self._outage.good()
         if isinstance(answer, Pending):

@@ -16,7 +16,7 @@ import anyio.to_thread
 import msgspec
 
 from harvester import __version__
-from harvester.api import ApiClient, RateLimiter
+from harvester.api import ApiClient
 from harvester.archive import Archive, CheckedSnapshot, PartialSnapshot
 from harvester.config import Settings
 from harvester.errors import StoppedError, TransportError
@@ -46,7 +46,6 @@ class Parts:
     """What a run is built of."""
 
     client: ApiClient
-    limiter: RateLimiter
     archive: Archive
     settings: Settings
     policy: Policy
@@ -342,17 +341,18 @@ class Run:
             bad_row_examples=tuple(found.bad_row_examples),
             withheld_gone=found.withheld_gone,
             requests=parts.client.requests,
-            throttled=parts.limiter.throttled_count,
+            throttled=parts.client.limiter.throttled_count,
             settings=_deciding(parts.settings),
             learned=Learned(
-                rate_per_min=parts.limiter.limit_per_min, poll_after_s=tuple(round(s, 3) for s in waits_s)
+                rate_per_min=parts.client.limiter.limit_per_min,
+                poll_after_s=tuple(round(s, 3) for s in waits_s),
             ),
         )
 
     def _stop(self, reason: str, ending: Ending | None) -> None:
         self._stopped = self._stopped or reason
         self._ending = self._ending or ending
-        self._parts.limiter.stop.request(reason)
+        self._parts.client.limiter.stop.request(reason)
         self._stage.deadline = anyio.current_time() + GRACE_S
         if self._pool is not None:
             self._pool.stop(reason, ending=ending)
@@ -381,7 +381,7 @@ class Run:
     def _ends_at(self) -> float:
         bound_s = float(self._parts.settings.run.max_duration)
         ends_at = anyio.current_time() + bound_s if bound_s else math.inf
-        self._parts.limiter.stop.ends_at = ends_at
+        self._parts.client.limiter.stop.ends_at = ends_at
         return ends_at
 
 

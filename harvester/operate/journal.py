@@ -64,7 +64,7 @@ class Journal:
         if isinstance(event, _WRITTEN):
             self._add(msgspec.to_builtins(event))
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         """A request."""
         self._add({"event": "request"} | msgspec.to_builtins(event))
 

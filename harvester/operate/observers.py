@@ -25,10 +25,10 @@ class Observers:
         for member in self._members:
             self._tell(member, member.notify, event)
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         """One request has ended."""
         for member in self._members:
-            self._tell(member, member.requested, event)
+            self._tell(member, member.request_ended, event)
 
     @contextmanager
     def joined(self, member: RunObserver) -> Iterator[None]:

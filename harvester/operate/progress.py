@@ -131,7 +131,7 @@ class Lines:
         self._tally.event(event, self._clock())
         self._tick()
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         """Count it, and say where the run stands when a minute has gone by."""
         self._tally.request(event, self._clock())
         self._tick()
@@ -179,7 +179,7 @@ class Bar:
         self._tally.event(event, self._clock())
         self._show()
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         """Count it and show it."""
         self._tally.request(event, self._clock())
         self._show()

@@ -19,7 +19,7 @@ import anyio.to_thread
 import pytest
 from support.builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
 
-from harvester.api.client import ApiClient, Surroundings
+from harvester.api.client import ApiClient
 from harvester.api.pace import limiter_for
 from harvester.api.retry import Backoff
 from harvester.api.signing import Signer
@@ -81,7 +81,7 @@ async def fetch(base_url: str, **api: Any) -> str | Pending:
         )
     )
     limiter = limiter_for(PaceSettings(rate_per_min=6e6))
-    async with ApiClient(settings, Signer(1, "t"), limiter, Surroundings(backoff=Backoff(tries=1))) as client:
+    async with ApiClient(settings, Signer(1, "t"), limiter, backoff=Backoff(tries=1)) as client:
         return await client.fetch_report(1, "b")
 
 

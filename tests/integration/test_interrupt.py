@@ -6,9 +6,17 @@ import time
 from pathlib import Path
 
 import pytest
-from support.builders import Asked, Watcher, entries, make_backtests, make_scenario, outcomes, run_against
+from support.builders import (
+    Asked,
+    Watcher,
+    entries,
+    make_backtests,
+    make_credentials,
+    make_scenario,
+    outcomes,
+    run_against,
+)
 
-from harvester.api.signing import Signer
 from harvester.errors import AuthenticationError, ThrottledError
 from harvester.harvest.events import Event, Settled, Started, Stopping
 from harvester.harvest.run import Run
@@ -151,14 +159,14 @@ async def test_throttling_from_the_first_request_ends_the_run(tmp_path: Path) ->
 async def test_a_wrong_token_stops_the_run_and_is_named(tmp_path: Path, refusal: str) -> None:
     async with Simulator(make_scenario(identity=Identity(refusal=refusal))) as simulator:
         with pytest.raises(AuthenticationError, match="check the user id and the API token"):
-            await run_against(simulator, tmp_path, Asked(signer=Signer(123456, "wrong")))
+            await run_against(simulator, tmp_path, Asked(credentials=make_credentials(token="wrong-token")))
     assert len(simulator.requests) == 2
 
 
 async def test_an_unknown_user_is_named_in_the_servers_words(tmp_path: Path) -> None:
     async with Simulator(make_scenario()) as simulator:
         with pytest.raises(AuthenticationError, match="UserID not valid"):
-            await run_against(simulator, tmp_path, Asked(signer=Signer(1, "aaaabbbbccccdddd")))
+            await run_against(simulator, tmp_path, Asked(credentials=make_credentials(1)))
 
 
 @pytest.mark.parametrize(("offset_s", "side"), [(4 * 3600.0, "behind"), (-4 * 3600.0, "ahead of")])

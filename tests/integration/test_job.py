@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from support.builders import TOKEN, USER_ID, make_backtests, make_scenario
+from support.builders import TOKEN, USER_ID, make_backtests, make_credentials, make_scenario
 from support.cli import Done, harvester_beside
 
 from harvester.app.run import Ended, Job, perform_as
@@ -48,7 +48,7 @@ def test_a_dry_run_refuses_another_accounts_archive_as_a_run_does(
 def test_the_wait_for_another_run_is_not_counted_to_this_one(tmp_path: Path) -> None:
     archive = Archive.create_or_open(tmp_path, account=account_fingerprint(7))
     settings = Settings(archive=ArchiveSettings(dir=str(tmp_path), lock_wait=Duration(30)))
-    job = Job(Session(quiet=True, environ={}), settings, 7, "token")
+    job = Job(Session(quiet=True, environ={}), settings, make_credentials(7))
     held, over = threading.Event(), threading.Event()
 
     def hold() -> None:

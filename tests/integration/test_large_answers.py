@@ -11,7 +11,7 @@ import anyio
 import pytest
 from support.servers.canned import TOKEN, USER_ID, make_limiter
 
-from harvester.api.client import ApiClient, Surroundings
+from harvester.api.client import ApiClient
 from harvester.api.retry import Backoff
 from harvester.api.signing import Signer
 from harvester.config.settings import ApiSettings
@@ -49,8 +49,8 @@ async def test_a_large_answer_waits_for_another_one_longer_than_an_answer_may_ta
     done: list[str] = []
     async with serving(chunked=chunked) as base_url:
         settings = ApiSettings(base_url=base_url, total_timeout=Duration(0.5), read_timeout=Duration(5))
-        surroundings = Surroundings(backoff=Backoff(tries=1), budget_bytes=len(BODY) // 4)
-        async with ApiClient(settings, Signer(USER_ID, TOKEN), make_limiter(), surroundings) as client:
+        given = {"backoff": Backoff(tries=1), "budget_bytes": len(BODY) // 4}
+        async with ApiClient(settings, Signer(USER_ID, TOKEN), make_limiter(), **given) as client:
 
             async def fetch(name: str) -> None:
                 with client.budget.room() as room:

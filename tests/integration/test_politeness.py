@@ -206,7 +206,7 @@ async def test_an_interrupt_ends_a_run_that_waits_for_a_hold(tmp_path: Path, rou
     class Interrupter(Watcher):
         run: Run
 
-        def requested(self, event: object) -> None:
+        def request_ended(self, event: object) -> None:
             if getattr(event, "hold_s", 0.0):
                 self.run.interrupt("SIGINT received")
 

@@ -129,7 +129,7 @@ class ModelClient(ApiClient):
         payload: Payload,
         parse: Callable[[Any], T],
         *,
-        requested: Callable[[], None] = lambda: None,
+        on_request: Callable[[], None] = lambda: None,
     ) -> T:
         try:
             with suppress(TransportError, RateLimitedError):

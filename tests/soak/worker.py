@@ -15,12 +15,11 @@ from pathlib import Path
 
 import anyio
 import msgspec
-from support.builders import TOKEN, USER_ID, make_settings
+from support.builders import USER_ID, make_credentials, make_settings
 
-from harvester.api.client import ApiClient, Surroundings
+from harvester.api.client import ApiClient
 from harvester.api.pace import limiter_for
 from harvester.api.retry import Backoff
-from harvester.api.signing import Signer
 from harvester.archive import Archive
 from harvester.audit.catalog import update_catalog
 from harvester.audit.prune import plan_prune, prune_snapshots
@@ -114,12 +113,13 @@ async def _run_once(archive: Archive, order: Order) -> Done:
     learned = newest.record().learned if newest else Learned()
     limiter = limiter_for(settings.pace, limit_per_min=learned.rate_per_min)
     observers = Observers()
-    outside = Surroundings(observer=observers, backoff=Backoff(first_s=0.005, most_s=0.01))
-    async with ApiClient(settings.api, Signer(USER_ID, TOKEN), limiter, outside) as client:
+    backoff = Backoff(first_s=0.005, most_s=0.01)
+    async with ApiClient.for_account(
+        settings, make_credentials(), limiter=limiter, observer=observers, backoff=backoff
+    ) as client:
         run = Run(
             Parts(
                 client=client,
-                limiter=limiter,
                 archive=archive,
                 settings=settings,
                 policy=Policy(selection=Selection(settings.filters), now=now),

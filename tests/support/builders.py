@@ -13,18 +13,18 @@ from typing import Any
 import anyio.to_thread
 import msgspec
 
-from harvester.api.answers import RequestEvent
-from harvester.api.client import ApiClient, Surroundings
-from harvester.api.pace import limiter_for
+from harvester.api.client import ApiClient
+from harvester.api.events import RequestEvent
 from harvester.api.retry import Backoff
-from harvester.api.signing import Signer
 from harvester.archive import Archive
+from harvester.config.credentials import Credentials
 from harvester.config.select import Selection
 from harvester.config.settings import ApiSettings, FilterSettings, PaceSettings, ReportSettings, Settings
 from harvester.harvest.events import Event
 from harvester.harvest.plan import Policy
 from harvester.harvest.run import Parts, Run, RunResult
 from harvester.model import InventoryEntry, account_fingerprint
+from harvester.secrets import Secret
 from harvester.simulator import BacktestSpec, Drawing, ProjectSpec, Scenario, Simulator
 from harvester.text import Duration
 
@@ -70,6 +70,11 @@ def make_settings(base_url: str, archive: Path, **tables: Any) -> Settings:
     return msgspec.structs.replace(settings, **changed)
 
 
+def make_credentials(user_id: int = USER_ID, token: str = TOKEN) -> Credentials:
+    """Credentials that the simulator accepts, unless said otherwise."""
+    return Credentials(user_id, Secret(token), "a test")
+
+
 @dataclass
 class Watcher:
     """Keeps everything that a run tells."""
@@ -82,7 +87,7 @@ class Watcher:
         self.events.append(event)
         self.on_event(event)
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         self.requests.append(event)
 
 
@@ -93,7 +98,7 @@ class Asked:
     watcher: Watcher = field(default_factory=Watcher)
     refresh_days: float | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    signer: Signer = field(default_factory=lambda: Signer(USER_ID, TOKEN))
+    credentials: Credentials = field(default_factory=make_credentials)
     pages: Callable[[Path], None] | None = None
     started: Callable[[Run], None] = lambda _: None
     """Is given the run before it starts."""
@@ -105,17 +110,14 @@ async def run_against(
     """One run of the main job, with real parts; `tables` changes settings."""
     asked = asked or Asked()
     settings = make_settings(simulator.base_url, archive, **tables)
-    limiter = limiter_for(settings.pace)
     backoff = Backoff(tries=settings.api.tries, first_s=0.005, most_s=0.01)
-    surroundings = Surroundings(observer=asked.watcher, backoff=backoff)
     async with (
         _locked(archive) as store,
-        ApiClient(settings.api, asked.signer, limiter, surroundings) as client,
+        ApiClient.for_account(settings, asked.credentials, observer=asked.watcher, backoff=backoff) as client,
     ):
         run = Run(
             Parts(
                 client=client,
-                limiter=limiter,
                 archive=store,
                 settings=settings,
                 policy=Policy(

@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 
-from harvester.api.answers import RequestEvent
 from harvester.api.budget import ByteBudget, Room
+from harvester.api.events import RequestEvent
 from harvester.api.wire import Pending
 from harvester.errors import TransportError
 from harvester.harvest.events import Event
@@ -49,9 +49,9 @@ class World:
     budget: ByteBudget = field(default_factory=ByteBudget)
 
     async def fetch_report(
-        self, project_id: int, backtest_id: str, *, requested: Callable[[], None], room: Room
+        self, project_id: int, backtest_id: str, *, on_request: Callable[[], None], room: Room
     ) -> str | Pending:
-        requested()
+        on_request()
         script = self.answers[backtest_id]
         turn = sum(name == backtest_id for _, name in self.asked)
         self.asked.append((anyio.current_time(), backtest_id))
@@ -88,7 +88,7 @@ class World:
         self.events.append(event)
         self.on_event(event)
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         raise AssertionError("the pool makes no requests itself")
 
     def decisions(self) -> list[Decision]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import anyio
 
-from harvester.api import ApiClient, Backoff, BadRow, RateLimiter, Signer, Surroundings, parse_projects
+from harvester.api import ApiClient, Backoff, BadRow, RateLimiter, parse_projects
 from harvester.app.doctor.machine import Check, Status, failure, ok, warning
 from harvester.cli.console import ExitCode
 from harvester.config import Credentials, Settings
@@ -25,12 +25,7 @@ async def check_api(
 ) -> list[Check]:
     """Two requests at the configured rate, and what they tell."""
     patience_s += 2 * 60 / settings.pace.rate_per_min
-    client = ApiClient(
-        settings.api,
-        Signer(credentials.user_id, credentials.token.reveal()),
-        limiter,
-        Surroundings(backoff=Backoff(tries=2)),
-    )
+    client = ApiClient.for_account(settings, credentials, limiter=limiter, backoff=Backoff(tries=2))
     checks: list[Check] = []
     async with client:
         with anyio.move_on_after(patience_s) as scope:

@@ -46,7 +46,15 @@ def demo(
       those of `harvester run`
     """
     from harvester.app import Job, perform_as
-    from harvester.config import ArchiveSettings, PaceSettings, ReportSettings, Settings, with_home
+    from harvester.config import (
+        ArchiveSettings,
+        Credentials,
+        PaceSettings,
+        ReportSettings,
+        Settings,
+        with_home,
+    )
+    from harvester.secrets import Secret
     from harvester.simulator import sample_scenario
     from harvester.text import Duration
 
@@ -58,7 +66,8 @@ def demo(
         reports=ReportSettings(first_poll=Duration(2)),
     )
     user_id, token = _ACCOUNT
-    job = Job(session, settings, user_id, token, json=json, open_index=open_index, share_pace=False)
+    account = Credentials(user_id, Secret(token), "the demo")
+    job = Job(session, settings, account, json=json, open_index=open_index, share_pace=False)
     scenario = sample_scenario(
         seed=seed, projects=projects, backtests=backtests, generate_share=0.5, generation_s=3.0
     )

@@ -103,8 +103,7 @@ def _run_one(
     session.account = picked.account
 
     def make_job() -> Job:
-        found = session.credentials(picked)
-        return Job(session, picked.settings, found.user_id, found.token.reveal(), **asked)
+        return Job(session, picked.settings, session.credentials(picked), **asked)
 
     if dry_run:
         return preview_only(make_job())

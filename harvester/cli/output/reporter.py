@@ -31,7 +31,7 @@ class Reporter:
     def __init__(self, session: Session) -> None:
         self._log = session.log
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         """Only what slows everyone down is worth a line."""
         if event.answer == "slow down":
             self._log.warning(

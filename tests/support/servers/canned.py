@@ -12,7 +12,7 @@ from aioresponses import aioresponses
 
 from harvester.api.answers import check_answer
 from harvester.api.budget import Room
-from harvester.api.client import ApiClient, Surroundings
+from harvester.api.client import ApiClient
 from harvester.api.pace import RateLimiter, limiter_for
 from harvester.api.retry import Backoff
 from harvester.api.signing import Signer
@@ -51,9 +51,8 @@ def make_limiter() -> RateLimiter:
 
 def make_client(*, tries: int = 1, limiter: RateLimiter | None = None, **outside: Any) -> ApiClient:
     """A client that waits for nothing and tries once, unless said otherwise."""
-    surroundings = Surroundings(**{"backoff": Backoff(tries=tries, slow_downs=tries, first_s=0.0)} | outside)
-    settings = ApiSettings(base_url=BASE)
-    return ApiClient(settings, Signer(USER_ID, TOKEN), limiter or make_limiter(), surroundings)
+    given = {"backoff": Backoff(tries=tries, slow_downs=tries, first_s=0.0)} | outside
+    return ApiClient(ApiSettings(base_url=BASE), Signer(USER_ID, TOKEN), limiter or make_limiter(), **given)
 
 
 class ScriptedClient(ApiClient):
@@ -73,10 +72,10 @@ class ScriptedClient(ApiClient):
         payload: Payload,
         parse: Callable[[Any], Any],
         *,
-        requested: Callable[[], None] = lambda: None,
+        on_request: Callable[[], None] = lambda: None,
         room: Room | None = None,
     ) -> Any:
-        requested()
+        on_request()
         self.payloads.append(payload)
         answer = self._answer(payload)
         if isinstance(answer, Exception):

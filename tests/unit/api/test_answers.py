@@ -13,13 +13,13 @@ from yarl import URL
 
 from harvester.api.answers import (
     NETWORK_ERRORS,
-    answer_word,
     check_answer,
     network_error,
     retry_after_s,
     server_time,
     too_large,
 )
+from harvester.api.events import answer_word
 from harvester.errors import (
     ApiError,
     AuthenticationError,

@@ -11,8 +11,8 @@ import pytest
 from support.servers.canned import TOKEN, USER_ID, Canned, make_client, make_limiter
 
 from harvester import __version__
-from harvester.api.answers import RequestEvent
 from harvester.api.client import ApiClient
+from harvester.api.events import RequestEvent
 from harvester.api.signing import sign
 from harvester.api.wire import Pending
 from harvester.errors import (
@@ -47,7 +47,7 @@ class Told:
     def __init__(self) -> None:
         self.events: list[RequestEvent] = []
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         self.events.append(event)
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.clock import run_virtually
 from support.servers.canned import Payload, ScriptedClient
 
-from harvester.api.answers import RequestEvent
+from harvester.api.events import RequestEvent
 from harvester.api.pace import limiter_for
 from harvester.config.settings import PaceSettings
 from harvester.errors import AuthenticationError, HarvesterError, ThrottledError, TransportError
@@ -63,7 +63,7 @@ class Stage:
         assert isinstance(event, Listed)
         self.told.append(event)
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         raise AssertionError("only the client tells of requests")
 
 

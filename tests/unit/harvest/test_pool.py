@@ -100,11 +100,11 @@ def test_a_report_whose_next_try_would_come_after_its_deadline_has_failed() -> N
 def test_what_a_report_waits_for_its_turn_is_not_its_own_time() -> None:
     class Held(World):
         async def fetch_report(
-            self, project_id: int, backtest_id: str, *, requested: Callable[[], None], room: Room
+            self, project_id: int, backtest_id: str, *, on_request: Callable[[], None], room: Room
         ) -> str | Pending:
             if not self.asked:
                 await anyio.sleep(2400.0)
-            return await super().fetch_report(project_id, backtest_id, requested=requested, room=room)
+            return await super().fetch_report(project_id, backtest_id, on_request=on_request, room=room)
 
     assert run_pool(Held({"a": [BROKEN, HTML]})).outcomes() == {"a": "saved"}
 
@@ -386,9 +386,9 @@ def test_a_cancelled_pool_has_lost_no_job() -> None:
 def test_of_two_large_reports_the_second_comes_when_the_first_is_archived() -> None:
     class Large(World):
         async def fetch_report(
-            self, project_id: int, backtest_id: str, *, requested: Callable[[], None], room: Room
+            self, project_id: int, backtest_id: str, *, on_request: Callable[[], None], room: Room
         ) -> str | Pending:
-            answer = await super().fetch_report(project_id, backtest_id, requested=requested, room=room)
+            answer = await super().fetch_report(project_id, backtest_id, on_request=on_request, room=room)
             await room.grow_to(self.budget_bytes * (10 if backtest_id.startswith("large") else 0) + 1)
             self.held.append(backtest_id)
             return answer

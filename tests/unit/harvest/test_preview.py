@@ -9,8 +9,8 @@ from typing import Any, cast
 from support.servers.canned import Payload, ScriptedClient
 from support.values import make_entry, make_policy
 
-from harvester.api.answers import RequestEvent
 from harvester.api.discover import fetch_backtests
+from harvester.api.events import RequestEvent
 from harvester.archive.lists import CheckedSnapshot
 from harvester.config.settings import FilterSettings, Settings
 from harvester.errors import RefusedError, TransportError
@@ -25,7 +25,7 @@ class Nobody:
     def notify(self, event: Event) -> None:
         """Nothing."""
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         """Nothing."""
 
 

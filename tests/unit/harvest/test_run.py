@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 import pytest
 from support.clock import run_virtually
-from support.servers.canned import Payload, ScriptedClient, make_limiter
+from support.servers.canned import Payload, ScriptedClient
 from support.values import NOW, make_policy
 
-from harvester.api.answers import RequestEvent
+from harvester.api.events import RequestEvent
 from harvester.archive import Archive
 from harvester.config.settings import RunSettings, Settings
 from harvester.errors import TransportError
@@ -64,7 +64,7 @@ class Nobody:
     def notify(self, event: Event) -> None:
         """Nothing."""
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         """Nothing."""
 
 
@@ -78,7 +78,6 @@ def run(root: Path, client: Silent, *, max_duration_s: float = 0.0, interrupted:
         found = Run(
             Parts(
                 client=client,
-                limiter=make_limiter(),
                 archive=archive,
                 settings=Settings(run=RunSettings(max_duration=Duration(max_duration_s))),
                 policy=make_policy(),

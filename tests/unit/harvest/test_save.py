@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from support.values import make_backtest, make_decision, make_project
 
-from harvester.api.answers import RequestEvent
+from harvester.api.events import RequestEvent
 from harvester.api.wire import RepairedText
 from harvester.archive import Archive, Snapshot
 from harvester.harvest.events import Event, Filling
@@ -57,7 +57,7 @@ class Nights:
     def notify(self, event: Event) -> None:
         self.told.append(event)
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         raise AssertionError("nothing is requested here")
 
     def run(

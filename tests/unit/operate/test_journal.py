@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harvester.api.answers import RequestEvent
+from harvester.api.events import RequestEvent
 from harvester.errors import DiskError
 from harvester.harvest.events import Committed, Filling, Settled, Started, Stopping
 from harvester.model import Outcome
@@ -33,7 +33,7 @@ async def test_requests_and_decisions_are_written_in_their_order(tmp_path: Path)
     path = tmp_path / "journal.jsonl"
     async with journal_at(path, stamp=stamp) as journal:
         journal.notify(Started("2026-11-24", "run", ""))
-        journal.requested(request())
+        journal.request_ended(request())
         journal.notify(Filling(1, 1))
         journal.notify(Settled(1, "P", "x", "name", Outcome.SAVED, 2, 0))
     found = lines(path)
@@ -46,7 +46,7 @@ async def test_secrets_are_masked_in_every_line(tmp_path: Path) -> None:
     hide("CANARY-journal")
     path = tmp_path / "journal.jsonl"
     async with journal_at(path, stamp=stamp) as journal:
-        journal.requested(RequestEvent("x", 1, "x", 2, 1.0, 0.5, 0.1, "again", error="at CANARY-journal"))
+        journal.request_ended(RequestEvent("x", 1, "x", 2, 1.0, 0.5, 0.1, "again", error="at CANARY-journal"))
         journal.notify(Settled(1, "P", "x", "name", Outcome.FAILED, 2, 0, reason="at CANARY-journal"))
         journal.notify(Stopping("at CANARY-journal"))
     found = lines(path)
@@ -57,7 +57,7 @@ async def test_a_torn_last_line_is_ended_and_the_journal_goes_on(tmp_path: Path)
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b'{"event":"request"}\n{"event":"sett')
     async with journal_at(path, stamp=stamp) as journal:
-        journal.requested(request())
+        journal.request_ended(request())
     found = path.read_bytes().split(b"\n")
     assert found[:2] == [b'{"event":"request"}', b'{"event":"sett']
     assert json.loads(found[2])["event"] == "request"
@@ -68,7 +68,7 @@ async def test_what_a_failing_run_has_told_is_written_too(tmp_path: Path) -> Non
 
     async def fail() -> None:
         async with journal_at(path, stamp=stamp) as journal:
-            journal.requested(request())
+            journal.request_ended(request())
             raise RuntimeError("the run fails")
 
     with pytest.raises(BaseExceptionGroup):
@@ -79,7 +79,7 @@ async def test_what_a_failing_run_has_told_is_written_too(tmp_path: Path) -> Non
 async def test_a_full_disk_is_told_as_one() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         async with journal_at(Path("/dev/full"), stamp=stamp) as journal:
-            journal.requested(request())
+            journal.request_ended(request())
     assert caught.group_contains(DiskError, match="/dev/full: the disk is full")
 
 
@@ -101,7 +101,7 @@ async def test_lines_that_a_slow_disk_loses_are_counted(monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "_MOST_WAITING", 2)
     journal = Journal(stamp)
     for _ in range(5):
-        journal.requested(request())
+        journal.request_ended(request())
     found = [json.loads(line) for line in journal.take().splitlines()]
     assert [line["event"] for line in found] == ["request", "request", "lost"]
     assert found[2]["lines"] == 3

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from harvester.api.answers import RequestEvent
+from harvester.api.events import RequestEvent
 from harvester.harvest.events import Asked, Event, Filling, Listed, Planned, Settled, Started, Stopping
 from harvester.model import Outcome
 from harvester.operate.observers import Observers
@@ -76,7 +76,7 @@ def test_without_a_terminal_a_line_is_said_once_a_minute() -> None:
     lines = Lines(Tally(30), said.append, clock=lambda: now[0])
     for at in (1.0, 59.0, 60.0, 61.0, 119.0, 121.0):
         now[0] = at
-        lines.requested(request())
+        lines.request_ended(request())
         lines.notify(settled())
     assert len(said) == 2
 
@@ -86,7 +86,7 @@ def test_a_bar_shows_no_markup_and_no_control_characters_of_names(monkeypatch: p
     monkeypatch.setattr(sys, "stderr", shown)
     with Bar(Tally(30)) as bar:
         bar.notify(Planned(2, 2, 0))
-        bar.requested(request())
+        bar.request_ended(request())
         bar.notify(settled())
     assert "bold" not in shown.getvalue()
 
@@ -95,7 +95,7 @@ class _Broken:
     def notify(self, event: Event) -> None:
         raise ZeroDivisionError("in a bar")
 
-    def requested(self, event: RequestEvent) -> None:
+    def request_ended(self, event: RequestEvent) -> None:
         raise ZeroDivisionError("in a bar")
 
 
@@ -105,7 +105,7 @@ def test_an_observer_that_fails_hurts_neither_the_run_nor_the_others() -> None:
     observers = Observers(_Broken(), Lines(Tally(30), said.append, clock=lambda: now[0]))
     now[0] = 100.0
     observers.notify(settled())
-    observers.requested(request())
+    observers.request_ended(request())
     assert len(said) == 1
     assert observers.troubles == {"_Broken": "ZeroDivisionError: in a bar"}
 
