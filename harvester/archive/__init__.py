@@ -8,7 +8,6 @@ from harvester.archive.disk import Disk, LinkMode, explain
 from harvester.archive.latest import read_latest
 from harvester.archive.lists import CheckedSnapshot, check_lists
 from harvester.archive.lock import find_holder
-from harvester.archive.manifest import ManifestCursor
 from harvester.archive.partial import PartialSnapshot
 from harvester.archive.placement import Damage, Placement, Source
 from harvester.archive.recovery import check_adoptable
@@ -25,7 +24,6 @@ __all__ = [
     "Damage",
     "Disk",
     "LinkMode",
-    "ManifestCursor",
     "PartialSnapshot",
     "Placement",
     "Room",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from harvester.archive.carrying import Carry, Linker, moved_lines, recorded_files
+from harvester.archive.carrying import Carry, Linker
 from harvester.archive.disk import Disk, LinkMode, explain
 from harvester.archive.lists import Base, CheckedSnapshot
-from harvester.archive.manifest import ManifestCursor, NewFile
+from harvester.archive.new_file import NewFile
 from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.placement import Damage, Placement, Source
 from harvester.archive.reports import check_directories, manifest_lines, path_of, render_report
@@ -21,9 +21,10 @@ from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.format import (
     INVENTORY,
     MANIFEST,
-    PATH_AT,
     PAYLOAD,
     REPORT_JSON,
+    ManifestBlock,
+    ManifestCursor,
     load_bytes,
     parse_record,
     render_entry,
@@ -161,28 +162,25 @@ class Filling:
         earlier, previous = item.earlier, self._footing.previous
         if earlier is None or previous is None or self._cursor is None:
             raise ValueError(f"backtest {item.entry.backtest_id} is carried from nowhere")
-        lines = self._cursor.take(earlier.path, wanted)
-        name_at = PATH_AT + len(earlier.path.encode()) + 1
+        block = self._cursor.take(earlier.path, wanted)
 
         def on_damage(why: str) -> None:
-            self._damaged.append(Damage(earlier, why, recorded_files(lines, name_at)))
+            self._damaged.append(Damage(earlier, why, block.files()))
 
         try:
             source = item.copy or self._find_source(previous.path, earlier.path)
-            path, payload_bytes, moved, content = earlier.path, earlier.payload_bytes, lines, None
+            path, payload_bytes, moved, content = earlier.path, earlier.payload_bytes, block, None
             if item.record is not None:
-                path, old = path_of(item.record), _load_old(source, recorded_files(lines, name_at))
+                path, old = path_of(item.record), _load_old(source, block)
                 content = _as_of(old, item.record)
-                moved = moved_lines(lines, earlier.path, path, content)
+                moved = block.moved(path, {REPORT_JSON: hashlib.sha256(content).hexdigest()})
                 payload_bytes += len(content) - len(old)
         except (CorruptArchiveError, DiskError) as exc:
             on_damage(str(exc))
             self._make_project_dir(earlier.path)
             return earlier.path
         self._make_project_dir(path)
-        target_name_at = PATH_AT + len(path.encode()) + 1
-        job = Carry(str(source), f"{self._path}/{path}", moved, target_name_at, content, on_damage)
-        self._linker.add(job)
+        self._linker.add(Carry(str(source), f"{self._path}/{path}", moved, content, on_damage))
         copied = self._footing.mode is LinkMode.COPY
         self.totals.written_bytes += payload_bytes if copied else len(content or b"")
         seen = msgspec.structs.replace(
@@ -193,7 +191,7 @@ class Filling:
             images=earlier.images,
             report_sha256=earlier.report_sha256,
         )
-        self._add(seen, moved)
+        self._add(seen, moved.lines)
         return path
 
     def _find_source(self, root: Path, path: str) -> Path:
@@ -227,10 +225,10 @@ class Filling:
                 self._footing.disk.remove_tree(directory / name)
 
 
-def _load_old(source: Path, files: dict[str, str]) -> bytes:
+def _load_old(source: Path, block: ManifestBlock) -> bytes:
     """The `report.json` of a directory, if it is the one that was recorded."""
     content = load_bytes(source / REPORT_JSON)
-    if hashlib.sha256(content).hexdigest() != files.get(REPORT_JSON):
+    if hashlib.sha256(content).hexdigest() != block.files().get(REPORT_JSON):
         raise DamagedReportError(f"{source / REPORT_JSON} has other bytes than were recorded")
     return content
 

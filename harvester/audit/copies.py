@@ -17,8 +17,8 @@ from typing import Final
 from harvester.archive import CheckedSnapshot, file_names
 from harvester.audit.verify.fixity import Hasher, Recorded, check_directories
 from harvester.audit.verify.problem import Kind
-from harvester.errors import ArchiveError, CorruptArchiveError
-from harvester.format import MANIFEST, PAYLOAD, file_sha256, load_manifest
+from harvester.errors import ArchiveError
+from harvester.format import MANIFEST, PAYLOAD, file_sha256, load_blocks
 
 _LOST: Final = frozenset({Kind.MISSING, Kind.ALTERED, Kind.ODD, Kind.UNREADABLE})
 _Copy = tuple[int, str]
@@ -187,11 +187,6 @@ def _recorded(snapshot: CheckedSnapshot, paths: set[str]) -> Iterator[Recorded]:
         CorruptArchiveError: the Manifest is damaged.
         DiskError: it cannot be read.
     """
-    lines = load_manifest(snapshot.path / MANIFEST)
-    for path, group in groupby(lines, key=lambda line: "/".join(line[0].split("/", 3)[:3])):
-        if path not in paths:
-            continue
-        files = tuple((name[len(path) + 1 :], sha256) for name, sha256 in group)
-        if any(".." in name.split("/") for name, _ in files):
-            raise CorruptArchiveError(f"{snapshot.path / MANIFEST} names files outside of {path}")
-        yield Recorded(snapshot.name, str(snapshot.path), path, files)
+    for block in load_blocks(snapshot.path / MANIFEST):
+        if block.directory in paths:
+            yield Recorded(snapshot.name, str(snapshot.path), block.directory, tuple(block.files().items()))

@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from harvester.archive import ManifestCursor
 from harvester.bucket.keys import TIMESTAMPS, pack_key, parse_timestamp_key
-from harvester.bucket.packs import PACK_BYTES, directory_files, is_member_name, pack_bytes, pack_version
+from harvester.bucket.packs import PACK_BYTES, is_member_name, pack_bytes, pack_version
 from harvester.errors import CorruptArchiveError
-from harvester.format import LEDGER, LEDGER_BYTES, MANIFEST, REPORT_JSON, LedgerLine, load_bytes, parse_ledger
+from harvester.format import (
+    LEDGER,
+    LEDGER_BYTES,
+    MANIFEST,
+    REPORT_JSON,
+    LedgerLine,
+    ManifestCursor,
+    load_bytes,
+    parse_ledger,
+)
 from harvester.model import InventoryEntry
 
 TOKEN_BYTES: Final = 2**20
@@ -144,7 +152,7 @@ def iter_reports(snapshot: LocalSnapshot) -> Iterator[LocalReport]:
     for entry in snapshot.inventory():
         if not entry.archived:
             continue
-        files = directory_files(cursor.take(entry.path, set()), entry.path)
+        files = cursor.take(entry.path, set()).files()
         if REPORT_JSON not in files or not all(map(is_member_name, files)):
             raise CorruptArchiveError(
                 f"{snapshot.path / MANIFEST} lists files in {entry.path} that no report has. "

@@ -16,7 +16,7 @@ import msgspec
 
 from harvester.bucket.keys import VERSION_CHARS, is_pack_key, is_record_key
 from harvester.errors import CorruptBucketError
-from harvester.format import DIGEST_CHARS, PATH_AT, REPORT_JSON, is_file_name, is_report_path, manifest_line
+from harvester.format import REPORT_JSON, is_file_name, is_report_path, manifest_line
 
 PACK_BYTES: Final = 2 * 2**30
 """No pack is larger: it is built and checked in memory."""
@@ -60,12 +60,6 @@ class PackLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _LINE: Final = msgspec.json.Decoder(PackLine)
-
-
-def directory_files(lines: Iterable[bytes], path: str) -> dict[str, str]:
-    """Name below the directory and sha256 of each file, from the lines of a Manifest."""
-    at = PATH_AT + len(path.encode()) + 1
-    return {line[at:-1].decode(): line[:DIGEST_CHARS].decode() for line in lines}
 
 
 def pack_version(files: Mapping[str, str]) -> str:

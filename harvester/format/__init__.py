@@ -2,14 +2,9 @@
 
 from harvester.format.bag import (
     DECLARATION,
-    DIGEST_CHARS,
-    PATH_AT,
     check_tags,
     file_sha256,
-    load_manifest,
-    manifest_line,
     parse_bag_info,
-    parse_manifest_line,
     render_bag_info,
 )
 from harvester.format.inventory import LINE_BYTES, load_inventory, load_located, render_entry
@@ -57,6 +52,14 @@ from harvester.format.ledger import (
     parse_ledger,
     render_line,
 )
+from harvester.format.manifest import (
+    ManifestBlock,
+    ManifestCursor,
+    load_blocks,
+    load_manifest,
+    manifest_line,
+    parse_manifest_line,
+)
 from harvester.format.reading import RECORD_BYTES, load_bytes, load_record, open_regular, opened, parse_record
 from harvester.format.utf8 import Content, Utf8
 
@@ -68,7 +71,6 @@ __all__ = [
     "CATALOG_DIGEST",
     "DAMAGED",
     "DECLARATION",
-    "DIGEST_CHARS",
     "IMAGES",
     "INDEX",
     "INVENTORY",
@@ -83,7 +85,6 @@ __all__ = [
     "OPTIMIZATIONS",
     "PACE",
     "PART",
-    "PATH_AT",
     "PAYLOAD",
     "RECORD_BYTES",
     "REPORT_HTML",
@@ -95,12 +96,15 @@ __all__ = [
     "Content",
     "Ledger",
     "LedgerLine",
+    "ManifestBlock",
+    "ManifestCursor",
     "Utf8",
     "check_tags",
     "file_sha256",
     "is_file_name",
     "is_report_path",
     "is_snapshot_name",
+    "load_blocks",
     "load_bytes",
     "load_inventory",
     "load_ledger",

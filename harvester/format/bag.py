@@ -3,58 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from harvester.errors import CorruptArchiveError
 from harvester.format.layout import BAGIT, TAGMANIFEST
+from harvester.format.manifest import load_manifest
 from harvester.format.reading import opened
 
 DECLARATION: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 """The whole of `bagit.txt`."""
 
-DIGEST_CHARS: Final = 64
-PATH_AT: Final = DIGEST_CHARS + 2
-"""Where the path starts in a Manifest line; `sha256sum` wants two spaces before it."""
-
-_LINE: Final = re.compile(rb"([0-9a-f]{64})  ([^\r\n\\\0]+)\n")
 _CHUNK_BYTES: Final = 2**20
-
-
-def manifest_line(path: str, sha256: str) -> bytes:
-    """One line of a Manifest; `path` is relative to the Snapshot and holds nothing that needs escaping."""
-    return f"{sha256}  {path}\n".encode()
-
-
-def parse_manifest_line(line: bytes, *, where: str) -> tuple[str, str]:
-    """Path and sha256 of one line; `where` is what an error names.
-
-    Raises:
-        CorruptArchiveError: it is not a line that `manifest_line` writes.
-    """
-    match = _LINE.fullmatch(line)
-    if match is None:
-        raise CorruptArchiveError(f"{where} is not a digest, two spaces and a path")
-    try:
-        return match[2].decode(), match[1].decode()
-    except UnicodeDecodeError as exc:
-        raise CorruptArchiveError(f"{where} is not UTF-8") from exc
-
-
-def load_manifest(path: Path) -> Iterator[tuple[str, str]]:
-    """Path and sha256 of each line of a Manifest or tag manifest, as a stream.
-
-    Raises:
-        CorruptArchiveError: the file is missing or a line is damaged; names file and line.
-        DiskError: it cannot be read.
-    """
-    with opened(path) as file:
-        number = 0
-        while line := file.readline(8192):
-            number += 1
-            yield parse_manifest_line(line, where=f"{path}:{number}")
 
 
 def render_bag_info(fields: Iterable[tuple[str, str]]) -> bytes:

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.errors import CorruptArchiveError
-from harvester.format.bag import manifest_line, parse_bag_info, parse_manifest_line, render_bag_info
+from harvester.format.bag import parse_bag_info, render_bag_info
 from harvester.format.layout import report_path
 from harvester.format.ledger import parse_ledger
+from harvester.format.manifest import manifest_line, parse_manifest_line
 
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
 TEXT = st.text(max_size=80)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harvester.archive import Archive
-from harvester.format.bag import parse_manifest_line
 from harvester.format.layout import PAYLOAD
 from harvester.format.ledger import load_ledger
+from harvester.format.manifest import parse_manifest_line
 
 _BLOCK_BYTES = 512
 """The unit of `st_blocks`, whatever the file system's own is."""

@@ -27,11 +27,10 @@ from harvester.api.wire import (
 )
 from harvester.archive.archive import ArchiveRecord
 from harvester.archive.lock import LockOwner
-from harvester.archive.manifest import ManifestCursor
 from harvester.archive.partial import Listing, PartialState
 from harvester.config.load import load_settings
 from harvester.errors import ApiError, ConfigError, CorruptArchiveError, ProtocolError, ReportError
-from harvester.format.bag import load_manifest, parse_bag_info
+from harvester.format.bag import parse_bag_info
 from harvester.format.inventory import load_inventory
 from harvester.format.layout import (
     is_file_name,
@@ -43,6 +42,7 @@ from harvester.format.layout import (
     slug,
 )
 from harvester.format.ledger import load_ledger
+from harvester.format.manifest import ManifestCursor, load_manifest
 from harvester.format.reading import load_record
 from harvester.model import Backtest, ReportRecord, SnapshotRecord
 from harvester.report import Unpacked, parse_figure, unpack_report

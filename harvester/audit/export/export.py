@@ -15,7 +15,6 @@ import msgspec
 from harvester.archive import (
     Archive,
     CheckedSnapshot,
-    ManifestCursor,
     Snapshot,
     bag_info,
     check_lists,
@@ -39,17 +38,17 @@ from harvester.format import (
     BAG_INFO,
     BAGIT,
     DECLARATION,
-    DIGEST_CHARS,
     INDEX,
     INVENTORY,
     LEDGER,
     LEDGER_BYTES,
     MANIFEST,
-    PATH_AT,
     PAYLOAD,
     SNAPSHOT_FILE,
     TAGMANIFEST,
     LedgerLine,
+    ManifestBlock,
+    ManifestCursor,
     check_tags,
     file_sha256,
     load_bytes,
@@ -96,7 +95,7 @@ class _Job:
     """One report to be packed."""
 
     entry: InventoryEntry
-    lines: list[bytes]
+    block: ManifestBlock
 
 
 @dataclass(frozen=True)
@@ -226,26 +225,22 @@ class _Export:
         cursor = ManifestCursor(self._snapshot.path / MANIFEST)
         for entry in self._snapshot.inventory():
             if _wanted(self._order, entry):
-                lines = cursor.take(entry.path, set())
-                manifest.writelines(lines)
+                block = cursor.take(entry.path, set())
+                manifest.writelines(block.lines)
                 inventory.write(render_entry(entry))
                 self._sums.add(entry)
-                yield _Job(entry, lines)
+                yield _Job(entry, block)
 
     def _read(self, job: _Job) -> _Packed:
         """The files of one report that the package does not hold yet, each with the recorded digest."""
         files = []
-        for line in job.lines:
-            name, sha256 = line[PATH_AT:-1].decode(), line[:DIGEST_CHARS].decode()
+        for below, sha256 in job.block.files().items():
+            name = f"{job.block.directory}/{below}"
             if not self._package.holds(name, sha256):
                 files.append((name, self._load(name, sha256)))
         return _Packed(job.entry.payload_bytes, files)
 
     def _load(self, name: str, sha256: str) -> bytes:
-        if ".." in name.split("/"):
-            raise CorruptArchiveError(
-                f"{self._snapshot.path / MANIFEST} names {name!r}, which is outside of it"
-            )
         content = load_bytes(self._snapshot.path / name, _FILE_BYTES)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise CorruptArchiveError(

@@ -6,23 +6,19 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
 
 from harvester.archive import Snapshot
 from harvester.audit.verify.fixity import Hasher, Recorded, check_directories
 from harvester.audit.verify.problem import Findings, Kind, Problem
-from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
+from harvester.errors import ArchiveError, DiskError
 from harvester.format import (
     IMAGES,
     MANIFEST,
     PAYLOAD,
     REPORT_HTML,
     is_report_path,
-    opened,
-    parse_manifest_line,
+    load_manifest,
 )
-
-_LINE_BYTES: Final = 8192
 
 
 @dataclass
@@ -111,15 +107,12 @@ def _directories(
 
 def _lines(snapshot: Snapshot, seen: _Seen, found: Findings) -> Iterator[tuple[str, str]]:
     """Path and sha256 of each line of the Manifest; a damaged line is a Problem, and the next one is read."""
+
+    def on_damage(number: int, text: str) -> None:
+        found.add(Kind.MANIFEST, f"{MANIFEST}:{number}", text)
+
     try:
-        with opened(snapshot.path / MANIFEST) as file:
-            number = 0
-            while line := file.readline(_LINE_BYTES):
-                number += 1
-                try:
-                    yield parse_manifest_line(line, where="it")
-                except CorruptArchiveError as exc:
-                    found.add(Kind.MANIFEST, f"{MANIFEST}:{number}", str(exc).removeprefix("it "))
+        yield from load_manifest(snapshot.path / MANIFEST, on_damage=on_damage)
     except ArchiveError as exc:
         seen.whole = False
         if isinstance(exc, DiskError):  # else a Problem of the tag files already

@@ -6,9 +6,9 @@ import pytest
 from support.archives import sha256
 
 from harvester.archive import Disk, LinkMode
-from harvester.archive.carrying import Carry, Linker, carry, moved_lines
+from harvester.archive.carrying import Carry, Linker, carry
 from harvester.errors import CorruptArchiveError, DiskError
-from harvester.format.bag import manifest_line
+from harvester.format.manifest import ManifestBlock, manifest_line
 
 FILES = {
     "images/01-a.png": b"image",
@@ -28,7 +28,7 @@ def make_report(directory: Path) -> list[bytes]:
 
 
 def job(tmp_path: Path, lines: list[bytes], record: bytes | None = None) -> Carry:
-    return Carry(f"{tmp_path}/source", f"{tmp_path}/target", lines, 66 + len(PATH) + 1, record)
+    return Carry(f"{tmp_path}/source", f"{tmp_path}/target", ManifestBlock(PATH, lines), record)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_renamed_report_gets_a_record_of_its_own(tmp_path: Path, lines: list[b
 
 
 @pytest.mark.parametrize("mode", [LinkMode.HARDLINK, LinkMode.COPY])
-def test_what_stands_already_is_kept(tmp_path: Path, lines: list[bytes], mode: LinkMode) -> None:
+def test_a_complete_directory_is_kept(tmp_path: Path, lines: list[bytes], mode: LinkMode) -> None:
     carry(Disk(), mode, job(tmp_path, lines))
     inode = (tmp_path / "target").stat().st_ino
     carry(Disk(), mode, job(tmp_path, lines))
@@ -58,7 +58,7 @@ def test_what_stands_already_is_kept(tmp_path: Path, lines: list[bytes], mode: L
 
 @pytest.mark.parametrize("mode", [LinkMode.HARDLINK, LinkMode.COPY])
 @pytest.mark.parametrize("wrong", ["missing", "altered", "extra", "link", "file in its place"])
-def test_what_stands_but_is_not_the_same_is_made_anew(
+def test_a_directory_that_differs_is_replaced(
     tmp_path: Path, lines: list[bytes], mode: LinkMode, wrong: str
 ) -> None:
     carry(Disk(), mode, job(tmp_path, lines))
@@ -95,12 +95,6 @@ def test_a_missing_file_is_the_earlier_snapshots_fault(tmp_path: Path, lines: li
         carry(Disk(), LinkMode.HARDLINK, job(tmp_path, lines))
 
 
-def test_lines_move_with_their_directory(lines: list[bytes]) -> None:
-    moved = moved_lines(lines, PATH, "data/ü_1/b_2", b"new")
-    assert moved[0] == manifest_line("data/ü_1/b_2/images/01-a.png", sha256(b"image"))
-    assert moved[3] == manifest_line("data/ü_1/b_2/report.json", sha256(b"new"))
-
-
 class ThirdFails(Disk):
     """Cannot make one of the directories."""
 
@@ -112,7 +106,8 @@ class ThirdFails(Disk):
 
 def many(tmp_path: Path, lines: list[bytes], count: int) -> list[Carry]:
     return [
-        Carry(f"{tmp_path}/source", f"{tmp_path}/target-{n}", lines, 66 + len(PATH) + 1) for n in range(count)
+        Carry(f"{tmp_path}/source", f"{tmp_path}/target-{n}", ManifestBlock(PATH, lines))
+        for n in range(count)
     ]
 
 
