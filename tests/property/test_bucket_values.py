@@ -33,7 +33,6 @@ from harvester.bucket.packs import (
     StoredObject,
     build_pack,
     check_pack,
-    directory_files,
     open_pack,
     pack_bytes,
     pack_version,
@@ -51,7 +50,7 @@ from harvester.bucket.retention import (
 from harvester.bucket.store import ObjectInfo
 from harvester.bucket.verify import in_part
 from harvester.errors import BucketConflictError, ConfigError, CorruptBucketError
-from harvester.format import manifest_line
+from harvester.format import ManifestBlock, manifest_line
 from harvester.format.ledger import FIRST as FIRST_LINE
 from harvester.format.ledger import LedgerLine
 
@@ -150,7 +149,7 @@ def test_a_version_does_not_depend_on_the_record(files: dict[str, str], sha256: 
     assert version == pack_version({**files, "report.json": sha256})
     assert version != pack_version({**files, "one more": sha256})
     lines = [manifest_line(f"data/p_1/b_2/{name}", digest) for name, digest in files.items()]
-    assert directory_files(lines, "data/p_1/b_2") == files
+    assert ManifestBlock("data/p_1/b_2", lines).files() == files
 
 
 def _stored(key: str, sha256: str = "0" * 64, until: str = "") -> StoredObject:
