@@ -7,7 +7,6 @@ parsed; unknown fields are ignored, so that an older harvester reads a newer Arc
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Any, Final
 
@@ -18,11 +17,6 @@ FORMAT: Final = 1
 
 RECYCLE_BIN: Final = "Recycle Bin/"
 """A deleted project stays in the listing under a name with this prefix (seen in LEAN's live tests)."""
-
-
-def stamp(moment: datetime) -> str:
-    """A moment as everything that is stored writes it: UTC, whole seconds, `2026-11-25T03:00:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def account_fingerprint(user_id: int, salt: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Spans of time, rates, moments and sizes as people write and read them."""
+"""Durations, rates, sizes and moments as people write and read them: one parser and one renderer for each."""
 
 from __future__ import annotations
 
@@ -14,41 +14,42 @@ _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)(?:/(s|sec|second|m|min|minute|h|hour
 _PER_MIN: Final = {"s": 60.0, "m": 1.0, "h": 1 / 60}
 _LONGEST_S: Final = 3650 * 86400.0
 """Ten years: nobody means more, and calendars overflow not far above."""
+_MICROSECONDS: Final = {"d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000}
 
 
 class Duration(float):
-    """A span of time in seconds; written `90s`, `10m`, `1h30m` or `2d` in settings and arguments."""
+    """Seconds; written `90s`, `10m`, `1h30m` or `2d` in settings and arguments."""
 
 
 def parse_duration(value: object) -> Duration:
-    """A span from `90s`, `10m`, `1h30m`, `2d`, or a bare number of seconds.
+    """Return the duration that is written as `90s`, `10m`, `1h30m`, `2d`, or a bare number of seconds.
 
     Raises:
         ValueError: it is none of these, negative, or longer than ten years.
     """
     seconds = _seconds(value)
     if seconds is None or not 0 <= seconds < math.inf:
-        raise ValueError("no span of time; write 90s, 10m, 1h30m or 2d")
+        raise ValueError("not a duration; use 90s, 10m, 1h30m or 2d")
     if seconds > _LONGEST_S:
-        raise ValueError("longer than ten years; write 90s, 10m, 1h30m or 2d")
+        raise ValueError("longer than ten years; use 90s, 10m, 1h30m or 2d")
     return Duration(seconds)
 
 
 def parse_rate(text: str) -> float:
-    """Requests a minute from `30`, `30/min`, `2/s` or `1800/h`.
+    """Return the requests per minute of a rate: `30`, `30/min`, `2/s` or `1800/h`.
 
     Raises:
-        ValueError: it is none of these, or not above zero.
+        ValueError: it is none of these, or not greater than zero.
     """
     match = _RATE.fullmatch(_squeezed(text))
     rate_per_min = float(match[1]) * _PER_MIN[(match[2] or "m")[0]] if match else 0.0
     if not 0 < rate_per_min < math.inf:
-        raise ValueError("no rate; write 30/min, 2/s or 1800/h")
+        raise ValueError("not a rate; use 30/min, 2/s or 1800/h")
     return rate_per_min
 
 
 def parse_moment(text: str) -> datetime:
-    """A moment in UTC from a date or an ISO 8601 time; one without a zone is UTC already.
+    """Return the moment, in UTC, of a date or an ISO 8601 time; without a zone it is UTC already.
 
     Raises:
         ValueError: it is neither.
@@ -57,20 +58,38 @@ def parse_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text.strip())
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as exc:
-        raise ValueError("write a date such as 2026-01-31, or a time such as 2026-01-31T08:00Z") from exc
+        raise ValueError("use a date such as 2026-01-31, or a time such as 2026-01-31T08:00Z") from exc
 
 
-def render_duration(seconds: float) -> str:
-    """The shortest text that `parse_duration` reads as the same span."""
-    for unit in ("d", "h", "m"):
-        if seconds and seconds % _UNITS_S[unit] == 0:
-            return f"{seconds / _UNITS_S[unit]:.0f}{unit}"
-    whole = seconds == int(seconds)
-    return f"{seconds:.0f}s" if whole else f"{seconds:.6f}".rstrip("0") + "s"
+def render_moment(moment: datetime) -> str:
+    """Return a moment as all records have it: UTC, whole seconds, `2026-11-25T03:00:00Z`.
+
+    Such texts are in the order of the moments, so they are compared without being parsed.
+    """
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def render_duration(seconds: float, *, rough: bool = False) -> str:
+    """Return a duration in the notation that `parse_duration` reads: `1h30m`, `2d`, `0.25s`.
+
+    Args:
+        seconds: Zero or more.
+        rough: Keep the two largest units only: `3h1m`, `6m40s`, `2d5h`.
+    """
+    if rough:
+        step_s = 3600 if seconds >= _UNITS_S["d"] else 60 if seconds >= _UNITS_S["h"] else 1
+        seconds = round(seconds / step_s) * step_s
+    left = round(seconds * 1e6)
+    parts = []
+    for unit, size in _MICROSECONDS.items():
+        count, left = (left / size, 0) if unit == "s" else divmod(left, size)
+        if count:
+            parts.append(f"{count:.6f}".rstrip("0").rstrip(".") + unit)
+    return "".join(parts) or "0s"
 
 
 def render_size(number: int) -> str:
-    """Bytes as people read them; a unit is a thousand of the one before."""
+    """Return a number of bytes with a decimal unit: `999 B`, `1.2 MB`."""
     value = float(number)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
@@ -80,7 +99,7 @@ def render_size(number: int) -> str:
 
 
 def _seconds(value: object) -> float | None:
-    """The span in seconds; None when the value has no such form."""
+    """Return seconds; None if the value is not written as a duration."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     text = _squeezed(str(value))

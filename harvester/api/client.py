@@ -38,6 +38,7 @@ from harvester.errors import (
     RefusedError,
     TransportError,
 )
+from harvester.text import render_duration
 
 T = TypeVar("T")
 
@@ -363,9 +364,4 @@ class ApiClient:
 
 def _clock_words(offset_s: float) -> str:
     side = "behind" if offset_s > 0 else "ahead of"
-    return f"this machine's clock is {_span(abs(offset_s))} {side} the server's"
-
-
-def _span(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
+    return f"this machine's clock is {render_duration(abs(offset_s), rough=True)} {side} the server's"

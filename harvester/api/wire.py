@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +20,7 @@ from harvester.api.lenient import repair_json
 from harvester.errors import ProtocolError, TransportError
 from harvester.model import Backtest, BacktestState, Project
 from harvester.secrets import mask_answer
+from harvester.text import parse_moment, render_moment
 
 _MAX_TEXTS: Final = 20
 _MAX_TEXT: Final = 500
@@ -223,11 +223,9 @@ def parse_time(text: Any) -> str:
     if not isinstance(text, str):
         return ""
     try:
-        moment = datetime.fromisoformat(text.strip())
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+        return render_moment(parse_moment(text))
+    except ValueError:
         return ""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
 
 
 def parse_state(

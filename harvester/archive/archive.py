@@ -22,7 +22,8 @@ from harvester.archive.recovery import foreign_names, prune_snapshots, recover, 
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.format import ARCHIVE_FILE, LATEST, Ledger, is_snapshot_name, load_record, load_sound_ledger
-from harvester.model import FORMAT, account_fingerprint, stamp
+from harvester.model import FORMAT, account_fingerprint
+from harvester.text import render_moment
 
 PRIVATE: Final = 0o700
 """The mode of a new Archive's directory: its owner's alone."""
@@ -236,7 +237,7 @@ def _make(root: Path, account: int | str, disk: Disk, mode: int) -> None:
     check_vacant(root)
     disk.restrict(root, mode, exactly=bool(missing))
     salt = "" if isinstance(account, str) else secrets.token_hex(16)
-    record = ArchiveRecord(FORMAT, account="", created=stamp(datetime.now(UTC)), account_salt=salt)
+    record = ArchiveRecord(FORMAT, account="", created=render_moment(datetime.now(UTC)), account_salt=salt)
     record = msgspec.structs.replace(record, account=record.fingerprint(account))
     disk.replace(root / ARCHIVE_FILE, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 

@@ -16,7 +16,7 @@ import msgspec
 from harvester.archive.disk import Disk, explain
 from harvester.errors import ArchiveLockedError, CorruptArchiveError, DiskError
 from harvester.format import LOCK, load_record, open_regular
-from harvester.model import stamp
+from harvester.text import render_moment
 
 
 class LockOwner(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ def find_holder(root: Path) -> str:
 
 
 def _render_owner(command: str) -> bytes:
-    owner = LockOwner(os.getpid(), socket.gethostname(), stamp(datetime.now(UTC)), command)
+    owner = LockOwner(os.getpid(), socket.gethostname(), render_moment(datetime.now(UTC)), command)
     return msgspec.json.encode(owner) + b"\n"
 
 

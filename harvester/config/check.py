@@ -85,7 +85,7 @@ def _spans(settings: Settings) -> Iterator[tuple[str, str]]:
         for key in msgspec.structs.fields(table.type):
             name = f"{table.name}.{key.name}"
             if key.type is Duration and name not in _MAY_BE_ZERO and not getattr(values, key.name):
-                yield name, "must be longer than nothing"
+                yield name, "must be greater than zero"
 
 
 def _homes(settings: Settings) -> Iterator[tuple[str, str]]:

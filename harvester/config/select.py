@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from harvester.config.settings import FilterSettings
 from harvester.model import RECYCLE_BIN, Backtest, InventoryEntry
-from harvester.text import parse_moment
+from harvester.text import parse_moment, render_moment
 
 
 class Selection:
@@ -76,4 +76,4 @@ def _any_glob(patterns: Iterable[str], name: str) -> bool:
 
 def _moment(text: str) -> str:
     """A validated setting in the form of `Backtest.created`, so that texts compare as times."""
-    return parse_moment(text).isoformat(timespec="seconds").replace("+00:00", "Z") if text else ""
+    return render_moment(parse_moment(text)) if text else ""

@@ -33,7 +33,8 @@ from harvester.harvest.salvage import Salvage
 from harvester.harvest.save import Keeper, archived
 from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing
 from harvester.harvest.threads import ThreadFeed, in_thread
-from harvester.model import Ending, Learned, OptimizationsRecord, Project, SnapshotRecord, stamp
+from harvester.model import Ending, Learned, OptimizationsRecord, Project, SnapshotRecord
+from harvester.text import render_moment
 
 _KEEPING: Final = 2
 """Threads that unpack and write: one writes while another unpacks. A third costs 8 % of CPU for nothing."""
@@ -121,7 +122,7 @@ class Run:
     def _begin(self, started: datetime) -> PartialSnapshot:
         parts = self._parts
         date = started.astimezone(ZoneInfo(parts.settings.archive.timezone)).date().isoformat()
-        return parts.archive.begin(date=date, run_id=parts.run_id, started=stamp(started))
+        return parts.archive.begin(date=date, run_id=parts.run_id, started=render_moment(started))
 
     async def _execute(self, partial: PartialSnapshot, ends_at: float) -> RunResult:
         parts = self._parts
@@ -170,7 +171,7 @@ class Run:
         return None
 
     def _stamp(self) -> str:
-        return stamp(self._parts.now())
+        return render_moment(self._parts.now())
 
     async def _commit(self, partial: PartialSnapshot, record: SnapshotRecord) -> RunResult:
         snapshot = await in_thread(lambda: partial.commit(record, pages=self._parts.pages))

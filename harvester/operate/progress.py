@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 from harvester.api import RequestEvent
 from harvester.harvest import Asked, Event, Filling, Listed, Planned, Settled, Started, Stopping
 from harvester.model import Outcome
+from harvester.text import render_duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -111,7 +112,7 @@ class Tally:
             parts.append(f"held for {self.held_until - now:.0f} s more")
         left_s = self.left_s(now)
         if left_s is not None:
-            parts.append(f"about {_span(left_s)} left")
+            parts.append(f"about {render_duration(left_s, rough=True)} left")
         return ", ".join(parts)
 
 
@@ -195,11 +196,3 @@ class Bar:
                 total=tally.total or None,
                 line=tally.line(self._clock()),
             )
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{rest} s"

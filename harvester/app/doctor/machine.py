@@ -28,7 +28,7 @@ from harvester.config import Credentials, Loaded, find_distrust
 from harvester.errors import ArchiveError, DiskError
 from harvester.format import ARCHIVE_FILE
 from harvester.model import SnapshotRecord
-from harvester.text import parse_moment, render_size
+from harvester.text import parse_moment, render_duration, render_size
 
 _LITTLE_BYTES: Final = 1_000_000_000
 """Less free space than that is worth a word before the first run, when nothing else is known."""
@@ -270,7 +270,7 @@ def _check_last_run(record: SnapshotRecord | None, *, now: datetime) -> Check:
     if record is None:
         return warning("last run", "none has been committed yet", "harvester run")
     code, age = code_of_ending(record.ending), _age(record.finished, now=now)
-    text = f"{record.name}, {_span(age)}, ended with {code.value} ({code.label})"
+    text = f"{record.name}, {_render_age(age)}, ended with {code.value} ({code.label})"
     if code is not ExitCode.OK:
         return warning("last run", text, "run again; what was not read then is read now")
     if age is None or age > _OVERDUE:
@@ -285,8 +285,7 @@ def _age(moment: str, *, now: datetime) -> timedelta | None:
         return None
 
 
-def _span(age: timedelta | None) -> str:
+def _render_age(age: timedelta | None) -> str:
     if age is None:
         return "at an unreadable time"
-    hours = age.total_seconds() / 3600
-    return f"{hours:.1f} h ago" if hours < 48 else f"{hours / 24:.0f} days ago"
+    return f"{render_duration(max(0.0, age.total_seconds()), rough=True)} ago"

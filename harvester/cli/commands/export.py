@@ -66,12 +66,12 @@ def export(
 def _order(to: Path, *, zipped: bool, filters: dict[str, Any]) -> ExportOrder:
     from harvester import __version__
     from harvester.audit import ExportOrder
-    from harvester.model import stamp
     from harvester.site import write_pages
+    from harvester.text import render_moment
 
     return ExportOrder(
         to=to.with_name(f"{to.name}.zip") if zipped and to.suffix != ".zip" else to,
-        at=stamp(datetime.now(UTC)),
+        at=render_moment(datetime.now(UTC)),
         version=__version__,
         zipped=zipped,
         filters=filters,

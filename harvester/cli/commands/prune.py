@@ -114,9 +114,9 @@ class _Order:
     def carry_out(self) -> PrunePlan:
         """Do it, under the lock."""
         from harvester.audit import prune_snapshots
-        from harvester.model import stamp
+        from harvester.text import render_moment
 
-        at = stamp(datetime.now(UTC))
+        at = render_moment(datetime.now(UTC))
         self._check_forgotten()
         prune_snapshots(self._archive, self._forget, at=at)
         self.notes = self._archive.recover()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from harvester.text import render_size
+from harvester.text import render_duration, render_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,11 +64,11 @@ def summary_json(result: RunResult, *, code: int, name: str, took_s: float) -> d
 def preview_lines(found: Preview, rate_per_min: float) -> list[str]:
     """What a run would do, as lines of text."""
     least, most = found.requests()
-    quick, slow = found.minutes(rate_per_min)
+    shortest, longest = (render_duration(minutes * 60, rough=True) for minutes in found.minutes(rate_per_min))
     lines = [
         f"{found.listed} backtests in {found.projects} projects; {found.reports} reports would be asked for",
         f"  requests    {least} if all are ready, about {most} if all must be generated first",
-        f"  time        {span(quick)} to {span(slow)} at {rate_per_min:g} requests a minute",
+        f"  time        {shortest} to {longest} at {rate_per_min:g} requests a minute",
     ]
     lines += [f"  not asked   {number} {reason}" for reason, number in found.reasons.most_common()]
     if found.gone:
@@ -100,13 +100,6 @@ def preview_json(found: Preview, rate_per_min: float) -> dict[str, Any]:
         ],
         "doubts": found.doubts,
     }
-
-
-def span(minutes: float) -> str:
-    """Minutes as people read them."""
-    if minutes < 1:
-        return f"{minutes * 60:.0f} s"
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 def _unread_optimizations(found: Iterable[UnreadOptimization]) -> list[str]:

@@ -292,9 +292,9 @@ async def test_a_bare_500_is_never_taken_for_bad_credentials(canned: Canned) -> 
 @pytest.mark.parametrize(
     ("offset_s", "words"),
     [
-        (3 * 3600 + 60, "this machine's clock is 3 h 1 min behind the server's; set it and run again"),
-        (-400, "this machine's clock is 6 min 40 s ahead of the server's; set it and run again"),
-        (42, r"check the user id .*; besides, this machine's clock is 0 min 42 s behind the server's"),
+        (3 * 3600 + 60, "this machine's clock is 3h1m behind the server's; set it and run again"),
+        (-400, "this machine's clock is 6m40s ahead of the server's; set it and run again"),
+        (42, r"check the user id .*; besides, this machine's clock is 42s behind the server's"),
         (0, "check the user id and the API token on quantconnect.com/settings$"),
     ],
 )

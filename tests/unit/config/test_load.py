@@ -130,10 +130,10 @@ dir = "x"
         "harvester.toml line 4: unknown key pace.tries; it belongs into [api]",
         "harvester.toml line 6: unknown table [achive]; did you mean archive?",
         "environment: unknown HARVESTER_API_TRIE; did you mean HARVESTER_API_TRIES?",
-        "harvester.toml line 3: pace.rate_per_min = 'fast': no rate; write 30/min, 2/s or 1800/h",
+        "harvester.toml line 3: pace.rate_per_min = 'fast': not a rate; use 30/min, 2/s or 1800/h",
         "flag --workers: pace.workers = 0: expected a whole number >= 1",
-        "environment HARVESTER_REPORTS_DEADLINE: reports.deadline = 'soon': no span of time; "
-        "write 90s, 10m, 1h30m or 2d",
+        "environment HARVESTER_REPORTS_DEADLINE: reports.deadline = 'soon': not a duration; "
+        "use 90s, 10m, 1h30m or 2d",
     ]
 
 
@@ -144,11 +144,11 @@ dir = "x"
         ("pace = 4", "line 1: pace is a table; write [pace] on a line of its own"),
         ("\n[[pace]]\nworkers = 4", "line 2: pace is a table; write [pace] on a line of its own"),
         ("[pace]\nxyzzy = 4", "line 2: unknown key pace.xyzzy; known are rate_per_min, burst, workers, "),
-        ("[pace]\npause = 0", "line 2: pace.pause must be longer than nothing"),
+        ("[pace]\npause = 0", "line 2: pace.pause must be greater than zero"),
         ("[pace]\nrate_per_min = inf", "line 2: pace.rate_per_min = inf: expected a number <= 1000000000.0"),
         ("[pace]\nworkers = true", "line 2: pace.workers = True: expected a whole number, got true or false"),
         ("[filters]\nnames = 'a*'", "line 2: filters.names = 'a*': expected a list, got a text"),
-        ("[filters]\ncreated_after = 'x'", "line 2: filters.created_after = 'x': write a date"),
+        ("[filters]\ncreated_after = 'x'", "line 2: filters.created_after = 'x': use a date"),
         ("filters = {created_after = '2026-02-01', created_before = '2026-01-01'}", "so nothing fits"),
         ("[archive]\ntimezone = 'Mars/Olympus'", "line 2: archive.timezone = 'Mars/Olympus': no time zone"),
         ("[archive]\ntimezone = '../../etc/passwd'", "no time zone"),

@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from harvester.model import (
     ReportRecord,
     SnapshotRecord,
     UnreadProject,
-    stamp,
 )
 
 AT = "2026-11-22T03:10:00Z"
@@ -239,7 +237,3 @@ def test_the_worst_that_happened_is_the_ending(
 def test_each_project_that_was_filled_is_told(nights: Nights) -> None:
     nights.run(asked, page())
     assert nights.told == [Filling(project_id=1, done=1)]
-
-
-def test_a_stamp_is_utc_in_whole_seconds() -> None:
-    assert stamp(datetime.fromisoformat("2026-11-22T05:00:00.9+02:00")) == "2026-11-22T03:00:00Z"

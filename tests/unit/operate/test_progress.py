@@ -36,7 +36,7 @@ def test_a_tally_follows_the_stages_of_a_run() -> None:
     tally.request(request(hold_s=12), 100.0)
     assert tally.line(102.0) == (
         "reports: 2 of 20, 3 being generated, 1 failed, 1/30 requests a minute, held for 10 s more, "
-        "about 1 min left"
+        "about 1m12s left"
     )
     tally.event(Filling(1, 7), 0.0)
     assert tally.line(200.0).startswith("filling: 7, ")
