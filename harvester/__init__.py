@@ -1,3 +1,3 @@
 """Copies every backtest report of a QuantConnect account into a dated archive."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

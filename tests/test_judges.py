@@ -21,10 +21,16 @@ chmod +x "$3/bin/pip"
 """
 
 
-def _install(directory: Path, failures: int) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+def _fake_python(directory: Path, failures: int) -> tuple[Path, Path]:
+    """A python, and the file that gets a line for each call of its pip."""
     python, calls = directory / "python", directory / "calls"
     python.write_text(_PYTHON.format(failures=failures, calls=calls))
     python.chmod(0o755)
+    return python, calls
+
+
+def _install(directory: Path, failures: int) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    python, calls = _fake_python(directory, failures)
     done = subprocess.run(
         [str(ROOT / "tests/judges/install"), "environment", "one>=1", "two", "--", "three==3"],
         cwd=directory,
@@ -52,3 +58,22 @@ def test_an_environment_that_cannot_be_made_says_why_and_ends_nothing(tmp_path: 
     done, _ = _install(tmp_path, 3)
     assert (tmp_path / "environment/.ready").exists()
     assert not (tmp_path / "environment/why-not").exists()
+
+
+@pytest.mark.parametrize(("failures", "code", "tries"), [(0, 0, 1), (2, 0, 3), (99, 2, 3)])
+def test_make_install_tries_three_times_and_shows_why_a_download_failed(
+    tmp_path: Path, failures: int, code: int, tries: int
+) -> None:
+    python, calls = _fake_python(tmp_path, failures)
+    environment = tmp_path / "environment"
+    done = subprocess.run(
+        ["make", "install", f"VENV={environment}", f"PYTHON={python}", "PAUSE_S=0"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, len(calls.read_text().splitlines())) == (code, tries)
+    assert done.stdout.count("the registry is away") == min(failures, 3)
+    assert (environment / ".ready").exists() == (code == 0)
