@@ -3,7 +3,6 @@
 from harvester.archive.advice import REFUSALS
 from harvester.archive.archive import PRIVATE, Archive, check_vacant
 from harvester.archive.calls import READ_ONLY, Room, room_at
-from harvester.archive.commit import bag_info, render_record, tag_files
 from harvester.archive.disk import Disk, LinkMode, explain
 from harvester.archive.latest import read_latest
 from harvester.archive.lists import CheckedSnapshot, check_lists
@@ -29,7 +28,6 @@ __all__ = [
     "Room",
     "Snapshot",
     "Source",
-    "bag_info",
     "check_adoptable",
     "check_lists",
     "check_vacant",
@@ -39,7 +37,5 @@ __all__ = [
     "is_copy",
     "load_report",
     "read_latest",
-    "render_record",
     "room_at",
-    "tag_files",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
@@ -21,27 +21,21 @@ from harvester.archive.partial import PartialSnapshot, PartialState
 from harvester.archive.recovery import foreign_names, prune_snapshots, recover, snapshot_names
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError
-from harvester.format import ARCHIVE_FILE, LATEST, Ledger, is_snapshot_name, load_record, load_sound_ledger
-from harvester.model import FORMAT, account_fingerprint
+from harvester.format import (
+    ARCHIVE_FILE,
+    LATEST,
+    ArchiveRecord,
+    Ledger,
+    is_snapshot_name,
+    load_record,
+    load_sound_ledger,
+    render_record,
+)
+from harvester.model import FORMAT
 from harvester.text import render_moment
 
 PRIVATE: Final = 0o700
 """The mode of a new Archive's directory: its owner's alone."""
-
-
-class ArchiveRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`harvester.json`."""
-
-    format: int
-    account: str
-    """Fingerprint of the Account, never its id."""
-    created: str
-    account_salt: Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{2})*\Z", max_length=64)] = ""
-    """What the fingerprint was made with, in hexadecimal; in no Snapshot. Empty in an older Archive."""
-
-    def fingerprint(self, account: int | str) -> str:
-        """The fingerprint that an Account has in this Archive; `account` is its user id or a fingerprint."""
-        return account if isinstance(account, str) else account_fingerprint(account, self.account_salt)
 
 
 class Archive:
@@ -239,7 +233,7 @@ def _make(root: Path, account: int | str, disk: Disk, mode: int) -> None:
     salt = "" if isinstance(account, str) else secrets.token_hex(16)
     record = ArchiveRecord(FORMAT, account="", created=render_moment(datetime.now(UTC)), account_salt=salt)
     record = msgspec.structs.replace(record, account=record.fingerprint(account))
-    disk.replace(root / ARCHIVE_FILE, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    disk.replace(root / ARCHIVE_FILE, render_record(record))
 
 
 def check_vacant(root: Path) -> None:

@@ -16,7 +16,7 @@ from harvester.archive.lists import Base, CheckedSnapshot
 from harvester.archive.new_file import NewFile
 from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.placement import Damage, Placement, Source
-from harvester.archive.reports import check_directories, manifest_lines, path_of, render_report
+from harvester.archive.reports import check_directories, manifest_lines, path_of
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.format import (
     INVENTORY,
@@ -28,6 +28,7 @@ from harvester.format import (
     load_bytes,
     parse_record,
     render_entry,
+    render_record,
     report_path,
 )
 from harvester.model import InventoryEntry, Outcome, ReportRecord
@@ -236,4 +237,4 @@ def _load_old(source: Path, block: ManifestBlock) -> bytes:
 def _as_of(old: bytes, record: ReportRecord) -> bytes:
     """The new `report.json` of a renamed report; it keeps the run that read the bytes."""
     run_id = parse_record(old, ReportRecord, where=REPORT_JSON).run_id
-    return render_report(msgspec.structs.replace(record, run_id=run_id))
+    return render_record(msgspec.structs.replace(record, run_id=run_id))

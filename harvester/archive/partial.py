@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from harvester.archive import reports
-from harvester.archive.commit import publish, render_record, seal, write_tags
+from harvester.archive.commit import publish, seal, write_tags
 from harvester.archive.disk import explain
 from harvester.archive.filling import Filling, Footing
 from harvester.archive.flush import SharedFlush
@@ -29,7 +29,9 @@ from harvester.format import (
     SNAPSHOT_FILE,
     Content,
     load_bytes,
+    mask_errors,
     parse_record,
+    render_record,
 )
 from harvester.model import (
     Backtest,
@@ -143,9 +145,7 @@ class PartialSnapshot:
             compared = reports.compare(record, earlier.get(key))
             if compared != record:
                 found[key] = compared
-                self._disk.replace(
-                    self.path / self._finished[key] / REPORT_JSON, reports.render_report(compared)
-                )
+                self._disk.replace(self.path / self._finished[key] / REPORT_JSON, render_record(compared))
         return found
 
     def _check(self, path: Path) -> ReportRecord | None:
@@ -220,7 +220,9 @@ class PartialSnapshot:
             self._filling = Filling(self.path, self._footing)
         return self._filling
 
-    def commit(self, record: SnapshotRecord, *, pages: Callable[[Path], None] | None = None) -> Snapshot:
+    def commit(
+        self, record: SnapshotRecord, *, pages: Callable[[Path], None] | None = None
+    ) -> tuple[Snapshot, SnapshotRecord]:
         """Make a Snapshot of it: tag files, everything to disk, its name, the Ledger line, `latest`.
 
         What else stands in its directory by now, such as a finished `journal.jsonl`, becomes a tag file.
@@ -228,7 +230,10 @@ class PartialSnapshot:
         Args:
             record: complete but for what only the disk knows: files, bytes, link_mode, name, previous.
             pages: writes `index.html` and `site/` below the path that it is given, in which everything but
-                BagIt's own files stands already.
+                BagIt's own files exists already.
+
+        Returns:
+            The Snapshot, and the record as it was written.
         """
         filling = self._begin_filling()
         known = filling.finish()
@@ -242,6 +247,7 @@ class PartialSnapshot:
             payload_bytes=filling.totals.payload_bytes,
             written_bytes=filling.totals.written_bytes,
         )
+        record = mask_errors(record)
         self.close()
         self._disk.write(self.path / SNAPSHOT_FILE, render_record(record))
         if pages is not None:
@@ -249,7 +255,7 @@ class PartialSnapshot:
         write_tags(self._disk, self.path, record, known)
         seal(self._disk, self._footing.root, self.name)
         self.notes = (*self.notes, *publish(self._footing.ledger, record))
-        return Snapshot(self.name, self._footing.root / self.name)
+        return Snapshot(self.name, self._footing.root / self.name), record
 
     def _make_pages(self, pages: Callable[[Path], None]) -> None:
         try:

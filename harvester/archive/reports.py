@@ -24,6 +24,7 @@ from harvester.format import (
     is_file_name,
     load_record,
     manifest_line,
+    render_record,
     report_path,
 )
 from harvester.model import Outcome, ReportRecord
@@ -44,7 +45,7 @@ class ReportFiles:
         return [
             (REPORT_HTML, self.html),
             (OFFLINE_HTML, self.offline),
-            (REPORT_JSON, render_report(self.record)),
+            (REPORT_JSON, render_record(self.record)),
             *((f"{IMAGES}/{name}", content) for name, content in self.images),
         ]
 
@@ -53,11 +54,6 @@ def path_of(record: ReportRecord) -> str:
     """Where a report goes, below its Snapshot."""
     project, backtest = record.project, record.backtest
     return report_path(project.project_id, project.name, backtest.backtest_id, backtest.name)
-
-
-def render_report(record: ReportRecord) -> bytes:
-    """`report.json`, one field a line."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 
 def write_report(disk: Disk, flush: SharedFlush, target: Path, files: ReportFiles) -> None:
@@ -93,7 +89,7 @@ def keep_report(disk: Disk, mode: LinkMode, source: Path, target: Path, record: 
     """
     part = _new_part(disk, target)
     link(disk, mode, str(source), str(part), [OFFLINE_HTML, REPORT_HTML])
-    disk.write(part / REPORT_JSON, render_report(record))
+    disk.write(part / REPORT_JSON, render_record(record))
     if record.images:
         disk.make_dir(part / IMAGES)
         names = [image.name for image in record.images]

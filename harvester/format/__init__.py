@@ -2,10 +2,12 @@
 
 from harvester.format.bag import (
     DECLARATION,
+    bag_info_fields,
     check_tags,
     file_sha256,
     parse_bag_info,
     render_bag_info,
+    tag_files,
 )
 from harvester.format.inventory import LINE_BYTES, load_inventory, load_located, render_entry
 from harvester.format.layout import (
@@ -61,6 +63,7 @@ from harvester.format.manifest import (
     parse_manifest_line,
 )
 from harvester.format.reading import RECORD_BYTES, load_bytes, load_record, open_regular, opened, parse_record
+from harvester.format.records import ArchiveRecord, mask_errors, render_record
 from harvester.format.utf8 import Content, Utf8
 
 __all__ = [
@@ -93,12 +96,14 @@ __all__ = [
     "SITE",
     "SNAPSHOT_FILE",
     "TAGMANIFEST",
+    "ArchiveRecord",
     "Content",
     "Ledger",
     "LedgerLine",
     "ManifestBlock",
     "ManifestCursor",
     "Utf8",
+    "bag_info_fields",
     "check_tags",
     "file_sha256",
     "is_file_name",
@@ -113,6 +118,7 @@ __all__ = [
     "load_record",
     "load_sound_ledger",
     "manifest_line",
+    "mask_errors",
     "next_name",
     "open_regular",
     "opened",
@@ -125,6 +131,8 @@ __all__ = [
     "render_bag_info",
     "render_entry",
     "render_line",
+    "render_record",
     "report_path",
     "snapshot_order",
+    "tag_files",
 ]

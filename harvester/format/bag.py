@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from harvester.errors import CorruptArchiveError
-from harvester.format.layout import BAGIT, TAGMANIFEST
+from harvester.format.layout import BAGIT, PAYLOAD, RUN, TAGMANIFEST
 from harvester.format.manifest import load_manifest
 from harvester.format.reading import opened
+from harvester.model import SnapshotRecord
 
 DECLARATION: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 """The whole of `bagit.txt`."""
 
 _CHUNK_BYTES: Final = 2**20
+
+
+def bag_info_fields(record: SnapshotRecord) -> list[tuple[str, str]]:
+    """Label and value of each line that `bag-info.txt` has for a Snapshot; empty ones are left out of it."""
+    previous = record.previous
+    return [
+        ("Source-Organization", "QuantConnect"),
+        ("External-Description", "Backtest reports of one QuantConnect account, as served by its API"),
+        ("External-Identifier", f"{record.account}/{record.name}"),
+        ("Bagging-Date", record.finished[:10]),
+        ("Payload-Oxum", f"{record.payload_bytes}.{record.files}"),
+        ("Bag-Software-Agent", f"harvester {record.version}"),
+        ("Harvester-Snapshot", record.name),
+        ("Harvester-Run", record.run_id),
+        ("Harvester-Complete", "yes" if record.complete else "no"),
+        ("Harvester-Listed", str(record.listed)),
+        ("Harvester-Previous", f"{previous.name} sha256:{previous.tagmanifest_sha256}" if previous else ""),
+    ]
 
 
 def render_bag_info(fields: Iterable[tuple[str, str]]) -> bytes:
@@ -51,6 +70,27 @@ def file_sha256(path: Path) -> tuple[str, int]:
             digest.update(chunk)
             size += len(chunk)
     return digest.hexdigest(), size
+
+
+def tag_files(bag: Path) -> Iterator[Path]:
+    """Every file of a bag outside of its payload, sorted, without the tag manifest itself.
+
+    Raises:
+        CorruptArchiveError: something is neither file nor directory.
+    """
+    for path in sorted(bag.iterdir()):
+        if path.name not in {PAYLOAD, RUN, TAGMANIFEST}:
+            yield from _files(path)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_symlink() or not (path.is_dir() or path.is_file()):
+        raise CorruptArchiveError(f"{path} is neither a file nor a directory; remove it and run again")
+    if path.is_file():
+        yield path
+        return
+    for below in sorted(path.iterdir()):
+        yield from _files(below)
 
 
 def check_tags(bag: Path) -> str:

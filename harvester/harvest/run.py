@@ -174,8 +174,7 @@ class Run:
         return render_moment(self._parts.now())
 
     async def _commit(self, partial: PartialSnapshot, record: SnapshotRecord) -> RunResult:
-        snapshot = await in_thread(lambda: partial.commit(record, pages=self._parts.pages))
-        record = await in_thread(snapshot.record)
+        snapshot, record = await in_thread(lambda: partial.commit(record, pages=self._parts.pages))
         self._parts.observer.notify(Committed(record=record))
         return RunResult(snapshot.path, record, partial.notes + self._notes)
 

@@ -138,7 +138,7 @@ class Night:
         placements = plan(listed, earlier, partial.run_id)
         for project_id, items in groupby(placements, key=lambda item: item.entry.project_id):
             partial.fill(project_id, list(items))
-        return partial.commit(make_record(partial, placements), pages=pages)
+        return partial.commit(make_record(partial, placements), pages=pages)[0]
 
     @staticmethod
     def list_project(partial: PartialSnapshot, reports: Sequence[Report]) -> None:

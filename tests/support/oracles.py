@@ -25,7 +25,6 @@ from harvester.api.wire import (
     parse_report,
     parse_time,
 )
-from harvester.archive.archive import ArchiveRecord
 from harvester.archive.lock import LockOwner
 from harvester.archive.partial import Listing, PartialState
 from harvester.config.load import load_settings
@@ -44,6 +43,7 @@ from harvester.format.layout import (
 from harvester.format.ledger import load_ledger
 from harvester.format.manifest import ManifestCursor, load_manifest
 from harvester.format.reading import load_record
+from harvester.format.records import ArchiveRecord
 from harvester.model import Backtest, ReportRecord, SnapshotRecord
 from harvester.report import Unpacked, parse_figure, unpack_report
 from harvester.report.datauri import decode_data_uri

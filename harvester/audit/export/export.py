@@ -10,17 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import msgspec
-
 from harvester.archive import (
     Archive,
     CheckedSnapshot,
     Snapshot,
-    bag_info,
     check_lists,
     explain,
-    render_record,
-    tag_files,
 )
 from harvester.audit.export.readme import (
     EXPORT_FILE,
@@ -49,6 +44,7 @@ from harvester.format import (
     LedgerLine,
     ManifestBlock,
     ManifestCursor,
+    bag_info_fields,
     check_tags,
     file_sha256,
     load_bytes,
@@ -58,6 +54,8 @@ from harvester.format import (
     manifest_line,
     render_bag_info,
     render_entry,
+    render_record,
+    tag_files,
 )
 from harvester.model import FORMAT, InventoryEntry
 
@@ -263,7 +261,7 @@ class _Export:
     def _draft_tags_of_part(self) -> None:
         """Tag files of what was selected, which say nothing about the rest."""
         record = self._sums.narrowed(self._snapshot.record())
-        info = [*bag_info(record), ("Harvester-Exported", self._order.at), ("Harvester-Part", "yes")]
+        info = [*bag_info_fields(record), ("Harvester-Exported", self._order.at), ("Harvester-Part", "yes")]
         (self._draft / BAGIT).write_bytes(DECLARATION)
         (self._draft / BAG_INFO).write_bytes(render_bag_info(info))
         (self._draft / SNAPSHOT_FILE).write_bytes(render_record(record))
@@ -278,9 +276,7 @@ class _Export:
         record = ExportRecord(
             FORMAT, self._snapshot.name, seal, order.at, whole, order.filters, order.version
         )
-        (self._draft / EXPORT_FILE).write_bytes(
-            msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
-        )
+        (self._draft / EXPORT_FILE).write_bytes(render_record(record))
         (self._draft / LEDGER_LINE).parent.mkdir(exist_ok=True)
         (self._draft / LEDGER_LINE).write_bytes(ledger_line)
         has_pages = INDEX in self._tags or (self._draft / INDEX).exists()

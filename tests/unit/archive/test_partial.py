@@ -182,7 +182,7 @@ def test_a_kept_report_shares_its_files_and_has_a_record_of_its_own(archive: Arc
         placements[0] = Placement(report.entry(Outcome.UNCHANGED), Source.FRESH)
         for project_id in (101, 102):
             partial.fill(project_id, [item for item in placements if item.entry.project_id == project_id])
-        snapshot = partial.commit(make_record(partial, placements))
+        snapshot, _ = partial.commit(make_record(partial, placements))
     check_archive(archive.root)
     first = archive.snapshots()[0]
     kept = next(snapshot.inventory())
@@ -297,7 +297,7 @@ def test_entries_without_files_leave_no_directory(archive: Archive) -> None:
         partial = archive.begin(date="2026-11-22", run_id="run", started=STARTED)
         placements = [Placement(NEW.entry(Outcome.PENDING, path="data/a/b", files=3), Source.NONE)]
         partial.fill(103, placements)
-        snapshot = partial.commit(make_record(partial, placements))
+        snapshot, _ = partial.commit(make_record(partial, placements))
     (entry,) = snapshot.inventory()
     assert not entry.archived
     assert entry.files == 0

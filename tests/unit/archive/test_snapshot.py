@@ -4,12 +4,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.archives import Night, make_reports, open_archive
+from support.archives import Night, make_record, make_reports, open_archive
 
 from harvester.archive import Snapshot
-from harvester.archive.commit import render_record
 from harvester.errors import CorruptArchiveError
-from harvester.model import InventoryEntry, Outcome, UnreadProject
+from harvester.format.records import mask_errors, render_record
+from harvester.model import InventoryEntry, Outcome, UnreadOptimization, UnreadProject
 from harvester.secrets import hide
 
 
@@ -28,10 +28,24 @@ def test_a_snapshot_is_read_back(snapshot: Snapshot) -> None:
 
 def test_secrets_are_masked_in_the_errors_of_a_record(snapshot: Snapshot) -> None:
     hide("CANARY-record")
-    unread = (UnreadProject(1, "P", "at CANARY-record"),)
-    content = render_record(msgspec.structs.replace(snapshot.record(), unread_projects=unread))
+    record = msgspec.structs.replace(
+        snapshot.record(),
+        unread_projects=(UnreadProject(1, "P", "at CANARY-record"),),
+        unread_optimizations=(UnreadOptimization(1, "P", "o", "by CANARY-record"),),
+        unproven="no answer from CANARY-record",
+    )
+    content = render_record(mask_errors(record))
     assert b"CANARY" not in content
     assert b'"error": "at ***"' in content
+    assert b'"error": "by ***"' in content
+
+
+def test_a_commit_gives_the_record_that_it_has_written(tmp_path: Path) -> None:
+    archive = open_archive(tmp_path)
+    with archive.lock(command="test", wait_s=0):
+        partial = archive.begin(date="2026-11-22", run_id="r", started="2026-11-22T03:00:00Z")
+        snapshot, record = partial.commit(make_record(partial, []))
+    assert record == snapshot.record()
 
 
 def test_a_renamed_directory_is_no_other_snapshot(snapshot: Snapshot) -> None:

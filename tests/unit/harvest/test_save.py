@@ -83,7 +83,7 @@ class Nights:
         )  # fmt: skip
         record = Filler(partial, results, self, lambda: AT).fill([(1, [decision])], record)
         try:
-            return partial.commit(record).record()
+            return partial.commit(record)[1]
         finally:
             partial.close()
 
