@@ -1,7 +1,7 @@
 """`.damaged/`: what a repair has replaced, for whoever wants to know what happened to it.
 
-A file is kept as `.damaged/SNAPSHOT/DIGEST/PATH`, the digest being the first half of its own sha256. Nothing
-in the Archive needs it; the whole directory may be deleted at any time.
+A file is kept as `.damaged/SNAPSHOT/DIGEST/PATH`, the digest being the first half of its own sha256. Once
+`verify` finds nothing more, nothing in the Archive needs it and the whole directory may be deleted.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import msgspec
 
 from harvester.archive import READ_ONLY, Archive, Disk, Snapshot
 from harvester.audit.catalog import rebuild_catalog
-from harvester.audit.damaged import DamagedFiles
+from harvester.audit.damaged import MOST_BYTES, DamagedFiles
 from harvester.audit.verify.problem import Kind, Problem
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, ReportError
 from harvester.format import (
@@ -62,6 +62,7 @@ def repair_archive(
     *,
     reread: Reread | None = None,
     on_mended: Callable[[Problem], None] = lambda _: None,
+    most_kept_bytes: int = MOST_BYTES,
 ) -> Repaired:
     """Replace damaged and missing files and restore read-only modes, under the Archive's lock.
 
@@ -74,17 +75,18 @@ def repair_archive(
         problems: As `verify` gave them under the same lock.
         reread: None to ask for nothing.
         on_mended: Told of each file once it is replaced: the only record of it when the repair is cut off.
+        most_kept_bytes: What `.damaged/` may hold; bytes that are wanted elsewhere are kept in any case.
 
     Raises:
         DiskError: the disk does not take a file.
     """
-    bench = _Bench(archive, on_mended)
+    bench = _Bench(archive, on_mended, DamagedFiles(archive, most_bytes=most_kept_bytes))
     wanted = _repairable(problems)
     for problem in wanted:
         if problem.path == BAGIT:
             bench.offer(DECLARATION)
     bench.search({problem.sha256 for problem in wanted})
-    bench.search_misplaced(wanted)
+    bench.search_misplaced(wanted, {problem.sha256 for problem in problems if problem.sha256})
     left = [problem for problem in wanted if not bench.mend(problem)]
     left = _mend_from_reports(bench, left, _load_report)
     if reread is not None:
@@ -147,9 +149,9 @@ def _repairable(problems: Iterable[Problem]) -> list[Problem]:
 class _Bench:
     """Files and bytes by their digest, and the one way in which they come into a Snapshot."""
 
-    def __init__(self, archive: Archive, on_mended: Callable[[Problem], None]) -> None:
+    def __init__(self, archive: Archive, on_mended: Callable[[Problem], None], damaged: DamagedFiles) -> None:
         self.archive = archive
-        self.damaged = DamagedFiles(archive)
+        self.damaged = damaged
         self.notify = on_mended
         self._part = archive.root / f".repair{PART}"
         self._files: dict[str, Path] = {}
@@ -170,12 +172,13 @@ class _Bench:
             for manifest in (MANIFEST, TAGMANIFEST):
                 self._search_one(snapshot.path, manifest, wanted)
 
-    def search_misplaced(self, problems: Sequence[Problem]) -> None:
+    def search_misplaced(self, problems: Sequence[Problem], wanted: set[str]) -> None:
         """Find bytes that are wanted in files that are about to be replaced, as where two files were swapped.
 
-        They may be the only ones left, so they are saved first.
+        They may be the only ones left, so they are saved first; also those that nobody puts back yet, because
+        the lists of the Snapshot that wants them are doubtful.
         """
-        wanted = {problem.sha256 for problem in problems} - self._files.keys()
+        wanted = wanted - self._files.keys()
         for problem in problems:
             if not wanted:
                 return

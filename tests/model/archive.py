@@ -161,9 +161,10 @@ class Story:
     # -- what must be true ------------------------------------------------------------------------
 
     def digests(self) -> set[str]:
-        """Of every file in every Snapshot's payload."""
+        """Of every file in every Snapshot's payload, and of what repairs have replaced."""
         seen: dict[int, str] = {}
-        for path in payload(self.root):
+        kept = [path for path in (self.root / ".damaged").rglob("*") if path.is_file()]
+        for path in [*payload(self.root), *kept]:
             inode = path.stat().st_ino
             if inode not in seen:
                 seen[inode] = sha256(path.read_bytes())

@@ -171,6 +171,24 @@ def test_files_that_were_swapped_come_back_though_no_other_copy_is_left(archive:
     check_archive(archive.root)
 
 
+def test_wanted_bytes_are_kept_though_nobody_puts_them_back_yet(archive: Archive) -> None:
+    """The lists of the Snapshot that wants them are doubtful; the file that holds them is replaced."""
+    content = (archive.root / FIRST / DIR / "offline.html").read_bytes()
+    for date in (FIRST, SECOND):
+        (archive.root / date / DIR / "offline.html").unlink()
+    (archive.root / SECOND / DIR / "report.html").unlink()
+    (archive.root / SECOND / DIR / "report.html").write_bytes(content)
+    seal = archive.root / FIRST / "tagmanifest-sha256.txt"
+    seal.chmod(0o644)
+    seal.write_bytes(seal.read_bytes() + b"0" * 64 + b"  stray\n")
+    found = verify_archive(archive)
+    problems = [item for item in found if item.snapshot == FIRST or "offline" not in item.path]
+    with archive.lock(command="verify --repair", wait_s=0):
+        repair_archive(archive, problems, most_kept_bytes=0)
+    assert (archive.root / SECOND / DIR / "report.html").read_bytes() == REPORTS[0].html
+    assert list(kept(archive).values()) == [content]
+
+
 def test_damage_after_damage_is_kept_too_and_the_same_once(archive: Archive) -> None:
     for content in (b"one", b"two", b"one"):
         path = archive.root / SECOND / DIR / "report.html"
