@@ -1,23 +1,24 @@
 """The errors of harvester, shaped by what the caller does next.
 
-* HarvesterError
-  - ConfigError                  every mistake in settings or arguments, at once
-    + CredentialsError           none found, or not readable
+x HarvesterError
+  - UsageError                   what was asked for cannot be done: no such id, a directory exists
+    + ConfigError                every mistake in settings or arguments, at once
+      . CredentialsError         none found, or not readable
   x ApiError                     carries the endpoint
-    + TransportError             no complete answer; tried again
-    + RateLimitedError           the server says slow down; every worker holds
+    + TransportError             no complete answer; retried
+    + RateLimitedError           the server says slow down; every worker waits
     + ThrottledError             it keeps saying so, or for longer than the run may last; ends the run
     + RefusedError               4xx or `success: false`; final for the item
-      . AuthenticationError      stops the run: every further call would fail too
+      . AuthenticationError      ends the run: every further call would fail too
         , LockedOutError         too many of them; not a single further signature may be sent
       . NotFoundError            the server does not know the item
-    + ProtocolError              the body has not the documented shape
-  - StoppedError                 the run was told to stop; no request was sent, nobody is to blame
+    + ProtocolError              the body does not have the documented shape
+  - StoppedError                 a signal or the end of its time stopped the run; no request was sent
   - ReportError                  the HTML cannot be taken apart within its bounds
-  - ArchiveError                 stops the run
+  - ArchiveError                 ends the run
     + ArchiveLockedError         another run holds the Archive
     + CorruptArchiveError        what is on disk contradicts itself
-      . DamagedReportError       files of one archived report; the run goes on without them
+      . DamagedReportError       files of one archived report; the run continues without them
     + DiskError                  full, read-only or not writable
   - BucketError                  the copy in the object store cannot be used; carries the key
     + BucketAccessError          credentials or rights; every further request would be refused too
@@ -26,7 +27,8 @@
     + BucketConflictError        another account's, another history, or a newer harvester's
     + CorruptBucketError         what is in the Bucket contradicts itself
 
-`HarvesterError` and `ApiError`, marked `x`, are never raised; a caller catches them to say "any of these".
+The errors marked `x` are never raised; a caller catches them to say "any of these". All are exported by
+`harvester.errors`, which is part of the public API.
 """
 
 from __future__ import annotations
@@ -36,7 +38,11 @@ class HarvesterError(Exception):
     """Any failure that harvester itself explains; its text is for the user."""
 
 
-class ConfigError(HarvesterError):
+class UsageError(HarvesterError):
+    """What was asked for cannot be done as it was asked for; nothing is broken."""
+
+
+class ConfigError(UsageError):
     """Settings or arguments are wrong; `mistakes` holds one line for each, with its place."""
 
     def __init__(self, *mistakes: str) -> None:
@@ -57,7 +63,7 @@ class ApiError(HarvesterError):
 
 
 class TransportError(ApiError):
-    """No complete answer: refused, reset, cut short, timeout, 5xx, not JSON. Worth another try."""
+    """No complete answer: refused, reset, truncated, timed out, 5xx or not JSON. Worth another attempt."""
 
     def __init__(self, message: str, *, endpoint: str, status: int | None = None) -> None:
         super().__init__(message, endpoint=endpoint)
@@ -65,7 +71,7 @@ class TransportError(ApiError):
 
 
 class RateLimitedError(ApiError):
-    """The server says slow down; `retry_after_s` is its own figure in seconds, if it gave one."""
+    """The server says slow down; `retry_after_s` is the number of seconds that it named, if it named one."""
 
     def __init__(self, message: str, *, endpoint: str, retry_after_s: float | None = None) -> None:
         super().__init__(message, endpoint=endpoint)
@@ -73,11 +79,11 @@ class RateLimitedError(ApiError):
 
 
 class ThrottledError(ApiError):
-    """The server keeps saying slow down, or asks for a longer hold than the run may last."""
+    """The server keeps saying slow down, or asks for a longer pause than the run may last."""
 
 
 class RefusedError(ApiError):
-    """The server understood and said no; `texts` are its own words, `code` its number for the failure."""
+    """The server refused the request; `texts` are its own words, `code` is its number for the failure."""
 
     def __init__(
         self, message: str, *, endpoint: str, status: int, texts: tuple[str, ...] = (), code: str = ""
@@ -93,7 +99,7 @@ class AuthenticationError(RefusedError):
 
 
 class LockedOutError(AuthenticationError):
-    """The user or the IP address is locked out for a time, and every further request prolongs it."""
+    """The user or the IP address is locked out for a time, which every further request prolongs."""
 
 
 class NotFoundError(RefusedError):
@@ -101,11 +107,11 @@ class NotFoundError(RefusedError):
 
 
 class ProtocolError(ApiError):
-    """The body has not the documented shape; the message names the first wrong field."""
+    """The body does not have the documented shape; the message names the first wrong field."""
 
 
 class StoppedError(HarvesterError):
-    """The run was told to stop before the request was sent."""
+    """The run has to end, by a signal or because its time is up, so the request was not sent."""
 
 
 class ReportError(HarvesterError):
@@ -125,7 +131,7 @@ class CorruptArchiveError(ArchiveError):
 
 
 class DamagedReportError(CorruptArchiveError):
-    """Files of one archived report are missing, damaged or cannot be read; names the first."""
+    """Files of one archived report are missing, damaged or unreadable; the message names the first."""
 
 
 class DiskError(ArchiveError):

@@ -70,7 +70,7 @@ def _code(error: BaseException) -> ExitCode:
     from harvester import errors
 
     kinds: tuple[tuple[type[BaseException], ExitCode], ...] = (
-        (errors.ConfigError, ExitCode.USAGE),
+        (errors.UsageError, ExitCode.USAGE),
         (errors.AuthenticationError, ExitCode.AUTH),
         (errors.ThrottledError, ExitCode.THROTTLED),
         (errors.RateLimitedError, ExitCode.THROTTLED),

@@ -64,9 +64,9 @@ def test_the_filters_of_run_select_a_part(
     assert len(list(Snapshot("2026-11-22", out).inventory())) == reports
 
 
-def test_export_of_nothing_ends_with_1_and_says_so(archive: Archive, tmp_path: Path) -> None:
+def test_export_of_nothing_is_a_usage_error_and_says_so(archive: Archive, tmp_path: Path) -> None:
     said = call(archive, "export", "latest", "--to", tmp_path / "out", "--project", "nothing")
-    assert said.code == 1
+    assert said.code == 2
     assert "nothing was exported" in said.err
 
 
@@ -92,7 +92,7 @@ def test_a_name_with_a_dot_is_kept(archive: Archive, tmp_path: Path) -> None:
 
 
 def test_a_directory_in_use_is_an_error(archive: Archive, tmp_path: Path) -> None:
-    assert call(archive, "export", "latest", "--to", tmp_path).code == 1
+    assert call(archive, "export", "latest", "--to", tmp_path).code == 2
 
 
 def test_a_wrong_date_is_a_usage_error(archive: Archive, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from harvester.audit.export.readme import (
 )
 from harvester.audit.export.targets import Package, Purpose, open_directory, open_zip
 from harvester.audit.verify.parallel import in_order
-from harvester.errors import ArchiveError, CorruptArchiveError
+from harvester.errors import ArchiveError, CorruptArchiveError, UsageError
 from harvester.format import (
     BAG_INFO,
     BAGIT,
@@ -123,7 +123,7 @@ def export_snapshot(archive: Archive, snapshot: Snapshot, order: ExportOrder) ->
     twice.
 
     Raises:
-        ArchiveError: `order.to` is in use or has no directory to go into, or nothing fits the filters.
+        UsageError: `order.to` is in use or has no directory to go into, or nothing fits the filters.
         CorruptArchiveError: the Snapshot is damaged; names the file.
         DiskError: the export cannot be written.
     """
@@ -148,13 +148,13 @@ def _is_pruned(archive: Archive, snapshot: Snapshot) -> bool:
 
 def _export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported:
     if archive.root in order.to.absolute().resolve().parents:
-        raise ArchiveError(f"{order.to} is within the Archive. Export to another place")
+        raise UsageError(f"{order.to} is within the Archive. Export to another place")
     if not order.to.absolute().parent.is_dir():
-        raise ArchiveError(f"{order.to.parent} is no directory. Make it, or mount what belongs there")
+        raise UsageError(f"{order.to.parent} is no directory. Make it, or mount what belongs there")
     checked, line = _check_seal(archive, snapshot)
     seal = line.tagmanifest_sha256
     if order.selected is not None and not any(_wanted(order, entry) for entry in checked.inventory()):
-        raise ArchiveError(f"no report in Snapshot {snapshot.name} fits the filters; nothing was exported")
+        raise UsageError(f"no report in Snapshot {snapshot.name} fits the filters; nothing was exported")
     if order.zipped:
         opened = open_zip(order.to, order.at, archive.disk)
     else:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from harvester.archive import Disk, explain
-from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
+from harvester.errors import CorruptArchiveError, DiskError, UsageError
 from harvester.format import PART, file_sha256, load_record, open_regular
 
 _MARK: Final = ".export.json"
@@ -136,7 +136,7 @@ def open_directory(path: Path, purpose: Purpose, disk: Disk) -> Iterator[Package
     """A directory to export to: a new or empty one, or one in which the same export was cut off.
 
     Raises:
-        ArchiveError: it holds something else; says what.
+        UsageError: it holds something else; says what.
         DiskError: it cannot be written.
     """
     path = path.absolute()
@@ -144,10 +144,10 @@ def open_directory(path: Path, purpose: Purpose, disk: Disk) -> Iterator[Package
     mark = path / _MARK
     if not os.path.lexists(mark):
         if {item.name for item in path.iterdir()} - {f".{_MARK}{PART}"}:
-            raise ArchiveError(f"{path} is not empty. Export to a new directory")
+            raise UsageError(f"{path} is not empty. Export to a new directory")
         disk.replace(mark, msgspec.json.encode(purpose))
     elif load_record(mark, Purpose) != purpose:
-        raise ArchiveError(
+        raise UsageError(
             f"{path} holds another export that was cut off. Finish that one with the same arguments, "
             "or export to a new directory"
         )
@@ -162,12 +162,12 @@ def open_zip(path: Path, at: str, disk: Disk) -> Iterator[Package]:
     """A zip file to export to; it has its name when it is whole, and one that fails leaves nothing behind.
 
     Raises:
-        ArchiveError: the name is taken.
+        UsageError: the name is taken.
         DiskError: it cannot be written.
     """
     path = path.absolute()
     if os.path.lexists(path):
-        raise ArchiveError(f"{path} is there already. Export to a new name")
+        raise UsageError(f"{path} is there already. Export to a new name")
     part = path.with_name(f".{path.name}{PART}")
     disk.remove(part)
     try:

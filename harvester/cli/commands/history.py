@@ -27,13 +27,13 @@ def history(
     from harvester.audit import history as passages_of
     from harvester.cli.output.table import render_table
     from harvester.cli.output.terminal import printable
-    from harvester.errors import ArchiveError
+    from harvester.errors import UsageError
 
     session: Session = context.obj
     settings = session.load(account, archive__dir=str(archive) if archive else None).settings
     found = passages_of(session.read_archive(settings), backtest, on_note=session.log.warning)
     if not found:
-        raise ArchiveError(f"no Snapshot has a backtest whose id begins with {backtest!r}")
+        raise UsageError(f"no Snapshot has a backtest whose id begins with {backtest!r}")
     if json:
         emit_json(
             [

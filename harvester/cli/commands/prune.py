@@ -130,7 +130,7 @@ class _Order:
         return plan_prune(self._archive, self._today, self._retention, drop_superseded=self._drop_superseded)
 
     def _check_forgotten(self) -> None:
-        from harvester.errors import ArchiveError, ConfigError
+        from harvester.errors import ConfigError, UsageError
 
         if not self._forget:
             return
@@ -141,7 +141,7 @@ class _Order:
                 raise ConfigError(f"--forget {name}: it is not missing")
             if name not in missing:
                 known = f"missing are {', '.join(missing)}" if missing else "none is missing"
-                raise ArchiveError(f"--forget {name}: the Ledger has no such Snapshot; {known}")
+                raise UsageError(f"--forget {name}: the Ledger has no such Snapshot; {known}")
 
 
 def _retention(within: str | None, daily: int, weekly: int, monthly: int, yearly: int) -> Retention:

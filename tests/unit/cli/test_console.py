@@ -47,6 +47,7 @@ def test_every_ending_of_a_run_has_its_code(ending: Ending) -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
+        (errors.UsageError("x"), 2),
         (errors.ConfigError("x"), 2),
         (errors.CredentialsError("x"), 2),
         (errors.AuthenticationError("x", endpoint="e", status=401), 12),

@@ -15,7 +15,7 @@ from support.disks import DyingDisk, FailingDisk, Killed, SteppingDisk, check_ba
 
 from harvester.archive import Archive, Snapshot
 from harvester.audit.export.export import Exported, ExportOrder, export_snapshot
-from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
+from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, UsageError
 from harvester.model import InventoryEntry
 
 AT = "2026-11-24T10:00:00Z"
@@ -161,7 +161,7 @@ def test_a_part_says_what_it_is_a_part_of(archive: Archive, snapshot: Snapshot, 
 
 
 def test_filters_that_nothing_fits_are_an_error(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="nothing was exported"):
+    with pytest.raises(UsageError, match="nothing was exported"):
         export_snapshot(archive, snapshot, order(tmp_path / "out", selected=lambda _: False))
     assert not (tmp_path / "out").exists()
 
@@ -256,34 +256,34 @@ def test_another_export_is_not_mixed_into_an_unfinished_one(
     with pytest.raises(Killed):
         export_snapshot(archive, snapshot, order(tmp_path / "out"))
     archive.disk = SteppingDisk()
-    with pytest.raises(ArchiveError, match="another export"):
+    with pytest.raises(UsageError, match="another export"):
         export_snapshot(archive, snapshot, part(tmp_path / "out"))
 
 
 def test_a_directory_in_use_is_left_alone(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_bytes(b"")
-    with pytest.raises(ArchiveError, match="not empty"):
+    with pytest.raises(UsageError, match="not empty"):
         export_snapshot(archive, snapshot, order(tmp_path / "out"))
     (tmp_path / "out.zip").write_bytes(b"")
-    with pytest.raises(ArchiveError, match="there already"):
+    with pytest.raises(UsageError, match="there already"):
         export_snapshot(archive, snapshot, order(tmp_path / "out.zip", zipped=True))
 
 
 def test_a_finished_export_is_not_written_over(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
     export_snapshot(archive, snapshot, order(tmp_path / "out"))
-    with pytest.raises(ArchiveError, match="not empty"):
+    with pytest.raises(UsageError, match="not empty"):
         export_snapshot(archive, snapshot, order(tmp_path / "out"))
 
 
 def test_an_export_does_not_go_into_the_archive(archive: Archive, snapshot: Snapshot) -> None:
-    with pytest.raises(ArchiveError, match="within the Archive"):
+    with pytest.raises(UsageError, match="within the Archive"):
         export_snapshot(archive, snapshot, order(archive.root / "out"))
 
 
 def test_a_place_that_is_not_there_is_named(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
     for to in (order(tmp_path / "nowhere" / "out"), order(tmp_path / "nowhere" / "out.zip", zipped=True)):
-        with pytest.raises(ArchiveError, match=r"nowhere is no directory\. Make it, or mount what belongs"):
+        with pytest.raises(UsageError, match=r"nowhere is no directory\. Make it, or mount what belongs"):
             export_snapshot(archive, snapshot, to)
 
 
