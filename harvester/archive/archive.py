@@ -16,10 +16,12 @@ from harvester.archive.begin import begin_partial
 from harvester.archive.disk import Disk
 from harvester.archive.lists import Base, CheckedSnapshot, check_lists, find_base
 from harvester.archive.lock import hold_lock
-from harvester.archive.open_ledger import OpenLedger
+from harvester.archive.names import foreign_names, snapshot_names
 from harvester.archive.partial import PartialSnapshot, PartialState
-from harvester.archive.recovery import foreign_names, prune_snapshots, recover, snapshot_names
+from harvester.archive.prune import prune_snapshots
+from harvester.archive.recovery import recover
 from harvester.archive.snapshot import Snapshot
+from harvester.archive.store import Store
 from harvester.errors import ArchiveError, CorruptArchiveError
 from harvester.format import (
     ARCHIVE_FILE,
@@ -47,8 +49,8 @@ class Archive:
         """Fingerprint of the Account."""
         self.disk = disk
         self._record = record
-        self._open_ledger: OpenLedger | None = None
-        """While the Archive is locked."""
+        self._store: Store | None = None
+        """While the Archive is locked; None: it is not."""
         self._partial: PartialSnapshot | None = None
 
     @classmethod
@@ -105,12 +107,13 @@ class Archive:
         Raises:
             ArchiveLockedError: somebody else held it all that time; the message names them.
         """
-        with hold_lock(self.root, self.disk, command=command, wait_s=wait_s):
-            self._open_ledger = OpenLedger(self.root, self.disk)
+        store = Store(self.root, self.disk)
+        with hold_lock(store, command=command, wait_s=wait_s):
+            self._store = store
             try:
                 yield
             finally:
-                self._open_ledger = None
+                self._store = None
                 if self._partial is not None:
                     self._partial.close()
                     self._partial = None
@@ -121,7 +124,7 @@ class Archive:
         Raises:
             CorruptArchiveError: a line is wrong; names the first.
         """
-        return self._open_ledger.ledger if self._open_ledger else load_sound_ledger(self.root)
+        return self._store.ledger if self._store else load_sound_ledger(self.root)
 
     def snapshots(self) -> list[Snapshot]:
         """The Snapshots that stand, oldest first."""
@@ -183,9 +186,9 @@ class Archive:
         """
         if not is_snapshot_name(date) or "." in date:
             raise ValueError(f"{date!r} is not a date")
-        ledger = self._locked_ledger()
+        store = self._locked_store()
         state = PartialState(FORMAT, self.account, run_id, started)
-        self._partial = begin_partial(ledger, recover(ledger), date=date, state=state)
+        self._partial = begin_partial(store, recover(store), date=date, state=state)
         return self._partial
 
     def recover(self) -> tuple[str, ...]:
@@ -198,7 +201,7 @@ class Archive:
             CorruptArchiveError: what stands there contradicts itself; says what to do.
             DiskError: it cannot be written.
         """
-        return recover(self._locked_ledger())
+        return recover(self._locked_store())
 
     def prune(self, *names: str, at: str) -> None:
         """Remove Snapshots for good, under the lock; one that is missing already is struck off the Ledger.
@@ -211,12 +214,12 @@ class Archive:
             ArchiveError: the Ledger has no such Snapshot.
             DiskError: one cannot be removed.
         """
-        prune_snapshots(self._locked_ledger(), names, at=at)
+        prune_snapshots(self._locked_store(), names, at=at)
 
-    def _locked_ledger(self) -> OpenLedger:
-        if self._open_ledger is None:
-            raise RuntimeError("the Archive is changed under its lock")
-        return self._open_ledger
+    def _locked_store(self) -> Store:
+        if self._store is None:
+            raise RuntimeError("the Archive is changed only while its lock is held")
+        return self._store
 
 
 def _place_of(root: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Beginning a partial Snapshot, or taking up the one that was cut off."""
+"""Begins a partial Snapshot, or resumes the one of an interrupted run."""
 
 from __future__ import annotations
 
@@ -10,53 +10,51 @@ import msgspec
 
 from harvester.archive.commit import PARTIAL_FILE
 from harvester.archive.disk import Disk, LinkMode
-from harvester.archive.filling import Footing
+from harvester.archive.filling import SnapshotContext
 from harvester.archive.lists import Base, find_base
-from harvester.archive.open_ledger import OpenLedger
+from harvester.archive.names import foreign_note, scan_names
 from harvester.archive.partial import LISTING, PartialSnapshot, PartialState
-from harvester.archive.recovery import foreign_note, partial_names
 from harvester.archive.snapshot import Snapshot
+from harvester.archive.store import Store
 from harvester.errors import ArchiveError, CorruptArchiveError
-from harvester.format import JOURNAL, PART, PAYLOAD, RUN, TAGMANIFEST, load_record, next_name, partial_name
+from harvester.format import JOURNAL, PART, PAYLOAD, RUN, TAGMANIFEST, load_record, next_name
 from harvester.model import FORMAT
 
 
 def begin_partial(
-    ledger: OpenLedger, recovered: tuple[str, ...], *, date: str, state: PartialState
+    store: Store, recovered: tuple[str, ...], *, date: str, state: PartialState
 ) -> PartialSnapshot:
-    """The partial Snapshot of this run: a new one, or the one that the run before has left.
+    """The partial Snapshot of this run: a new one, or the one that an interrupted run has left.
 
     Args:
-        ledger: Of an Archive in which nothing is left unfinished.
-        recovered: What `recover` has found, for the user.
+        store: Of an Archive in which `recover` has completed what was interrupted.
+        recovered: What `recover` returned, for the user.
         date: As in `next_name`.
-        state: Of a new one.
+        state: What a new one records about itself.
 
     Raises:
         ArchiveError: a newer harvester has begun it.
         DiskError: it cannot be written.
     """
-    root, disk = ledger.root, ledger.disk
-    name, passed = _free_name(root, date, ledger.ledger.names)
-    path = root / partial_name(name)
-    found, notes = _take_up(root, disk, state)
+    name, foreign = _free_name(store, date)
+    path = store.partial_dir(name)
+    found, notes = _find_resumable(store, state)
     if found is None:
-        _make(disk, path, state)
+        _make(store.disk, path, state)
     else:
         earlier, state = found
-        _sweep(disk, earlier)
-        if earlier != path:
-            disk.rename(earlier, path)
-            disk.sync_dir(root)
-    base = find_base(root, ledger.ledger)
-    mode = _probe(disk, path, base.snapshot)
-    notes += tuple(_passed_over(base))
-    footing = Footing(ledger, base, mode, recovered + passed + notes)
-    return PartialSnapshot(name, path, state, footing)
+        _sweep(store.disk, earlier)
+        if earlier != path:  # it was begun on another date
+            store.disk.rename(earlier, path)
+            store.disk.sync_dir(store.root)
+    base = find_base(store.root, store.ledger)
+    mode = _probe(store.disk, path, base.snapshot)
+    notes = (*recovered, *foreign, *notes, *_passed_over(base))
+    return PartialSnapshot(name, path, state, SnapshotContext(store, base, mode, notes))
 
 
 def _passed_over(base: Base) -> Iterator[str]:
-    """What the user is told of each Snapshot that cannot be built on."""
+    """Notes for the user about Snapshots that cannot be built on."""
     instead = f"is built on {base.snapshot.name}" if base.snapshot else "is built on no earlier one"
     for name, why in base.passed_over.items():
         yield (
@@ -66,37 +64,41 @@ def _passed_over(base: Base) -> Iterator[str]:
         )
 
 
-def _free_name(root: Path, date: str, taken: list[str]) -> tuple[str, tuple[str, ...]]:
+def _free_name(store: Store, date: str) -> tuple[str, tuple[str, ...]]:
     """A name that nothing in the Archive has, and a note for each file or link that has one of them."""
     notes: list[str] = []
+    taken = store.ledger.names
     name = next_name(date, taken)
-    while os.path.lexists(root / name):
-        if not (root / name).is_dir() or (root / name).is_symlink():  # else `recover` has named it
-            notes.append(foreign_note(root / name))
+    while os.path.lexists(path := store.root / name):
+        if not path.is_dir() or path.is_symlink():  # a directory was named by `recover`
+            notes.append(foreign_note(path))
         name = next_name(date, [*taken, name])
     return name, tuple(notes)
 
 
-def _take_up(
-    root: Path, disk: Disk, state: PartialState
+def _find_resumable(
+    store: Store, state: PartialState
 ) -> tuple[tuple[Path, PartialState] | None, tuple[str, ...]]:
-    """The newest partial that this run can go on with; the others are set aside, which the notes tell."""
+    """The newest partial that this run can resume, with its own state, and notes for the user.
+
+    Of the others, those that hold reports are set aside, and those that hold none are removed.
+    """
     found = None
     notes = []
-    for name in reversed(partial_names(root)):
-        path = root / partial_name(name)
+    for name in reversed(scan_names(store.root, store.ledger).partials):
+        path = store.partial_dir(name)
         theirs = None if found else _usable(path, state)
         if theirs is not None:
             found = (path, theirs)
         elif not _holds_reports(path):
-            disk.remove_tree(path)
+            store.disk.remove_tree(path)
         else:
-            notes.append(_set_aside(root, disk, name))
+            notes.append(_set_aside(store, name))
     return found, tuple(notes)
 
 
 def _usable(path: Path, state: PartialState) -> PartialState | None:
-    """Whose partial it is, if it is one of this Archive and format."""
+    """What a partial records about itself; None unless it is of this Archive and format."""
     if (path / RUN).is_symlink():
         return None
     try:
@@ -116,10 +118,10 @@ def _holds_reports(path: Path) -> bool:
     return payload.is_symlink() or (payload.is_dir() and any(payload.iterdir()))
 
 
-def _set_aside(root: Path, disk: Disk, name: str) -> str:
-    aside = disk.set_aside(root / partial_name(name), name)
+def _set_aside(store: Store, name: str) -> str:
+    aside = store.disk.set_aside(store.partial_dir(name), name)
     return (
-        f"{root / partial_name(name)} is of another version or account, or damaged, and "
+        f"{store.partial_dir(name)} is of another version or account, or damaged, and "
         f"was moved to {aside}. No Snapshot needs anything in it; delete it when you are sure"
     )
 
@@ -136,13 +138,13 @@ def _make(disk: Disk, path: Path, state: PartialState) -> None:
 
 
 def _sweep(disk: Disk, path: Path) -> None:
-    """Leave in a partial only its reports, its journal and whose it is: nothing half written, no link."""
+    """Leave in a partial only its reports, its journal and its state: nothing half written, no link."""
     for entry in list(os.scandir(path)):
         plain = entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
         if entry.name not in {PAYLOAD, RUN, JOURNAL} or not plain:
             disk.remove_tree(Path(entry.path))
         elif entry.name == JOURNAL:
-            disk.unseal(Path(entry.path))  # a commit that was cut off has sealed it; this run goes on in it
+            disk.unseal(Path(entry.path))  # an interrupted commit has sealed it; this run appends to it
     disk.make_dir(path / PAYLOAD)
     disk.remove_tree(path / RUN / LISTING)
     disk.make_dir(path / RUN / LISTING)
@@ -157,7 +159,7 @@ def _sweep(disk: Disk, path: Path) -> None:
 
 
 def _probe(disk: Disk, path: Path, previous: Snapshot | None) -> LinkMode:
-    """How files of the previous Snapshot come into this one; decided once for the run."""
+    """How files of the previous Snapshot get into this one; decided once for the run."""
     if previous is None:
         return LinkMode.HARDLINK
     target = path / RUN / "probe"

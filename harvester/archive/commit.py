@@ -7,7 +7,7 @@ from typing import Final
 
 from harvester.archive.disk import Disk
 from harvester.archive.latest import point_latest
-from harvester.archive.open_ledger import OpenLedger
+from harvester.archive.store import Store
 from harvester.format import (
     BAG_INFO,
     BAGIT,
@@ -17,7 +17,6 @@ from harvester.format import (
     bag_info_fields,
     file_sha256,
     manifest_line,
-    partial_name,
     render_bag_info,
     tag_files,
 )
@@ -40,25 +39,24 @@ def write_tags(disk: Disk, bag: Path, record: SnapshotRecord, known: dict[str, s
     disk.write(bag / TAGMANIFEST, b"".join(lines))
 
 
-def seal(disk: Disk, root: Path, name: str) -> None:
-    """Make everything durable and say so; from here on the next run would complete the commit."""
-    partial = root / partial_name(name)
-    disk.sync_all(partial)
-    disk.remove(partial / RUN / PARTIAL_FILE)
+def seal(store: Store, name: str) -> None:
+    """Flush everything and remove `partial.json`: from here on the next run would complete the commit."""
+    partial = store.partial_dir(name)
+    store.disk.sync_all(partial)
+    store.disk.remove(partial / RUN / PARTIAL_FILE)
 
 
-def publish(ledger: OpenLedger, record: SnapshotRecord) -> list[str]:
-    """Give a sealed Snapshot its name, then its Ledger line, then `latest`; gives notes for the user."""
-    disk, root = ledger.disk, ledger.root
-    partial = root / partial_name(record.name)
-    disk.remove_tree(partial / RUN)
-    disk.sync_dir(partial)
-    disk.rename(partial, root / record.name)
-    disk.sync_dir(root)
-    return register(ledger, record)
+def publish(store: Store, record: SnapshotRecord) -> list[str]:
+    """Give a sealed Snapshot its name, its Ledger line, and `latest`; returns notes for the user."""
+    partial = store.partial_dir(record.name)
+    store.disk.remove_tree(partial / RUN)
+    store.disk.sync_dir(partial)
+    store.disk.rename(partial, store.root / record.name)
+    store.disk.sync_dir(store.root)
+    return register(store, record)
 
 
-def register(ledger: OpenLedger, record: SnapshotRecord) -> list[str]:
-    """Add the Ledger line of a Snapshot that has its name, and let `latest` name it."""
-    ledger.add_commit(record, file_sha256(ledger.root / record.name / TAGMANIFEST)[0])
-    return point_latest(ledger.root, ledger.disk, record.name)
+def register(store: Store, record: SnapshotRecord) -> list[str]:
+    """Add the Ledger line of a Snapshot that has its name, and point `latest` to it."""
+    store.add_commit(record, file_sha256(store.root / record.name / TAGMANIFEST)[0])
+    return point_latest(store, record.name)

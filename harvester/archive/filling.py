@@ -14,9 +14,9 @@ from harvester.archive.carrying import Carry, Linker
 from harvester.archive.disk import Disk, LinkMode, explain
 from harvester.archive.lists import Base, CheckedSnapshot
 from harvester.archive.new_file import NewFile
-from harvester.archive.open_ledger import OpenLedger
 from harvester.archive.placement import Damage, Placement, Source
 from harvester.archive.reports import check_directories, manifest_lines, path_of
+from harvester.archive.store import Store
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.format import (
     INVENTORY,
@@ -35,23 +35,25 @@ from harvester.model import InventoryEntry, Outcome, ReportRecord
 
 
 @dataclass(frozen=True)
-class Footing:
+class SnapshotContext:
     """Where a partial Snapshot is made and what it is built on."""
 
-    ledger: OpenLedger
+    store: Store
     base: Base
     mode: LinkMode
+    """How unchanged files get into it."""
     notes: tuple[str, ...] = ()
+    """What was found and set aside, for the user."""
 
     @property
     def root(self) -> Path:
         """The Archive's directory."""
-        return self.ledger.root
+        return self.store.root
 
     @property
     def disk(self) -> Disk:
         """What changes it."""
-        return self.ledger.disk
+        return self.store.disk
 
     @property
     def previous(self) -> CheckedSnapshot | None:
@@ -71,14 +73,14 @@ class Totals:
 class Filling:
     """The files, threads and totals of a partial Snapshot, from its first project to the commit."""
 
-    def __init__(self, path: Path, footing: Footing) -> None:
+    def __init__(self, path: Path, context: SnapshotContext) -> None:
         self.totals = Totals()
         self._path = path
-        self._footing = footing
-        self._inventory = NewFile(footing.disk, path / INVENTORY)
-        self._manifest = NewFile(footing.disk, path / MANIFEST)
-        self._linker = Linker(footing.disk, footing.mode)
-        self._cursor = ManifestCursor(footing.previous.path / MANIFEST) if footing.previous else None
+        self._context = context
+        self._inventory = NewFile(context.disk, path / INVENTORY)
+        self._manifest = NewFile(context.disk, path / MANIFEST)
+        self._linker = Linker(context.disk, context.mode)
+        self._cursor = ManifestCursor(context.previous.path / MANIFEST) if context.previous else None
         self._last_project: int | None = None
         self._projects: set[str] = set()
         """Project directories that have reports in this Snapshot."""
@@ -146,7 +148,7 @@ class Filling:
         content = load_bytes(directory / REPORT_JSON)
         record = parse_record(content, ReportRecord, where=str(directory / REPORT_JSON))
         lines, payload_bytes = manifest_lines(directory, path, record, content)
-        kept = record.outcome is Outcome.UNCHANGED and self._footing.mode is not LinkMode.COPY
+        kept = record.outcome is Outcome.UNCHANGED and self._context.mode is not LinkMode.COPY
         self.totals.written_bytes += len(content) if kept else payload_bytes
         seen = msgspec.structs.replace(
             entry,
@@ -160,7 +162,7 @@ class Filling:
         return path
 
     def _add_carried(self, item: Placement, wanted: set[str]) -> str:
-        earlier, previous = item.earlier, self._footing.previous
+        earlier, previous = item.earlier, self._context.previous
         if earlier is None or previous is None or self._cursor is None:
             raise ValueError(f"backtest {item.entry.backtest_id} is carried from nowhere")
         block = self._cursor.take(earlier.path, wanted)
@@ -182,7 +184,7 @@ class Filling:
             return earlier.path
         self._make_project_dir(path)
         self._linker.add(Carry(str(source), f"{self._path}/{path}", moved, content, on_damage))
-        copied = self._footing.mode is LinkMode.COPY
+        copied = self._context.mode is LinkMode.COPY
         self.totals.written_bytes += payload_bytes if copied else len(content or b"")
         seen = msgspec.structs.replace(
             item.entry,
@@ -212,7 +214,7 @@ class Filling:
     def _make_project_dir(self, path: str) -> None:
         _, project, _ = path.split("/")
         if project not in self._projects:
-            self._footing.disk.make_dir(self._path / PAYLOAD / project)
+            self._context.disk.make_dir(self._path / PAYLOAD / project)
             self._projects.add(project)
 
     def _sweep(self, directory: Path, keep: set[str]) -> None:
@@ -223,7 +225,7 @@ class Filling:
             raise explain(exc, directory) from exc
         for name in names:
             if name not in keep:
-                self._footing.disk.remove_tree(directory / name)
+                self._context.disk.remove_tree(directory / name)
 
 
 def _load_old(source: Path, block: ManifestBlock) -> bytes:

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.disk import Disk
+from harvester.archive.store import Store
 from harvester.errors import ArchiveError
 from harvester.format import LATEST, load_bytes
 
@@ -29,25 +29,26 @@ def read_latest(root: Path) -> str:
         return ""
 
 
-def point_latest(root: Path, disk: Disk, name: str) -> list[str]:
-    """Let `latest` name a Snapshot; gives notes for the user.
+def point_latest(store: Store, name: str) -> list[str]:
+    """Point `latest` to a Snapshot; returns notes for the user.
 
     Raises:
         DiskError: it cannot be written.
     """
-    path = root / LATEST
+    path = store.root / LATEST
     mode = _mode(path)
     notes = []
     if stat.S_ISDIR(mode):
-        aside = disk.set_aside(path, LATEST)
+        aside = store.disk.set_aside(path, LATEST)
         notes.append(
             f"{path} was a directory, which `cp -L` and `rsync -L` make of a link; it was moved to {aside}. "
             "No Snapshot needs it; delete it when you are sure"
         )
-    if not disk.symlink_atomic(path, name) and not stat.S_ISREG(mode):  # else an earlier run has said it
+    linked = store.disk.symlink_atomic(path, name)
+    if not linked and not stat.S_ISREG(mode):  # else an earlier run has said it
         notes.append(
-            f"the file system of {root} has no symbolic links: {path} is a text file that holds the name "
-            "of the newest Snapshot"
+            f"the file system of {store.root} has no symbolic links: {path} is a text file that holds "
+            "the name of the newest Snapshot"
         )
     return notes
 

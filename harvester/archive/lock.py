@@ -14,6 +14,7 @@ import filelock
 import msgspec
 
 from harvester.archive.disk import Disk, explain
+from harvester.archive.store import Store
 from harvester.errors import ArchiveLockedError, CorruptArchiveError, DiskError
 from harvester.format import LOCK, load_record, open_regular
 from harvester.text import render_moment
@@ -29,7 +30,7 @@ class LockOwner(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def hold_lock(root: Path, disk: Disk, *, command: str, wait_s: float) -> Iterator[None]:
+def hold_lock(store: Store, *, command: str, wait_s: float) -> Iterator[None]:
     """Hold the Archive for one command; the operating system lets go of it however the process ends.
 
     The lock file is never deleted: a waiter would be left with the lock on a file that nobody else sees.
@@ -38,21 +39,21 @@ def hold_lock(root: Path, disk: Disk, *, command: str, wait_s: float) -> Iterato
         ArchiveLockedError: somebody else held it for all of `wait_s`; the message names them.
         DiskError: the lock file cannot be made.
     """
-    owner = root / f"{LOCK}.owner"
-    lock = filelock.FileLock(root / LOCK, thread_local=False, mode=0o644)
+    owner = store.root / f"{LOCK}.owner"
+    lock = filelock.FileLock(store.root / LOCK, thread_local=False, mode=0o644)
     try:
         lock.acquire(timeout=max(wait_s, 0), poll_interval=0.1)
     except filelock.Timeout as exc:
         raise ArchiveLockedError(_describe(owner, wait_s)) from exc
     except OSError as exc:
-        raise explain(exc, root / LOCK) from exc
+        raise explain(exc, store.root / LOCK) from exc
     try:
-        _leave_note(owner, disk, command)
+        _leave_note(owner, store.disk, command)
         try:
             yield
         finally:
             with suppress(DiskError):  # a stale note harms nobody: it is read only while the lock is held
-                disk.remove(owner)
+                store.disk.remove(owner)
     finally:
         lock.release()
 

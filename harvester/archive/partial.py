@@ -13,7 +13,7 @@ import msgspec
 from harvester.archive import reports
 from harvester.archive.commit import publish, seal, write_tags
 from harvester.archive.disk import explain
-from harvester.archive.filling import Filling, Footing
+from harvester.archive.filling import Filling, SnapshotContext
 from harvester.archive.flush import SharedFlush
 from harvester.archive.placement import Damage, Placement
 from harvester.archive.search import find_copies
@@ -71,24 +71,24 @@ class PartialSnapshot:
     another, and `commit` makes a Snapshot of it.
     """
 
-    def __init__(self, name: str, path: Path, state: PartialState, footing: Footing) -> None:
+    def __init__(self, name: str, path: Path, state: PartialState, context: SnapshotContext) -> None:
         self.name = name
         self.path = path
         self.run_id = state.run_id
         self.started = state.started
-        self.previous = footing.previous
-        self.notes = footing.notes
+        self.previous = context.previous
+        self.notes = context.notes
         """What was found and set aside, for the user."""
-        self.passed_over = tuple(footing.base.passed_over)
+        self.passed_over = tuple(context.base.passed_over)
         """Newer Snapshots than the previous one, which are not built on because their lists are damaged."""
-        self._footing = footing
-        self._disk = footing.disk
+        self._context = context
+        self._disk = context.disk
         self._finished: dict[tuple[int, str], str] = {}
         self._project_dirs: set[str] = set()
         self._making_dirs = Lock()
         self._filling: Filling | None = None
         self._flush = SharedFlush(
-            lambda: self._disk.sync_all(path), shared_sync_from=footing.disk.shared_sync_from
+            lambda: self._disk.sync_all(path), shared_sync_from=context.disk.shared_sync_from
         )
 
     def save_listing(self, project: Project, backtests: Sequence[Backtest], part: int = 0) -> None:
@@ -176,7 +176,7 @@ class PartialSnapshot:
             raise ValueError("there is no previous Snapshot to keep a report of")
         reports.check_directories(self.previous.path, entry.path)
         source = self.previous.path / entry.path
-        reports.keep_report(self._disk, self._footing.mode, source, self._target(record), record)
+        reports.keep_report(self._disk, self._context.mode, source, self._target(record), record)
 
     def _target(self, record: ReportRecord) -> Path:
         path = self.path / reports.path_of(record)
@@ -213,11 +213,11 @@ class PartialSnapshot:
 
     def find_copies(self, wanted: Mapping[tuple[int, str], str]) -> dict[tuple[int, str], list[Path]]:
         """Directories of committed Snapshots that should hold these versions of reports, the newest first."""
-        return find_copies(self._footing.root, wanted)
+        return find_copies(self._context.root, wanted)
 
     def _begin_filling(self) -> Filling:
         if self._filling is None:
-            self._filling = Filling(self.path, self._footing)
+            self._filling = Filling(self.path, self._context)
         return self._filling
 
     def commit(
@@ -242,7 +242,7 @@ class PartialSnapshot:
             name=self.name,
             previous=self.previous.reference() if self.previous else None,
             passed_over=self.passed_over,
-            link_mode=str(self._footing.mode) if self.previous else "",
+            link_mode=str(self._context.mode) if self.previous else "",
             files=filling.totals.files,
             payload_bytes=filling.totals.payload_bytes,
             written_bytes=filling.totals.written_bytes,
@@ -253,9 +253,9 @@ class PartialSnapshot:
         if pages is not None:
             self._make_pages(pages)
         write_tags(self._disk, self.path, record, known)
-        seal(self._disk, self._footing.root, self.name)
-        self.notes = (*self.notes, *publish(self._footing.ledger, record))
-        return Snapshot(self.name, self._footing.root / self.name), record
+        seal(self._context.store, self.name)
+        self.notes = (*self.notes, *publish(self._context.store, record))
+        return Snapshot(self.name, self._context.root / self.name), record
 
     def _make_pages(self, pages: Callable[[Path], None]) -> None:
         try:

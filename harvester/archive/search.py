@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harvester.archive.recovery import snapshot_names
+from harvester.archive.names import snapshot_names
 from harvester.archive.reports import check_directories
 from harvester.errors import ArchiveError
 from harvester.format import INVENTORY, REPORT_HTML, file_sha256, load_bytes, load_located

@@ -113,7 +113,7 @@ def _check_standing(archive: Archive, ledger: Ledger) -> list[Problem]:
 def _name_unknown(archive: Archive, ledger: Ledger, name: str, found: Findings) -> None:
     """A Snapshot without a line in the Ledger: of a run that was killed in its last steps, or foreign."""
     try:
-        check_adoptable(archive.root, name, archive.root / name, ledger)
+        check_adoptable(name, archive.root / name, ledger)
     except (ArchiveError, OSError):
         text = "has no line in the Ledger: no run of this Archive is known"
         remedy = "restore ledger.jsonl from a backup, or move the directory out of the Archive"

@@ -12,6 +12,7 @@ from support.disks import FailingDisk, NoSymlinksDisk, check_archive
 
 from harvester.archive import Archive, Disk
 from harvester.archive.latest import point_latest, read_latest
+from harvester.archive.store import Store
 from harvester.audit.verify.verify import verify_archive
 from harvester.errors import DiskError
 
@@ -85,7 +86,7 @@ def test_a_directory_with_the_name_latest_is_set_aside(
 def test_a_second_directory_is_set_aside_under_another_name(archive: Archive) -> None:
     for _ in range(2):
         _empty(archive.root / "latest")
-        point_latest(archive.root, Disk(), FIRST)
+        point_latest(Store(archive.root, Disk()), FIRST)
     assert (archive.root / ".latest.set-aside2").is_dir()
 
 
@@ -122,10 +123,10 @@ def test_a_full_disk_is_not_taken_for_one_without_links(archive: Archive) -> Non
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(DiskError, match="full"):
-        point_latest(archive.root, Full(), SECOND)
+        point_latest(Store(archive.root, Full()), SECOND)
 
 
 def test_what_cannot_be_moved_is_an_error(archive: Archive) -> None:
     _empty(archive.root / "latest")
     with pytest.raises(DiskError, match="may not write"):
-        point_latest(archive.root, FailingDisk(1, errno.EACCES), FIRST)
+        point_latest(Store(archive.root, FailingDisk(1, errno.EACCES)), FIRST)

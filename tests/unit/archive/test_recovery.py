@@ -11,8 +11,9 @@ from support.archives import STARTED, Night, append_line, make_reports, open_arc
 from support.disks import Killed, SteppingDisk, check_archive
 
 from harvester.archive import Archive, Disk
-from harvester.archive.open_ledger import OpenLedger
-from harvester.archive.recovery import recover, snapshot_names
+from harvester.archive.names import snapshot_names
+from harvester.archive.recovery import recover
+from harvester.archive.store import Store
 from harvester.audit.verify.verify import verify_archive
 from harvester.errors import CorruptArchiveError
 from harvester.format.ledger import load_ledger
@@ -52,7 +53,7 @@ def cut(archive: Archive, step: str) -> None:
 @pytest.mark.parametrize("step", ["remove", "remove_tree", "rename", "append", "symlink_atomic"])
 def test_a_commit_that_was_cut_off_is_completed(archive: Archive, step: str) -> None:
     cut(archive, step)
-    recover(OpenLedger(archive.root, Disk()))
+    recover(Store(archive.root, Disk()))
     standing = ["2026-11-23"] if step != "remove" else []  # before it, the partial was not sealed
     assert snapshot_names(archive.root) == [*DATES, *standing]
     if standing:
@@ -62,7 +63,7 @@ def test_a_commit_that_was_cut_off_is_completed(archive: Archive, step: str) -> 
 def test_a_torn_last_line_is_cut_off_and_written_again(archive: Archive) -> None:
     ledger = archive.root / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes()[:-30])
-    recover(OpenLedger(archive.root, Disk()))
+    recover(Store(archive.root, Disk()))
     check_archive(archive.root)
     assert len(load_ledger(archive.root).lines) == 3
 
@@ -71,7 +72,7 @@ def test_a_lost_latest_is_made_again(archive: Archive) -> None:
     latest = archive.root / "latest"
     latest.unlink()
     latest.symlink_to("/etc")
-    recover(OpenLedger(archive.root, Disk()))
+    recover(Store(archive.root, Disk()))
     check_archive(archive.root)
 
 
@@ -116,7 +117,7 @@ def test_leftovers_are_swept(archive: Archive) -> None:
     (archive.root / ".2026-11-19.part" / "f").write_bytes(b"")
     (archive.root / ".latest.part").symlink_to("nowhere")
     (archive.root / ".notes").write_bytes(b"mine")
-    recover(OpenLedger(archive.root, Disk()))
+    recover(Store(archive.root, Disk()))
     check_archive(archive.root)
     assert (archive.root / ".notes").exists()
 
@@ -124,7 +125,7 @@ def test_leftovers_are_swept(archive: Archive) -> None:
 def test_a_prune_that_was_cut_off_is_finished(archive: Archive) -> None:
     line = load_ledger(archive.root).next_line("prune", DATES[0], "", at=STARTED)
     append_line(archive.root, line)
-    recover(OpenLedger(archive.root, Disk()))
+    recover(Store(archive.root, Disk()))
     assert snapshot_names(archive.root) == DATES[1:]
     check_archive(archive.root)
 
@@ -188,7 +189,7 @@ def test_a_missing_snapshot_below_a_damaged_one_is_passed_over_too(archive: Arch
 def test_a_commit_on_an_older_base_that_was_cut_off_is_completed(archive: Archive, step: str) -> None:
     replace_seal(archive, DATES[2])
     cut(archive, step)
-    recover(OpenLedger(archive.root, Disk()))
+    recover(Store(archive.root, Disk()))
     assert snapshot_names(archive.root) == [*DATES, "2026-11-23"]
     assert archive.snapshots()[-1].record().passed_over == (DATES[2],)
 
@@ -240,18 +241,18 @@ def test_a_snapshot_that_was_altered_before_its_line_is_not_adopted(archive: Arc
     info.chmod(0o644)
     info.write_bytes(b"Harvester-Complete: yes\n")
     with pytest.raises(CorruptArchiveError, match=r"bag-info\.txt is not what"):
-        recover(OpenLedger(archive.root, Disk()))
+        recover(Store(archive.root, Disk()))
 
 
 def test_two_snapshots_without_lines_are_not_adopted(archive: Archive) -> None:
     lines = (archive.root / "ledger.jsonl").read_bytes().splitlines(keepends=True)
     (archive.root / "ledger.jsonl").write_bytes(lines[0])
     with pytest.raises(CorruptArchiveError, match="no line in the Ledger"):
-        recover(OpenLedger(archive.root, Disk()))
+        recover(Store(archive.root, Disk()))
     assert (archive.root / "ledger.jsonl").read_bytes() == lines[0]
 
 
 def test_a_lost_ledger_is_not_begun_anew(archive: Archive) -> None:
     (archive.root / "ledger.jsonl").unlink()
     with pytest.raises(CorruptArchiveError, match="restore ledger"):
-        recover(OpenLedger(archive.root, Disk()))
+        recover(Store(archive.root, Disk()))

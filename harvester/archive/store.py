@@ -1,4 +1,4 @@
-"""The Ledger of a locked Archive: read once, and kept in step with the lines that this process adds."""
+"""The directory of a locked Archive with its Ledger, kept in step with the lines that this process adds."""
 
 from __future__ import annotations
 
@@ -17,21 +17,28 @@ from harvester.format import (
     LedgerLine,
     file_sha256,
     load_sound_ledger,
+    partial_name,
     render_line,
 )
 from harvester.model import SnapshotRecord
 
 
-class OpenLedger:
-    """A Ledger that nobody else writes to while this process holds the lock.
+class Store:
+    """An Archive's directory, what changes it, and its Ledger while this process holds the lock.
 
-    However many lines a command adds, the file is parsed once.
+    Nobody else adds to the Ledger meanwhile, so it is parsed once, however many lines a command adds.
     """
 
     def __init__(self, root: Path, disk: Disk) -> None:
         self.root = root
+        """The Archive's directory."""
         self.disk = disk
+        """Every change to the directory goes through it."""
         self._known: Ledger | None = None
+
+    def partial_dir(self, name: str) -> Path:
+        """The directory of the Snapshot `name` while it is being made."""
+        return self.root / partial_name(name)
 
     @property
     def ledger(self) -> Ledger:
@@ -44,8 +51,8 @@ class OpenLedger:
             self._known = load_sound_ledger(self.root)
         return self._known
 
-    def repair_end(self) -> Ledger:
-        """Remove a last line that was interrupted while it was written; gives the Ledger without it.
+    def repair_ledger(self) -> Ledger:
+        """Remove a last line that was interrupted while it was written, and return the Ledger without it.
 
         Raises:
             CorruptArchiveError: another line is wrong; names the first.
@@ -63,7 +70,7 @@ class OpenLedger:
             CorruptArchiveError: the Ledger is broken, or was changed meanwhile.
             DiskError: it cannot be written.
         """
-        line = self.repair_end().next_line("commit", record.name, tagmanifest_sha256, at=record.finished)
+        line = self.repair_ledger().next_line("commit", record.name, tagmanifest_sha256, at=record.finished)
         self._append([msgspec.structs.replace(line, listed=record.listed, counts=record.counts)])
 
     def add_prunes(self, names: Sequence[str], *, at: str) -> None:
@@ -74,7 +81,7 @@ class OpenLedger:
             CorruptArchiveError: the Ledger is broken, or was changed meanwhile.
             DiskError: it cannot be written.
         """
-        ledger = self.repair_end()
+        ledger = self.repair_ledger()
         lines = []
         for name in dict.fromkeys(names):
             if name not in ledger.committed:
