@@ -85,8 +85,8 @@ def options(command: Any) -> set[str]:
 
 
 OF_ALL = {"--help", "--install-completion"}
-FOREIGN = {"--check", "--validate"}
-"""Of `sha256sum` and `bagit`."""
+FOREIGN = {"--check", "--delete", "--now", "--validate"}
+"""Options of `sha256sum`, `rsync`, `systemctl`, and `bagit`."""
 
 
 def test_every_option_in_the_manual_exists() -> None:
@@ -122,3 +122,40 @@ def test_manual_names_every_metric() -> None:
     text = render_metrics(RunFigures(0, 1.0, 1.0, record, 1.0)).decode()
     for family in text_string_to_metric_families(text):
         assert f"`{family.name.removeprefix('harvester_')}`" in MANUAL
+
+
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 180
+
+
+@pytest.mark.parametrize("document", ["README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md"])
+def test_links_lead_to_files(document: str) -> None:
+    path = ROOT / document
+    targets = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
+    assert [target for target in targets if "://" not in target and not (path.parent / target).exists()] == []
+
+
+def test_files_that_contributors_are_sent_to_exist() -> None:
+    content = (ROOT / ".github/CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:harvester|tests)/[\w./]+)`", content)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("topic", topics())
+def test_a_topic_lists_its_sections_first(topic: str) -> None:
+    title, _, contents, *lines = text(topic).splitlines()
+    sections = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
+    assert title.startswith("# ")
+    assert contents == f"Contents: {' · '.join(sections)}"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "Glossary", "Backup and restore", "Notifications", "Troubleshooting", "Upgrading", "Uninstalling",
+        "Threat model", "Comparison with alternatives",
+    ],
+)  # fmt: skip
+def test_the_sections_that_people_look_for_exist(section: str) -> None:
+    assert f"\n## {section}\n" in MANUAL
