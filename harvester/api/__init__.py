@@ -10,8 +10,9 @@ from harvester.api.pace_file import find_store, pace_file_name
 from harvester.api.paging import ProjectList
 from harvester.api.proxy import find_route
 from harvester.api.retry import Backoff
+from harvester.api.rows import BadRow, parse_projects
 from harvester.api.stop import GRACE_S, StopSignal
-from harvester.api.wire import BadRow, Pending, RepairedText, parse_projects
+from harvester.api.wire import Pending, RepairedText
 
 __all__ = [
     "GRACE_S",

@@ -25,7 +25,7 @@ from typing import Final
 
 import aiohttp
 
-from harvester.api.wire import Answer, parse_answer
+from harvester.api.wire import Answer, Meaning, classify, parse_answer
 from harvester.errors import (
     ApiError,
     AuthenticationError,
@@ -110,7 +110,7 @@ def check_answer(
         if status == 200:
             raise
         answer = Answer()
-    if status == 200 and (answer.success is True or answer.pending or answer.ready):
+    if status == 200 and classify(answer) is not Meaning.FAILURE:
         return answer
     raise _refusal(status, headers, answer, endpoint=endpoint, now=now)
 

@@ -28,7 +28,7 @@ from harvester.api.pace import RateLimiter, limiter_for
 from harvester.api.proxy import Route, find_route
 from harvester.api.retry import Backoff, retrying
 from harvester.api.signing import Signer
-from harvester.api.wire import Answer, Pending, parse_report
+from harvester.api.wire import Answer, Meaning, Pending, classify, parse_report
 from harvester.config import ApiSettings, Credentials, Settings
 from harvester.errors import (
     ApiError,
@@ -269,7 +269,7 @@ class ApiClient:
             hold_s = self._learn(exc, start)
             raise
         else:
-            word = "generating" if isinstance(parsed, Pending) else "ready" if answer.ready else "ok"
+            word = (Meaning.GENERATING if isinstance(parsed, Pending) else classify(answer)).value
             self.limiter.record_success()
             return parsed
         finally:

@@ -8,7 +8,7 @@ from typing import Final
 
 from harvester.api.client import ApiClient
 from harvester.api.paging import Paging, ProjectList
-from harvester.api.wire import BadRow, parse_backtests, parse_projects
+from harvester.api.rows import BadRow, parse_backtests, parse_projects
 from harvester.errors import (
     ApiError,
     AuthenticationError,

@@ -11,7 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from harvester.api.client import ApiClient
-from harvester.api.wire import Answer, parse_state, redact
+from harvester.api.rows import parse_state, redact
+from harvester.api.wire import Answer
 from harvester.errors import ProtocolError, TransportError
 from harvester.model import OPTIMIZATION, Backtest, BacktestState
 

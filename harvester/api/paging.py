@@ -42,7 +42,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from harvester.api.wire import BadRow
+from harvester.api.rows import BadRow
 from harvester.model import Project
 
 Row = Project | BadRow

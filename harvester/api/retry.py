@@ -1,4 +1,13 @@
-"""How one call is tried again: data for tenacity, and one pure function for the wait."""
+"""How one call is attempted again: data for tenacity, and one pure function for the wait.
+
+| the attempt ended with | then |
+|---|---|
+| `TransportError` | again after a jittered wait, `tries` attempts in all |
+| `RateLimitedError` | again as soon as the limiter allows it, up to `slow_downs` times; not counted |
+| `AuthenticationError` | once more, signed anew; the first attempt may have been late |
+| `LockedOutError` | never again |
+| any other error | never again |
+"""
 
 from __future__ import annotations
 
@@ -13,48 +22,53 @@ from harvester.errors import AuthenticationError, LockedOutError, RateLimitedErr
 
 @dataclass(frozen=True)
 class Backoff:
-    """Waits between the attempts of one call."""
+    """How often and after which waits one call is attempted again."""
 
     tries: int = 4
-    """Attempts in all; those that were answered with "slow down" apart."""
+    """Attempts in all, without those that were answered with "slow down"."""
     slow_downs: int = 6
-    """Answers "slow down" that one call bears with."""
+    """Answers "slow down" after which the call fails."""
     first_s: float = 1.0
-    """Before the second attempt, before jitter; doubled for each further one."""
+    """Wait before the second attempt, before jitter; doubled for each further one."""
     most_s: float = 20.0
+    """Longest wait, before jitter."""
 
     def wait_s(self, attempt: int, jitter: float) -> float:
-        """Seconds after the failed attempt number `attempt` (from 1); `jitter` is from 0 to 1."""
+        """Return the seconds to wait after the failed attempt number `attempt`.
+
+        Args:
+            attempt: From 1.
+            jitter: From 0 to 1; the wait is from half of the backoff to all of it.
+        """
         return min(self.most_s, self.first_s * 2.0 ** (attempt - 1)) * (0.5 + jitter / 2)
 
 
-class _Failures:
-    """What one call has met so far."""
+class _Attempts:
+    """Counts the attempts of one call, those that were answered with "slow down" apart."""
 
     def __init__(self, backoff: Backoff) -> None:
         self._backoff = backoff
         self._slow_downs = 0
+        self._failed = 0
 
-    def again(self, state: tenacity.RetryCallState) -> bool:
-        """Whether another attempt has a point."""
-        error = _error(state)
-        self._slow_downs += isinstance(error, RateLimitedError)
+    def record(self, error: BaseException | None) -> None:
+        """Count an attempt that has ended."""
+        if isinstance(error, RateLimitedError):
+            self._slow_downs += 1
+        else:
+            self._failed += 1
+
+    def should_retry(self, error: BaseException | None) -> bool:
+        """Whether the error of the last attempt may be gone in another one."""
         if isinstance(error, LockedOutError):
             return False
         if isinstance(error, AuthenticationError):
-            return self._own(state) == 1
+            return self._failed == 1
         return isinstance(error, TransportError | RateLimitedError)
 
-    def enough(self, state: tenacity.RetryCallState) -> bool:
-        """Whether there were attempts enough."""
-        return self._own(state) >= self._backoff.tries or self._slow_downs >= self._backoff.slow_downs
-
-    def _own(self, state: tenacity.RetryCallState) -> int:
-        return state.attempt_number - self._slow_downs
-
-
-def _error(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+    def is_exhausted(self) -> bool:
+        """Whether there were as many attempts as allowed."""
+        return self._failed >= self._backoff.tries or self._slow_downs >= self._backoff.slow_downs
 
 
 def retrying(
@@ -63,14 +77,28 @@ def retrying(
     random: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> tenacity.AsyncRetrying:
-    """The attempts of one call; the last error comes out as itself.
+    """Return the attempts of one call; after the last one its own error is raised.
 
-    A hold asked for by the server is waited out in the limiter, where everyone waits, and not here.
+    The pause that the server asks for is waited out in the limiter, where every request waits, and not here.
     """
-    met = _Failures(backoff)
+    attempts = _Attempts(backoff)
+
+    def should_retry(state: tenacity.RetryCallState) -> bool:
+        attempts.record(_error(state))  # tenacity asks once after each attempt
+        return attempts.should_retry(_error(state))
 
     def wait_s(state: tenacity.RetryCallState) -> float:
-        transport = isinstance(_error(state), TransportError)
-        return backoff.wait_s(state.attempt_number, random()) if transport else 0.0
+        is_transport = isinstance(_error(state), TransportError)
+        return backoff.wait_s(state.attempt_number, random()) if is_transport else 0.0
 
-    return tenacity.AsyncRetrying(sleep=sleep, retry=met.again, wait=wait_s, stop=met.enough, reraise=True)
+    return tenacity.AsyncRetrying(
+        sleep=sleep,
+        retry=should_retry,
+        wait=wait_s,
+        stop=lambda _: attempts.is_exhausted(),
+        reraise=True,
+    )
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.values import make_entry, make_missing, make_policy, make_project
 
-from harvester.api.wire import Answer, parse_backtests
+from harvester.api.rows import parse_backtests
+from harvester.api.wire import Answer
 from harvester.harvest.plan import Decision, plan_project
 from harvester.model import InventoryEntry, Outcome
 

@@ -47,7 +47,8 @@ def export(
 
     \b
     Exit codes:
-      0 ok   1 no such Snapshot, or DIR is in use   2 usage   16 disk   20 the Snapshot is damaged
+      0 ok   1 no such Snapshot   2 usage, nothing fits, or DIR is in use
+      16 disk   20 the Snapshot is damaged
     """
     from harvester.config import Selection
 

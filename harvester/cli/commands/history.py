@@ -22,7 +22,7 @@ def history(
 
     \b
     Exit codes:
-      0 ok · 1 no Snapshot has it · 2 usage · 16 disk · 20 a Snapshot is damaged
+      0 ok · 2 usage, or no Snapshot has it · 16 disk · 20 a Snapshot is damaged
     """
     from harvester.audit import history as passages_of
     from harvester.cli.output.table import render_table

@@ -9,19 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harvester.api.wire import (
-    Answer,
-    BadRow,
-    Pending,
-    RepairedText,
-    parse_answer,
-    parse_backtests,
-    parse_projects,
-    parse_report,
-    parse_state,
-    parse_time,
-    redact,
-)
+from harvester.api.rows import BadRow, parse_backtests, parse_projects, parse_state, parse_time, redact
+from harvester.api.wire import Answer, Meaning, Pending, RepairedText, classify, parse_answer, parse_report
 from harvester.errors import ProtocolError, TransportError
 from harvester.model import Backtest, BacktestState, Project
 
@@ -439,3 +428,20 @@ def test_a_hostile_body_is_searched_for_repairs_in_linear_time(piece: bytes) -> 
     with pytest.raises(TransportError):
         parse_answer(b"{" + piece * 40_000, endpoint="x")
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "meaning"),
+    [
+        (b'{"report":"<html>","success":false,"generating":true}', Meaning.READY),
+        (b'{"report":" \\n","generating":true}', Meaning.GENERATING),
+        (b'{"report":"","status":"loading","success":false}', Meaning.GENERATING),
+        (b'{"generating":"yes","success":true}', Meaning.OK),
+        (b'{"report":null,"success":true}', Meaning.OK),
+        (b'{"success":"true"}', Meaning.FAILURE),
+        (b'{"report":7,"success":false}', Meaning.FAILURE),
+        (b"{}", Meaning.FAILURE),
+    ],
+)
+def test_answer_is_classified_by_the_first_case_that_fits(body: bytes, meaning: Meaning) -> None:
+    assert classify(parse_answer(body, endpoint="x")) is meaning
