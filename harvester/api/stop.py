@@ -96,14 +96,15 @@ class StopSignal:
             raise StoppedError("no further request is sent")
 
     @asynccontextmanager
-    async def stage(self) -> AsyncIterator[None]:
+    async def stage(self, on_stop: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
         """A part of the command that a stop ends: what it has in flight is cancelled after `GRACE_S`.
 
         A `StoppedError` of the body ends the stage and is not raised: `is_requested` says so as well.
+        `on_stop` is called at the stop, for a body that waits for something else than this signal.
         """
         failure: Exception | None = None
         async with anyio.create_task_group() as group:
-            group.start_soon(self._cancel_late, group.cancel_scope)
+            group.start_soon(self._cancel_late, group.cancel_scope, on_stop)
             try:
                 yield
             except StoppedError:
@@ -114,6 +115,7 @@ class StopSignal:
         if failure is not None:
             raise failure
 
-    async def _cancel_late(self, scope: anyio.CancelScope) -> None:
+    async def _cancel_late(self, scope: anyio.CancelScope, on_stop: Callable[[], None]) -> None:
         await self.wait()
+        on_stop()
         scope.deadline = min(scope.deadline, self.deadline)

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import sys
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from harvester.cli.output.summary import index_of, preview_json, preview_lines, 
 from harvester.config import Credentials, Selection, Settings, mode_of
 from harvester.errors import HarvesterError
 from harvester.format import ARCHIVE_FILE
-from harvester.harvest import Parts, Policy, Preview, Run, RunObserver, RunResult, preview_run
+from harvester.harvest import Policy, Preview, Run, RunDependencies, RunObserver, RunResult, preview_run
 from harvester.operate import Bar, Lines, Observers, Tally, journal_at
 from harvester.secrets import mask_value
 from harvester.site import write_pages
@@ -140,7 +139,7 @@ async def run_once(job: Job, archive: Archive) -> Ended:
     limiter = await anyio.to_thread.run_sync(_limiter, job, archive)
     async with _watched(job) as observers, _client(job, limiter, observers) as client:
         run = Run(
-            Parts(
+            RunDependencies(
                 client=client,
                 archive=archive,
                 settings=job.settings,
@@ -148,7 +147,6 @@ async def run_once(job: Job, archive: Archive) -> Ended:
                 observer=observers,
                 pages=write_pages,
                 journal=lambda path: _journal(path, observers),
-                run_id=uuid.uuid4().hex,
             )
         )
         caught: list[int] = []

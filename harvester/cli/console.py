@@ -74,6 +74,7 @@ def _code(error: BaseException) -> ExitCode:
         (errors.AuthenticationError, ExitCode.AUTH),
         (errors.ThrottledError, ExitCode.THROTTLED),
         (errors.RateLimitedError, ExitCode.THROTTLED),
+        (errors.StoppedError, ExitCode.TIME),
         (errors.ArchiveLockedError, ExitCode.LOCKED),
         (errors.DiskError, ExitCode.DISK),
         (errors.CorruptArchiveError, ExitCode.DAMAGED),

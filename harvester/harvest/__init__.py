@@ -18,7 +18,7 @@ from harvester.harvest.events import (
 )
 from harvester.harvest.plan import Policy
 from harvester.harvest.preview import Preview, preview_run
-from harvester.harvest.run import Parts, Run, RunResult
+from harvester.harvest.run import Run, RunDependencies, RunResult
 
 __all__ = [
     "Asked",
@@ -29,12 +29,12 @@ __all__ = [
     "Filling",
     "Listed",
     "OptimizationRead",
-    "Parts",
     "Planned",
     "Policy",
     "Preview",
     "Relisted",
     "Run",
+    "RunDependencies",
     "RunObserver",
     "RunResult",
     "Settled",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import anyio.to_thread
@@ -16,12 +17,11 @@ from harvester.api import (
     fetch_optimization,
     fetch_projects,
 )
-from harvester.errors import ApiError, ThrottledError
+from harvester.errors import ApiError
 from harvester.harvest.events import Doubted, Listed, Relisted, RunObserver
+from harvester.harvest.listings import ListingJob, ListReader
 from harvester.harvest.optimizations import OptimizationReader
-from harvester.harvest.outage import Outage
 from harvester.harvest.plan import Listing, Optimizations
-from harvester.harvest.rounds import Rounds
 from harvester.harvest.spool import Spool
 from harvester.model import Backtest, Project, UnreadProject
 
@@ -31,6 +31,8 @@ _SHOWN: Final = 3
 """Of them in one message."""
 _MOST_CHARS: Final = 300
 """Of a reason; every line of the Inventory that it concerns repeats it."""
+_NOT_REACHED: Final = "the run ended before it was its turn"
+_EMPTY_ONCE: Final = "it was listed without backtests, and the run ended before a second list confirmed that"
 _WITHHELD: Final = "more than half of what is archived would be gone at once"
 
 
@@ -59,8 +61,6 @@ class Discovery:
     """Those of the unread whose listing was asked for and failed."""
     optimizations: OptimizationReader | None = None
     """What their optimizations name; None: nothing was to be asked."""
-    throttled: ThrottledError | None = None
-    """Why it ended early, when that was the server's "slow down"."""
 
     @property
     def partial(self) -> bool:
@@ -112,22 +112,33 @@ class Discoverer:
     def __init__(
         self,
         client: ApiClient,
+        *,
+        lists: ListReader,
         spool: Spool,
         observer: RunObserver,
-        outage: Outage,
-        *,
-        stopped: Callable[[], str] = lambda: "",
         optimizations: OptimizationReader | None = None,
+        expected: Set[int] = frozenset(),
     ) -> None:
+        """Keep what it works with.
+
+        Args:
+            client: Sends the requests.
+            lists: Reads the lists with several workers, until a stop is requested.
+            spool: Keeps what was listed.
+            observer: Receives an event for each list.
+            optimizations: Reads the optimizations of listed projects; None: nobody does.
+            expected: Projects that had backtests before; an empty list of one is read a second time.
+        """
         self._client = client
+        self._lists = lists
         self._spool = spool
         self._observer = observer
-        self._rounds = Rounds(client, outage, stopped=stopped)
+        self._expected = set(expected)
         self.found = Discovery(optimizations=optimizations)
         """What was listed so far; a project is unread until it is listed."""
 
     async def discover(self, workers: int) -> Discovery:
-        """List everything; ends early on a stop, a lasting "slow down", or a server that stays away.
+        """List everything; ends early when a stop is requested.
 
         Raises:
             ApiError: the projects cannot be listed.
@@ -135,17 +146,19 @@ class Discoverer:
         """
         found = await fetch_projects(self._client)
         self._doubt_projects(found)
-        projects = found.projects
-        self.found.projects = len(projects)
-        for project in projects:
-            never = UnreadProject(project.project_id, project.name, "the run ended before it was its turn")
-            self.found.unread[project.project_id] = never
+        self.found.projects = len(found.projects)
+        for project in found.projects:
+            self._mark_unread(project, _NOT_REACHED)
+            self._add(project)
         self.found.known = True
-        await self._rounds.run(projects, workers, self._list, self._failed)
-        if self.found.optimizations is not None:
-            await self.found.optimizations.read(self._rounds, workers)
-        self.found.throttled = self._rounds.throttled
+        await self._lists.run(workers)
         return self.found
+
+    def _add(self, project: Project) -> None:
+        self._lists.add(ListingJob(partial(self._list, project), partial(self._record_failure, project)))
+
+    def _mark_unread(self, project: Project, why: str) -> None:
+        self.found.unread[project.project_id] = UnreadProject(project.project_id, project.name, why)
 
     def _doubt_projects(self, found: ProjectList) -> None:
         if found.unproven:
@@ -187,12 +200,13 @@ class Discoverer:
                 found[place] = frozenset(backtest.backtest_id for backtest in backtests)
             self._observer.notify(Relisted(project_id=project_id, backtests=len(backtests)))
 
-        def failed(place: tuple[int, str], exc: ApiError, wait_s: float) -> None:
-            event = Relisted(project_id=place[0], backtests=0, error=str(exc), wait_s=wait_s)
+        def record_failure(project_id: int, exc: ApiError, wait_s: float) -> None:
+            event = Relisted(project_id=project_id, backtests=0, error=str(exc), wait_s=wait_s)
             self._observer.notify(event)
 
-        await self._rounds.run(sorted(places), workers, relist, failed)
-        self.found.throttled = self._rounds.throttled
+        for place in sorted(places):
+            self._lists.add(ListingJob(partial(relist, place), partial(record_failure, place[0])))
+        await self._lists.run(workers)
         return found
 
     async def _fetch_again(self, project_id: int, optimization_id: str) -> tuple[list[Backtest], bool]:
@@ -206,6 +220,12 @@ class Discoverer:
     async def _list(self, project: Project) -> None:
         project_id = project.project_id
         listed = await fetch_backtests(self._client, project_id)
+        if project_id in self._expected and not (listed.backtests or listed.bad_rows):
+            # One wrong answer must not make a whole project gone: a second, later one has to agree.
+            self._expected.discard(project_id)
+            self._mark_unread(project, _EMPTY_ONCE)
+            self._add(project)
+            return
         await anyio.to_thread.run_sync(self._spool.save_listing, project, listed.backtests)
         if self.found.optimizations is not None:
             self.found.optimizations.consider(project, listed.backtests)
@@ -215,8 +235,8 @@ class Discoverer:
         self.found.listed.add(project_id)
         self._tell(project_id, len(listed.backtests), "")
 
-    def _failed(self, project: Project, exc: ApiError, wait_s: float) -> None:
-        self.found.unread[project.project_id] = UnreadProject(project.project_id, project.name, str(exc))
+    def _record_failure(self, project: Project, exc: ApiError, wait_s: float) -> None:
+        self._mark_unread(project, str(exc))
         self.found.failed.add(project.project_id)
         self._tell(project.project_id, 0, str(exc), wait_s)
 

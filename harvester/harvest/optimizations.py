@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import anyio.to_thread
@@ -16,10 +17,13 @@ from harvester.api import ApiClient, OptimizationChildren, fetch_optimization, f
 from harvester.archive import CheckedSnapshot
 from harvester.errors import ApiError, CorruptArchiveError, NotFoundError
 from harvester.harvest.events import OptimizationRead, RunObserver
+from harvester.harvest.listings import ListingJob, ListReader
 from harvester.harvest.plan import Optimizations, Policy, is_older
-from harvester.harvest.rounds import Rounds
 from harvester.harvest.spool import Spool
 from harvester.model import Backtest, InventoryEntry, Outcome, Project, UnreadOptimization
+
+Key = tuple[int, str]
+"""Project and optimization id; an empty one stands for the list of the project's optimizations."""
 
 _RULES: Final = 1
 """Version of `digest_listing`: another one makes every project be asked once more."""
@@ -70,6 +74,8 @@ class Before:
     """By project: of the listing with which all of its optimizations were read last."""
     due: Set[int] = frozenset()
     """Projects with a backtest that is to be requested again and that no listing has."""
+    holding: Set[int] = frozenset()
+    """Projects of whose listed backtests at least one is archived: an empty listing would make all gone."""
     note: str = ""
     """Why nothing is known although there is a Snapshot before."""
 
@@ -83,11 +89,16 @@ def load_before(previous: CheckedSnapshot | None, policy: Policy) -> Before:
     """
     if previous is None:
         return Before()
-    due = find_due((entry for _, entries in previous.projects() for entry in entries), policy)
+    due, holding = set[int](), set[int]()
+    for project_id, entries in previous.projects():
+        due |= find_due(entries, policy)
+        if any(entry.archived and not entry.gone_since and not entry.source for entry in entries):
+            holding.add(project_id)
     try:
-        return Before(previous.optimizations().digests, due)
+        return Before(previous.optimizations().digests, due, holding)
     except CorruptArchiveError as exc:
-        return Before({}, due, f"{exc}; every project is asked for its optimizations again")
+        note = f"{exc}; every project is asked for its optimizations again"
+        return Before({}, due, holding, note)
 
 
 @dataclass
@@ -110,21 +121,33 @@ class _Asked:
 
 
 class OptimizationReader:
-    """Asks the projects that it is told of, if they have to be asked, and keeps what they answer."""
+    """Reads the optimizations of the projects whose listings may have new ones, and keeps the answers."""
 
     def __init__(
-        self, client: ApiClient, spool: Spool, observer: RunObserver, policy: Policy, before: Before
+        self,
+        client: ApiClient,
+        *,
+        lists: ListReader,
+        spool: Spool,
+        observer: RunObserver,
+        policy: Policy,
+        before: Before,
     ) -> None:
+        """Keep what it works with; `before` is what the previous Snapshot tells about optimizations."""
         self._client = client
+        self._lists = lists
         self._spool = spool
         self._observer = observer
         self._policy = policy
         self._before = before
         self._asked: dict[int, _Asked] = {}
-        self._failed: set[tuple[int, str]] = set()
+        self._failed: set[Key] = set()
 
     def consider(self, project: Project, backtests: Sequence[Backtest]) -> None:
-        """Remember a project that was listed, if it has to be asked."""
+        """Read the optimizations of a project that was just listed, later, if they may have changed.
+
+        First their list, then each of them, always after the lists that wait already.
+        """
         policy, project_id = self._policy, project.project_id
         reason = policy.selection.project_reason(project_id, project.name, project.organization_id)
         if reason or not (policy.optimizations and policy.selection.wants_optimizations):
@@ -135,30 +158,21 @@ class OptimizationReader:
             return
         mentioned = dict.fromkeys(backtest.optimization_id for backtest in backtests)
         self._asked[project_id] = _Asked(project, digest, tuple(filter(None, mentioned)))
+        self._add((project_id, ""), self._list)
 
-    async def read(self, rounds: Rounds, workers: int) -> None:
-        """Ask: first for the lists of optimizations, then for each optimization.
+    def _add(self, key: Key, read: Callable[[Key], Awaitable[None]]) -> None:
+        self._lists.add(ListingJob(partial(read, key), partial(self._note_failure, key)))
 
-        Raises:
-            AuthenticationError: no further call has a point (in an ExceptionGroup).
-        """
-        await rounds.run([(n, "") for n in sorted(self._asked)], workers, self._list, self._note_failure)
-        listed = [
-            (project_id, optimization_id)
-            for project_id, asked in sorted(self._asked.items())
-            for optimization_id in asked.unread
-            if optimization_id
-        ]
-        await rounds.run(listed, workers, self._read, self._note_failure)
-
-    async def _list(self, key: tuple[int, str]) -> None:
+    async def _list(self, key: Key) -> None:
         asked = self._asked[key[0]]
         found = await fetch_optimizations(self._client, key[0])
         asked.listed = frozenset(found)
         asked.unread = dict.fromkeys((*found, *asked.mentioned), _NEVER)
         self._note_success(key, len(found))
+        for optimization_id in asked.unread:
+            self._add((key[0], optimization_id), self._read)
 
-    async def _read(self, key: tuple[int, str]) -> None:
+    async def _read(self, key: Key) -> None:
         project_id, optimization_id = key
         asked = self._asked[project_id]
         try:
@@ -174,11 +188,11 @@ class OptimizationReader:
         del asked.unread[optimization_id]
         self._note_success(key, len(read.backtests))
 
-    def _note_success(self, key: tuple[int, str], found: int) -> None:
+    def _note_success(self, key: Key, found: int) -> None:
         self._failed.discard(key)
         self._observer.notify(OptimizationRead(project_id=key[0], optimization_id=key[1], found=found))
 
-    def _note_failure(self, key: tuple[int, str], exc: ApiError, wait_s: float) -> None:
+    def _note_failure(self, key: Key, exc: ApiError, wait_s: float) -> None:
         project_id, optimization_id = key
         self._failed.add(key)
         self._asked[project_id].unread[optimization_id] = f"{exc!s:.{_MOST_CHARS}}"

@@ -1,4 +1,4 @@
-"""Tells a server that nobody can reach from an answer that cannot be had: pure, but for the one question."""
+"""Tells a server that nobody can reach from an answer that cannot be had: pure, but for the one request."""
 
 from __future__ import annotations
 
@@ -13,48 +13,46 @@ _SUSPICIOUS: Final = 3
 
 
 class Authenticator(Protocol):
-    """Whom the question is put to."""
+    """A server that can be asked whether it is there."""
 
     async def authenticate(self) -> None:
-        """Ask the least that can be asked."""
+        """Send the cheapest authenticated request."""
 
 
 @dataclass
 class Outage:
-    """Calls that broke, and how long everybody waits while the server is away."""
+    """Calls in a row that got no complete answer, and how long everybody waits while the server is away."""
 
     first_wait_s: float
     """Of the first pause; doubled for each further one."""
     longest_s: float
     """When the server was away for longer than this, the run ends."""
     suspicious: int = _SUSPICIOUS
-    """So many calls in a row without a complete answer may be everyone's trouble and not the one item's."""
+    """After this many calls in a row without a complete answer the server is asked whether it is there."""
     _broken: int = 0
     _since: float | None = None
     _pauses: int = 0
     _until: float = float("-inf")
 
-    def good(self) -> None:
-        """The server has answered."""
+    def record_answer(self) -> None:
+        """Count an answer of the server, whatever it says."""
         self._broken, self._since, self._pauses = 0, None, 0
 
-    def suspected(self) -> bool:
-        """Count one more call that broke; whether it is worth asking if the server is there at all."""
-        self._broken += 1
-        return self._broken >= self.suspicious
-
     async def wait_s(self, server: Authenticator) -> float | None:
-        """After a call that broke: seconds that everybody waits, 0 when the server is there after all.
+        """Count a call without a complete answer, and ask the server if that makes it suspicious.
 
-        None when it was away for too long.
+        Returns:
+            Seconds that everybody waits; 0 if the server is there after all; None if it was away for too
+            long.
 
         Raises:
             AuthenticationError: it is there, and refuses the credentials.
             ThrottledError: it is there, and keeps saying slow down.
         """
-        if not self.suspected() or await self._answers(server):
+        self._broken += 1
+        if self._broken < self.suspicious or await self._answers(server):
             return 0.0
-        return self.pause_s(anyio.current_time())
+        return self.start_pause(anyio.current_time())
 
     async def _answers(self, server: Authenticator) -> bool:
         try:
@@ -65,11 +63,11 @@ class Outage:
             raise
         except ApiError:
             pass  # whatever it says: it is there
-        self.good()
+        self.record_answer()
         return True
 
-    def pause_s(self, now: float) -> float | None:
-        """Seconds that everybody waits before the next try; None when it has lasted too long."""
+    def start_pause(self, now: float) -> float | None:
+        """Begin a pause, or join the one in progress; returns its seconds, None if it took too long."""
         if now < self._until:
             return self._until - now
         self._since = now if self._since is None else self._since

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from harvester import __version__
 from harvester.archive import CheckedSnapshot, Damage, PartialSnapshot, Placement, Source
+from harvester.config import Settings
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.format import REPORT_JSON, load_record
+from harvester.harvest.discover import Discovery
 from harvester.harvest.events import Filling, RunObserver
 from harvester.harvest.plan import Decision
 from harvester.harvest.settle import Archived, Result, count, settle
@@ -96,6 +100,40 @@ class Filler:
             gone=self._gone,
             lost=self._lost,
         )
+
+
+def draft_record(
+    partial: PartialSnapshot, found: Discovery, ending: Ending, settings: Settings
+) -> SnapshotRecord:
+    """The record of a run that has listed, and has placed nothing yet."""
+    return SnapshotRecord(
+        name=partial.name,
+        run_id=partial.run_id,
+        account="",
+        version=__version__,
+        started=partial.started,
+        finished="",
+        complete=False,
+        ending=ending,
+        listed=0,
+        counts={},
+        projects=found.projects,
+        unread_projects=tuple(found.unread.values()),
+        unread_optimizations=found.optimizations.unread() if found.optimizations else (),
+        unproven=found.unproven,
+        bad_rows=found.bad_rows,
+        bad_row_examples=tuple(found.bad_row_examples),
+        withheld_gone=found.withheld_gone,
+        settings=_recorded_settings(settings),
+    )
+
+
+def _recorded_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that decide what is in a Snapshot; none of them is secret."""
+    recorded: dict[str, Any] = msgspec.to_builtins(
+        {"filters": settings.filters, "reports": settings.reports, "pace": settings.pace}, enc_hook=float
+    )
+    return recorded
 
 
 def previous_entries(previous: CheckedSnapshot | None) -> Iterable[tuple[int, list[InventoryEntry]]]:

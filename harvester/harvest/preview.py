@@ -11,10 +11,11 @@ import anyio.to_thread
 from harvester.api import ApiClient
 from harvester.archive import CheckedSnapshot
 from harvester.config import Settings
+from harvester.errors import ThrottledError
 from harvester.harvest.discover import Discoverer
 from harvester.harvest.events import RunObserver
+from harvester.harvest.listings import ListReader
 from harvester.harvest.optimizations import OptimizationReader, load_before
-from harvester.harvest.outage import Outage
 from harvester.harvest.place import previous_entries
 from harvester.harvest.plan import GoneCount, Listing, Policy, plan_account
 from harvester.harvest.spool import MemorySpool
@@ -73,13 +74,23 @@ async def preview_run(
     """
     await client.authenticate()
     spool = MemorySpool()
-    impatient = Outage(first_wait_s=0.0, longest_s=0.0, suspicious=1)
+    stop = client.limiter.stop
     before = await anyio.to_thread.run_sync(load_before, previous, policy)
-    reader = OptimizationReader(client, spool, observer, policy, before)
-    discoverer = Discoverer(client, spool, observer, impatient, optimizations=reader)
+    lists = ListReader(client, stop, first_wait_s=0.0, longest_s=0.0)  # nobody waits for a preview
+    reader = OptimizationReader(
+        client, lists=lists, spool=spool, observer=observer, policy=policy, before=before
+    )
+    discoverer = Discoverer(
+        client,
+        lists=lists,
+        spool=spool,
+        observer=observer,
+        optimizations=reader,
+        expected=before.holding,
+    )
     found = await discoverer.discover(settings.pace.workers)
-    if found.throttled:
-        raise found.throttled
+    if isinstance(stop.cause, ThrottledError):
+        raise stop.cause
     result = Preview(
         projects=found.projects,
         listing_requests=client.requests,

@@ -1,8 +1,14 @@
-"""Which report is asked for next, and when: pure, with the time as an argument.
+"""When each call is made: pure, with the time as an argument.
 
-Rule 1: a first request makes the server render, so it goes before polls while few enough are rendering.
-Rule 2: what has become due is asked for at least once more before anybody gives it up.
-Rule 3: a call that failed comes back after minutes, before any first request, and holds up nobody.
+`DelayQueue` holds the calls of listings, `ReportQueue` those for reports. For both:
+
+Rule 1: a call that failed returns at its due time, before any first call, and blocks nothing else.
+Rule 2: `hold` delays everything while the server is away.
+
+For reports also:
+
+Rule 3: a first request makes the server render, so it goes before polls while few enough are rendering.
+Rule 4: a report that has become due is requested at least once more before it is given up.
 """
 
 from __future__ import annotations
@@ -11,26 +17,28 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count, islice
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from harvester.harvest.plan import Decision
 
+J = TypeVar("J")
+
 _LATE_SHARE: Final = 0.05
-"""The share of polls that may come too early: more waste requests, fewer waste time."""
+"""The share of polls that may come too early: a higher one wastes requests, a lower one wastes time."""
 _STEP: Final = 0.3
 """How far one answer moves the logarithm of a wait."""
 _SHORTEST: Final = 0.1
-"""No wait is learned that is below this share of the one to start with."""
+"""No wait is learned that is shorter than this share of the initial one."""
 _NEAR: Final = 1.25
-"""A poll counts as evidence against its wait only when it was not much later than due."""
+"""A poll counts as evidence about its wait only if it was sent at most this much later than due."""
 _LEVELS: Final = 10
 """Waits that are learned; the last one serves all later polls."""
 
 
 class PollWaits:
-    """How long to wait before each poll, learned from whether the polls before found the report ready.
+    """How long to wait before each poll, learned from whether earlier polls found the report ready.
 
     A poll tells only "ready by now" or "not yet". Each wait follows the time at which 95 % are ready: it
     grows by a large step when a poll came too early and shrinks by a small one when it did not, and the
@@ -41,13 +49,13 @@ class PollWaits:
         self._shortest_s = start_s * _SHORTEST
         self._longest_s = max(start_s, longest_s)
         self.waits_s = [self._within(wait_s) for wait_s in islice(learned, _LEVELS)] or [start_s]
-        """Before the first poll, the second, and so on; the last one serves all later polls."""
+        """Seconds before the first poll, the second, and so on; the last one serves all later polls."""
 
     def wait_s(self, polls: int) -> float:
-        """Seconds to wait after `polls` polls that found nothing."""
+        """Seconds to wait after `polls` polls that did not find the report ready."""
         return self.waits_s[min(polls, len(self.waits_s) - 1)]
 
-    def polled(self, polls: int, *, waited_s: float, ready: bool) -> None:
+    def record_poll(self, polls: int, *, waited_s: float, ready: bool) -> None:
         """Learn from one poll that came after `polls` others and `waited_s` after the request before."""
         level = min(polls, _LEVELS - 1)
         if level >= len(self.waits_s):
@@ -63,138 +71,187 @@ class PollWaits:
         return min(self._longest_s, max(self._shortest_s, wait_s))
 
 
-@dataclass
-class Job:
-    """One report to be asked for, and how often that was tried."""
+class DelayQueue(Generic[J]):
+    """Jobs that wait for their first call or for a due time; returns one at a time and never waits."""
 
-    decision: Decision
-    requests: int = 0
-    """Requests for it, those that were repeated within one call included."""
-    failed_calls: int = 0
-    polls: int = 0
-    begun: float | None = None
-    """When its first request was sent, on the pool's clock."""
-    first_asked: float | None = None
-    """When its first request was answered, on the queue's clock."""
-    last_asked: float = 0.0
-    generation_s: float | None = None
-    """Seconds from its first request to the ready answer, if it had to be generated."""
-    error: str = ""
-    error_kind: str = ""
+    def __init__(self) -> None:
+        self._first: deque[J] = deque()
+        self._later: list[tuple[float, int, J]] = []
+        self._serial = count()
+        """Keeps jobs with equal due times in order, and the heap from comparing jobs."""
+        self._held_until = -math.inf
+        self.in_flight = 0
+        """Jobs that `next` has returned and that were neither retried nor finished yet."""
 
-    def requested(self, now: float) -> None:
-        """One more request was sent for it."""
-        self.requests += 1
-        self.begun = now if self.begun is None else self.begun
-
-
-@dataclass
-class JobQueue:
-    """First requests, polls and repeats of one run; gives one job at a time and never waits."""
-
-    waits: PollWaits
-    max_generating: int
-    _first: deque[Job] = field(default_factory=deque)
-    _generating: list[deque[Job]] = field(default_factory=list)
-    """By the number of polls they have had; each in the order of their last request."""
-    _later: list[tuple[float, int, Job]] = field(default_factory=list)
-    _serial: count[int] = field(default_factory=count)
-    in_flight: int = 0
-    _asking: int = 0
-    """Of those in flight, the ones that may start a rendering."""
-    generating: int = 0
-    """Jobs that the server is rendering, those being polled at the moment included."""
-    _held_until: float = -math.inf
-
-    def add(self, jobs: Iterable[Job]) -> None:
-        """New jobs, behind those that wait for their first request."""
+    def add(self, jobs: Iterable[J]) -> None:
+        """Add jobs behind those that wait for their first call."""
         self._first.extend(jobs)
 
     @property
     def ready(self) -> int:
-        """Jobs that wait for their first request."""
+        """How many jobs wait for their first call."""
         return len(self._first)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing is under way."""
-        return not (self._first or self._later or self.generating or self.in_flight)
+        """Whether no job waits and none is in flight."""
+        return not (self._first or self._later or self.in_flight)
 
     def hold(self, until: float) -> None:
-        """Give nothing before `until`."""
+        """Return no job before `until`."""
         self._held_until = max(self._held_until, until)
 
-    def next(self, now: float) -> Job | None:
-        """The job to be asked for now, if there is one; it is in flight from then on."""
+    def next(self, now: float) -> J | None:
+        """Return the job to call for now, which is in flight from then on; None if there is none."""
         job = self._pop(now) if now >= self._held_until else None
         if job is not None:
             self.in_flight += 1
-            self._asking += job.first_asked is None
         return job
 
     def wakes_at(self) -> float:
-        """When `next` has a job to give: past when it has one now, infinity when only an answer helps."""
-        due = [self._due(polls) for polls, jobs in enumerate(self._generating) if jobs]
-        due += [due for due, _, _ in self._later[:1]]
-        if self._room:
-            due.append(self._held_until)
-        return max(min(due, default=math.inf), self._held_until)
+        """When `next` will return a job: in the past if it would now, infinity if only an answer helps."""
+        return max(min(self._due_times(), default=math.inf), self._held_until)
 
-    def pending(self, job: Job, now: float) -> None:
-        """The answer was "still generating": it will be polled."""
-        self._landed(job)
+    def retry(self, job: J, due: float) -> None:
+        """Call for a job in flight again at `due`; infinity: only `drain` returns it."""
+        self._land(job)
+        heapq.heappush(self._later, (due, next(self._serial), job))
+
+    def finish(self, job: J) -> None:
+        """Remove a job in flight."""
+        self._land(job)
+
+    def drain(self) -> list[J]:
+        """Remove and return every job that still waits."""
+        left = [*self._first, *(job for _, _, job in self._later)]
+        self._first.clear()
+        self._later.clear()
+        return left
+
+    @property
+    def _may_start(self) -> bool:
+        """Whether a first call may be made."""
+        return bool(self._first)
+
+    def _land(self, job: J) -> None:
+        self.in_flight -= 1
+
+    def _pop(self, now: float) -> J | None:
+        if self._later and self._later[0][0] <= now:
+            return heapq.heappop(self._later)[2]
+        return self._first.popleft() if self._may_start else None
+
+    def _due_times(self) -> list[float]:
+        due = [due for due, _, _ in self._later[:1]]
+        return [*due, self._held_until] if self._may_start else due
+
+
+@dataclass(eq=False)
+class ReportJob:
+    """One report to be requested, and what its requests have met so far."""
+
+    decision: Decision
+    requests: int = 0
+    """Requests that were sent for it, those that were repeated within one call included."""
+    failed_calls: int = 0
+    polls: int = 0
+    started_at: float | None = None
+    """When its first request was sent, on the event loop's clock."""
+    first_asked: float | None = None
+    """When the server first said that it is rendering; None: it never did."""
+    last_asked: float = 0.0
+    """When it last said so."""
+    generation_s: float | None = None
+    """Seconds from `first_asked` to the ready report, if it had to be generated."""
+    error: str = ""
+    """Of the last call, if it failed."""
+    error_kind: str = ""
+
+    def count_request(self, now: float) -> None:
+        """Count a request that is sent now."""
+        self.requests += 1
+        self.started_at = now if self.started_at is None else self.started_at
+
+
+class ReportQueue(DelayQueue[ReportJob]):
+    """First requests, polls and retries for the reports of one run.
+
+    A report that the server renders waits here for its next poll; at most `max_generating` do at a time.
+    """
+
+    def __init__(self, waits: PollWaits, max_generating: int) -> None:
+        super().__init__()
+        self.waits = waits
+        self.max_generating = max_generating
+        self.generating = 0
+        """Reports that the server is rendering, those being polled at the moment included."""
+        self._starting = 0
+        """Jobs in flight that may make the server render."""
+        self._generating: list[deque[ReportJob]] = []
+        """By the number of polls they have had; each in the order of their last request."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no job waits and none is in flight."""
+        return super().idle and not self.generating
+
+    def next(self, now: float) -> ReportJob | None:
+        """Return the job to request now, which is in flight from then on; None if there is none."""
+        job = super().next(now)
+        if job is not None:
+            self._starting += job.first_asked is None
+        return job
+
+    def poll_later(self, job: ReportJob, now: float) -> None:
+        """Poll a job in flight again, because the answer was "still generating"."""
+        self._land(job)
         if job.first_asked is None:
             job.first_asked = now
             self.generating += 1
         else:
-            self.waits.polled(job.polls, waited_s=now - job.last_asked, ready=False)
+            self.waits.record_poll(job.polls, waited_s=now - job.last_asked, ready=False)
             job.polls += 1
         job.last_asked = now
         while len(self._generating) <= job.polls:
             self._generating.append(deque())
         self._generating[job.polls].append(job)
 
-    def again(self, job: Job, due: float) -> None:
-        """The call failed: it comes back at `due`."""
-        self._landed(job)
-        heapq.heappush(self._later, (due, next(self._serial), job))
-
-    def done(self, job: Job, now: float, *, ready: bool) -> None:
-        """The job has come to its end; `ready` says whether a report came of it."""
-        self._landed(job)
+    def finish_report(self, job: ReportJob, now: float, *, ready: bool) -> None:
+        """Remove a job in flight; `ready`: its report was received."""
+        self.finish(job)
         if job.first_asked is not None:
             self.generating -= 1
             if ready:
-                self.waits.polled(job.polls, waited_s=now - job.last_asked, ready=True)
+                self.waits.record_poll(job.polls, waited_s=now - job.last_asked, ready=True)
 
-    def drain(self) -> list[Job]:
-        """Everything that still waits, when no more is to be asked for."""
-        left = [*self._first, *(job for jobs in self._generating for job in jobs)]
-        left += [job for _, _, job in self._later]
-        self._first.clear()
+    def drain(self) -> list[ReportJob]:
+        """Remove and return every job that still waits."""
+        left = super().drain() + [job for jobs in self._generating for job in jobs]
         self._generating.clear()
-        self._later.clear()
         self.generating = 0
         return left
 
     @property
-    def _room(self) -> bool:
-        """Whether there is a first request that may be made."""
-        return bool(self._first) and self.generating + self._asking < self.max_generating
+    def _may_start(self) -> bool:
+        """Whether a first request may be made, which may make the server render one more report."""
+        return super()._may_start and self.generating + self._starting < self.max_generating
 
-    def _landed(self, job: Job) -> None:
-        self.in_flight -= 1
-        self._asking -= job.first_asked is None
+    def _land(self, job: ReportJob) -> None:
+        super()._land(job)
+        self._starting -= job.first_asked is None
 
-    def _pop(self, now: float) -> Job | None:
-        if self._later and self._later[0][0] <= now:
-            return heapq.heappop(self._later)[2]
-        if self._room:
-            return self._first.popleft()
+    def _pop(self, now: float) -> ReportJob | None:
+        job = super()._pop(now)
+        if job is not None:
+            return job
         due = [(self._due(polls), polls) for polls, jobs in enumerate(self._generating) if jobs]
         if due and min(due)[0] <= now:
             return self._generating[min(due)[1]].popleft()
         return None
+
+    def _due_times(self) -> list[float]:
+        polls = [self._due(polls) for polls, jobs in enumerate(self._generating) if jobs]
+        return [*super()._due_times(), *polls]
 
     def _due(self, polls: int) -> float:
         return self._generating[polls][0].last_asked + self.waits.wait_s(polls)

@@ -13,7 +13,7 @@ from harvester.archive import PartialSnapshot
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError, ReportError
 from harvester.format import REPORT_JSON, Utf8
 from harvester.harvest.plan import Decision
-from harvester.harvest.queue import Job
+from harvester.harvest.queue import ReportJob
 from harvester.harvest.settle import Archived
 from harvester.model import Backtest, Comparison, InventoryEntry, Outcome, ReportRecord
 from harvester.report import Unpacked, unpack_report, unpacked_without_images
@@ -28,7 +28,7 @@ class Keeper:
         self.damaged: list[tuple[Decision, str]] = []
         """Archived reports whose files were found damaged when they were read again, and what was wrong."""
 
-    def keep(self, job: Job, html: str) -> Archived:
+    def keep(self, job: ReportJob, html: str) -> Archived:
         """Archive one report, exactly as the API sent it but for repairs, of which its record has a warning.
 
         Returns:

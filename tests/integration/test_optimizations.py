@@ -269,7 +269,7 @@ async def test_a_run_that_did_not_get_to_a_child_asks_again(tmp_path: Path) -> N
 
     def stop(event: Event) -> None:
         if isinstance(event, Settled):
-            stops[0]._stop("the time for this run is up", Ending.TIME)
+            stops[0]._stop.request("the time for this run is up", ending=Ending.TIME)
 
     async with Simulator(make_account(*(child(n) for n in range(2, 8)))) as simulator:
         nights = Nights(simulator, tmp_path)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.pools import HTML, Answer, World, run_pool, stop_after
 
+from harvester.api.stop import GRACE_S
 from harvester.api.wire import Pending
 from harvester.errors import (
     NotFoundError,
@@ -16,7 +17,6 @@ from harvester.errors import (
     TransportError,
 )
 from harvester.harvest.events import Settled
-from harvester.harvest.pool import GRACE_S
 from harvester.harvest.settle import Archived, Miss, settle
 from harvester.model import Ending, Outcome
 
@@ -43,7 +43,7 @@ def test_every_report_ends_exactly_once_and_as_its_answers_say(
     settled = [event.backtest_id for event in ended.world.events if isinstance(event, Settled)]
     assert sorted(settled) == sorted(script)
     assert {name for _, name in ended.pool.results} == set(script)
-    assert ended.pool.ending is None
+    assert ended.stop.ending is None
     for name, said in script.items():
         result = ended.result(name)
         reached = said[: result.requests]
@@ -71,7 +71,7 @@ def test_a_stop_at_any_moment_loses_no_report(
     saved = {name for name, outcome in ended.outcomes().items() if outcome == "saved"}
     assert saved == set(world.kept)
     assert set(world.requests()) <= set(ended.outcomes())
-    if ended.pool.ending is Ending.TIME:
+    if ended.stop.ending is Ending.TIME:
         assert ended.at <= seconds + GRACE_S + 0.02
     decisions = {decision.backtest_id: decision for decision in world.decisions()}
     lines = [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.values import make_decision
 
-from harvester.harvest.queue import Job, JobQueue, PollWaits
+from harvester.harvest.queue import PollWaits, ReportJob, ReportQueue
 
 seconds = st.floats(0, 40)
 
@@ -21,15 +21,15 @@ class QueueMachine(RuleBasedStateMachine):
 
     @initialize(most=st.integers(1, 6))
     def start(self, most: int) -> None:
-        self.queue = JobQueue(PollWaits(10.0), most)
+        self.queue = ReportQueue(PollWaits(10.0), most)
         self.now = 0.0
         self.added = 0
-        self.flying: list[Job] = []
-        self.ended: list[Job] = []
+        self.flying: list[ReportJob] = []
+        self.ended: list[ReportJob] = []
 
     @rule(count=st.integers(1, 4))
     def add(self, count: int) -> None:
-        self.queue.add(Job(make_decision(str(self.added + n))) for n in range(count))
+        self.queue.add(ReportJob(make_decision(str(self.added + n))) for n in range(count))
         self.added += count
 
     @rule(after_s=seconds)
@@ -50,12 +50,12 @@ class QueueMachine(RuleBasedStateMachine):
     def land(self, after_s: float, came: str) -> None:
         job = self.flying.pop(0)
         if came == "pending":
-            self.queue.pending(job, self.now)
+            self.queue.poll_later(job, self.now)
         elif came == "again":
-            self.queue.again(job, self.now + after_s)
+            self.queue.retry(job, self.now + after_s)
         else:
             self.ended.append(job)
-            self.queue.done(job, self.now, ready=came == "ready")
+            self.queue.finish_report(job, self.now, ready=came == "ready")
 
     @invariant()
     def books_agree(self) -> None:
@@ -85,8 +85,8 @@ class Night:
 
 def simulate_night(times_s: list[float], *, per_min: float, max_generating: int, waits: PollWaits) -> Night:
     """Reports that take `times_s` to generate, asked for one request at a time at the allowed rate."""
-    queue = JobQueue(waits, max_generating)
-    queue.add(Job(make_decision(str(n))) for n in range(len(times_s)))
+    queue = ReportQueue(waits, max_generating)
+    queue.add(ReportJob(make_decision(str(n))) for n in range(len(times_s)))
     ready_at: dict[str, float] = {}
     now = free_at = 0.0
     requests = most = 0
@@ -100,9 +100,9 @@ def simulate_night(times_s: list[float], *, per_min: float, max_generating: int,
         requests, free_at = requests + 1, now + 60 / per_min
         name = job.decision.name
         if now >= ready_at.setdefault(name, now + times_s[int(name)]):
-            queue.done(job, now, ready=True)
+            queue.finish_report(job, now, ready=True)
         else:
-            queue.pending(job, now)
+            queue.poll_later(job, now)
         most = max(most, queue.generating)
     needed = len(times_s) + sum(time_s > 0 for time_s in times_s)
     return Night(requests / len(times_s), needed * 60 / per_min / now, most)

@@ -7,7 +7,6 @@ import gc
 import os
 import sys
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -28,7 +27,7 @@ from harvester.audit.verify.verify import verify_archive
 from harvester.config.select import Selection
 from harvester.config.settings import Settings
 from harvester.harvest.plan import Policy
-from harvester.harvest.run import Parts, Run
+from harvester.harvest.run import Run, RunDependencies
 from harvester.model import Learned, account_fingerprint
 from harvester.operate.journal import journal_at
 from harvester.operate.observers import Observers
@@ -118,7 +117,7 @@ async def _run_once(archive: Archive, order: Order) -> Done:
         settings, make_credentials(), limiter=limiter, observer=observers, backoff=backoff
     ) as client:
         run = Run(
-            Parts(
+            RunDependencies(
                 client=client,
                 archive=archive,
                 settings=settings,
@@ -127,7 +126,6 @@ async def _run_once(archive: Archive, order: Order) -> Done:
                 pages=write_pages,
                 journal=lambda path: _journal(path, observers),
                 now=lambda: now,
-                run_id=uuid.uuid4().hex,
             )
         )
         result = await run.execute()

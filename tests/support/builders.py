@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from harvester.config.select import Selection
 from harvester.config.settings import ApiSettings, FilterSettings, PaceSettings, ReportSettings, Settings
 from harvester.harvest.events import Event
 from harvester.harvest.plan import Policy
-from harvester.harvest.run import Parts, Run, RunResult
+from harvester.harvest.run import Run, RunDependencies, RunResult
 from harvester.model import InventoryEntry, account_fingerprint
 from harvester.secrets import Secret
 from harvester.simulator import BacktestSpec, Drawing, ProjectSpec, Scenario, Simulator
@@ -116,7 +115,7 @@ async def run_against(
         ApiClient.for_account(settings, asked.credentials, observer=asked.watcher, backoff=backoff) as client,
     ):
         run = Run(
-            Parts(
+            RunDependencies(
                 client=client,
                 archive=store,
                 settings=settings,
@@ -130,7 +129,6 @@ async def run_against(
                 observer=asked.watcher,
                 pages=asked.pages,
                 now=asked.now,
-                run_id=uuid.uuid4().hex,
             )
         )
         asked.started(run)

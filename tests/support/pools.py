@@ -11,14 +11,17 @@ import anyio
 
 from harvester.api.budget import ByteBudget, Room
 from harvester.api.events import RequestEvent
+from harvester.api.stop import StopSignal
 from harvester.api.wire import Pending
+from harvester.config.settings import ReportSettings
 from harvester.errors import TransportError
-from harvester.harvest.events import Event
+from harvester.harvest.events import Event, Stopping
 from harvester.harvest.plan import Decision
-from harvester.harvest.pool import Limits, Pool, Work
-from harvester.harvest.queue import Job, JobQueue, PollWaits
+from harvester.harvest.pool import Pool
+from harvester.harvest.queue import PollWaits, ReportJob, ReportQueue
 from harvester.harvest.settle import Archived, Result
-from harvester.model import Outcome
+from harvester.model import Ending, Outcome
+from harvester.text import Duration
 from support.clock import run_virtually
 from support.values import make_decision
 
@@ -77,7 +80,7 @@ class World:
         self.fed += len(decisions)
         return decisions
 
-    async def keep(self, job: Job, html: str) -> Archived:
+    async def keep(self, job: ReportJob, html: str) -> Archived:
         await anyio.sleep(0.01)
         if self.keep_error is not None:
             raise self.keep_error
@@ -103,6 +106,7 @@ class World:
 class Ended:
     pool: Pool
     world: World
+    stop: StopSignal
     at: float
 
     def result(self, name: str) -> Result:
@@ -112,38 +116,56 @@ class Ended:
         return {name: result.outcome.value for (_, name), result in sorted(self.pool.results.items())}
 
 
-LIMITS = Limits(deadline_s=1800.0, retry_after_s=120.0, tries=3)
+SETTINGS = ReportSettings(deadline=Duration(1800), retry_after=Duration(120), tries=3)
 
 
-def make_pool(world: World, *, limits: Limits = LIMITS, max_generating: int = 100) -> Pool:
-    queue = JobQueue(PollWaits(10.0, longest_s=450.0), max_generating)
-    return Pool(queue, Work(world, world, world.keep, world), limits)
+def make_pool(
+    world: World,
+    *,
+    stop: StopSignal | None = None,
+    settings: ReportSettings = SETTINGS,
+    max_generating: int = 100,
+) -> Pool:
+    stop = stop or StopSignal()
+    stop.on_request = lambda reason: world.notify(Stopping(reason=reason))
+    return Pool(
+        ReportQueue(PollWaits(10.0, longest_s=450.0), max_generating),
+        reader=world,
+        feed=world,
+        keep=world.keep,
+        observer=world,
+        stop=stop,
+        settings=settings,
+    )
 
 
 def run_pool(
     world: World,
     *,
     workers: int = 2,
-    meanwhile: Callable[[Pool], Awaitable[None]] | None = None,
+    meanwhile: Callable[[StopSignal], Awaitable[None]] | None = None,
     **options: Any,
 ) -> Ended:
-    """Run a pool to its end; `meanwhile` runs beside it."""
+    """Run a pool to its end; `meanwhile` runs at the same time."""
 
     async def main() -> Ended:
-        pool = make_pool(world, **options)
+        stop = StopSignal()
+        pool = make_pool(world, stop=stop, **options)
         async with anyio.create_task_group() as group:
             if meanwhile is not None:
-                group.start_soon(meanwhile, pool)
+                group.start_soon(meanwhile, stop)
             await pool.run(workers)
             group.cancel_scope.cancel()
-        return Ended(pool, world, anyio.current_time())
+        return Ended(pool, world, stop, anyio.current_time())
 
     return run_virtually(main)
 
 
-def stop_after(seconds: float, reason: str = "enough", **options: Any) -> Callable[[Pool], Awaitable[None]]:
-    async def stop(pool: Pool) -> None:
+def stop_after(
+    seconds: float, reason: str = "enough", ending: Ending | None = None
+) -> Callable[[StopSignal], Awaitable[None]]:
+    async def request(stop: StopSignal) -> None:
         await anyio.sleep(seconds)
-        pool.stop(reason, **options)
+        stop.request(reason, ending=ending)
 
-    return stop
+    return request

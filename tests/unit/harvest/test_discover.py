@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 import anyio
@@ -16,8 +16,9 @@ from harvester.config.settings import PaceSettings
 from harvester.errors import AuthenticationError, HarvesterError, ThrottledError, TransportError
 from harvester.harvest.discover import Discoverer, Discovery
 from harvester.harvest.events import Doubted, Event, Listed, Relisted
-from harvester.harvest.outage import Outage
+from harvester.harvest.listings import ListReader
 from harvester.harvest.spool import MemorySpool
+from harvester.model import Ending
 
 BROKEN = TransportError("x: HTTP 500", endpoint="x", status=500)
 
@@ -43,17 +44,23 @@ class Account:
 class Stage:
     """A discovery and everything that it tells."""
 
-    def __init__(self, account: Callable[[Payload], Any], *, stop_after: int = 99) -> None:
+    def __init__(
+        self,
+        account: Callable[[Payload], Any] | ScriptedClient,
+        *,
+        stop_after: int = 99,
+        expected: Set[int] = frozenset(),
+    ) -> None:
         self.spool = MemorySpool()
         self.told: list[Listed] = []
         self.doubts: list[str] = []
         self._stop_after = stop_after
-        self.client = ScriptedClient(account)
-        outage = Outage(first_wait_s=120.0, longest_s=1800.0, suspicious=1)
-        self.discoverer = Discoverer(self.client, self.spool, self, outage, stopped=self._stopped)
-
-    def _stopped(self) -> str:
-        return "enough" if len(self.told) >= self._stop_after else ""
+        self.client = account if isinstance(account, ScriptedClient) else ScriptedClient(account)
+        self.stop = self.client.limiter.stop
+        lists = ListReader(self.client, self.stop, first_wait_s=120.0, longest_s=1800.0)
+        self.discoverer = Discoverer(
+            self.client, lists=lists, spool=self.spool, observer=self, expected=expected
+        )
 
     def notify(self, event: Event) -> None:
         if isinstance(event, Doubted):
@@ -62,6 +69,8 @@ class Stage:
             return
         assert isinstance(event, Listed)
         self.told.append(event)
+        if len(self.told) >= self._stop_after:
+            self.stop.request("enough")
 
     def request_ended(self, event: RequestEvent) -> None:
         raise AssertionError("only the client tells of requests")
@@ -165,7 +174,7 @@ async def test_a_lasting_slow_down_leaves_the_rest_unread_without_calling_it_fai
     stage = Stage(account)
     found = await stage.discoverer.discover(workers=1)
     assert account.asked == [1, 2]
-    assert str(found.throttled) == "for hours"
+    assert (str(stage.stop.cause), stage.stop.ending) == ("for hours", Ending.THROTTLED)
     assert (found.listed, set(found.unread), found.failed) == ({1}, {2, 3, 4}, set())
 
 
@@ -178,10 +187,11 @@ def test_a_lasting_slow_down_wakes_those_who_wait_for_their_turn() -> None:
             return await super().call(endpoint, payload, *args, **options)
 
     async def main() -> tuple[set[int], float]:
-        stage = Stage(Account())
-        stage.discoverer = Discoverer(Paced(Account()), stage.spool, stage, Outage(120.0, 1800.0))
+        client = Paced(Account())
+        client.limiter = limiter
+        stage = Stage(client)
         found = await stage.discoverer.discover(workers=4)
-        assert found.throttled is not None
+        assert stage.stop.ending is Ending.THROTTLED
         return found.listed, anyio.current_time()
 
     limiter = limiter_for(PaceSettings(rate_per_min=30))
@@ -246,10 +256,43 @@ def test_a_server_that_stays_away_while_listing_is_given_up_and_not_hammered() -
 
 
 async def test_projects_that_cannot_be_listed_are_not_known() -> None:
-    stage = Stage(Account())
-    stage.discoverer = Discoverer(
-        ScriptedClient(lambda _: BROKEN), stage.spool, stage, Outage(first_wait_s=1.0, longest_s=1.0)
-    )
+    stage = Stage(lambda _: BROKEN)
     with pytest.raises(TransportError):
         await stage.discoverer.discover(workers=1)
     assert not stage.discoverer.found.known
+
+
+def empty_first(answers: list[list[str]]) -> Callable[[Payload], Any]:
+    """Projects 1 and 2; the lists of project 1 hold these backtests, one list after the other."""
+
+    def answer(payload: Payload) -> Any:
+        if "projectId" not in payload:
+            rows = [{"projectId": n} for n in (1, 2)]
+            return {"success": True, "projects": rows[payload.get("start", 0) : payload.get("end")]}
+        names = answers.pop(0) if payload["projectId"] == 1 else ["b2"]
+        return {"success": True, "backtests": [{"backtestId": name} for name in names], "count": len(names)}
+
+    return answer
+
+
+@pytest.mark.parametrize(("answers", "listed"), [([[], ["a"]], ["a"]), ([[], []], []), ([["a"]], ["a"])])
+async def test_an_empty_list_of_a_project_that_had_backtests_is_read_a_second_time(
+    answers: list[list[str]], listed: list[str]
+) -> None:
+    stage = Stage(empty_first(answers), expected={1})
+    found = await stage.discoverer.discover(workers=1)
+    assert (found.listed, found.unread, answers) == ({1, 2}, {}, [])
+    assert [backtest.backtest_id for backtest in stage.spool.load_listing(1)[1]] == listed
+
+
+async def test_an_empty_list_of_a_project_that_never_had_backtests_is_read_once() -> None:
+    stage = Stage(empty_first([[]]))
+    found = await stage.discoverer.discover(workers=1)
+    assert (found.listed, found.unread) == ({1, 2}, {})
+
+
+async def test_an_empty_list_that_no_second_one_confirms_leaves_its_project_unread() -> None:
+    stage = Stage(empty_first([[]]), expected={1}, stop_after=1)
+    found = await stage.discoverer.discover(workers=1)
+    assert (found.listed, set(found.unread)) == ({2}, {1})
+    assert "before a second list confirmed that" in found.unread[1].error

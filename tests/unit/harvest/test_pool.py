@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
+import msgspec
 import pytest
 from support.clock import run_virtually
-from support.pools import HTML, LIMITS, Answer, World, make_pool, run_pool, stop_after
+from support.pools import HTML, SETTINGS, Answer, World, make_pool, run_pool, stop_after
 
 from harvester.api.budget import BUDGET_BYTES, Room
+from harvester.api.stop import GRACE_S, StopSignal
 from harvester.api.wire import Pending
 from harvester.errors import (
     ApiError,
@@ -27,8 +28,8 @@ from harvester.errors import (
     TransportError,
 )
 from harvester.harvest.events import Asked, Settled, Stopping
-from harvester.harvest.pool import GRACE_S, Pool, Work, kind_of
-from harvester.harvest.queue import Job, JobQueue, PollWaits
+from harvester.harvest.pool import kind_of
+from harvester.harvest.queue import ReportJob
 from harvester.harvest.settle import Archived, Miss, Missed
 from harvester.model import Ending, Outcome
 
@@ -52,7 +53,7 @@ def test_ready_reports_take_one_request_each() -> None:
 
 def test_nothing_to_do_is_done_at_once() -> None:
     ended = run_pool(World({}))
-    assert (ended.pool.results, ended.pool.ending) == ({}, None)
+    assert (ended.pool.results, ended.stop.ending) == ({}, None)
 
 
 def test_a_generating_report_is_polled_after_its_wait() -> None:
@@ -91,7 +92,7 @@ def test_a_failed_call_is_tried_again_after_minutes_each_time_longer() -> None:
 
 
 def test_a_report_whose_next_try_would_come_after_its_deadline_has_failed() -> None:
-    ended = run_pool(World({"a": [BROKEN]}), limits=replace(LIMITS, tries=10))
+    ended = run_pool(World({"a": [BROKEN]}), settings=msgspec.structs.replace(SETTINGS, tries=10))
     assert [at for at, _ in ended.world.asked] == [0.0, 120.5, 361.0, 842.0]
     assert ended.outcomes() == {"a": "failed"}
     assert ended.at < 1800
@@ -212,13 +213,13 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_and_no_report_is_blamed
 def test_a_server_that_stays_away_ends_the_run_with_what_it_has() -> None:
     world = World({"a": [HTML], "b": [100.0]} | {name: [HTML] for name in names(40)})
 
-    async def go_away(pool: Pool) -> None:
+    async def go_away(stop: StopSignal) -> None:
         await anyio.sleep(0.9)
         world.away_until = 1e9
 
     ended = run_pool(world, workers=2, meanwhile=go_away)
     assert ended.outcomes()["a"] == "saved"
-    assert ended.pool.ending is Ending.PARTIAL
+    assert ended.stop.ending is Ending.PARTIAL
     assert 1800 <= ended.at <= 1800 + 200
     reasons = [event.reason for event in world.events if isinstance(event, Stopping)]
     assert reasons == ["the server was away for too long (x: no connection)"]
@@ -244,13 +245,13 @@ def test_a_server_that_comes_back_with_a_long_pause_ends_the_run_with_what_it_ha
     throttled = ThrottledError("a pause of 9000 s", endpoint="authenticate")
     world = World({name: [BROKEN] for name in names(4)}, authenticate_error=throttled)
     ended = run_pool(world, workers=1)
-    assert ended.pool.ending is Ending.THROTTLED
+    assert ended.stop.ending is Ending.THROTTLED
     assert set(ended.outcomes().values()) == {"pending"}
     assert ended.at < 10
 
 
 def test_reports_that_failed_before_an_outage_have_their_tries_after_it() -> None:
-    async def go_away(pool: Pool) -> None:
+    async def go_away(stop: StopSignal) -> None:
         await anyio.sleep(10.0)
         world.away_until = 1700.0
 
@@ -276,7 +277,7 @@ def test_a_stop_takes_no_more_work_and_finishes_what_is_in_flight() -> None:
     saved = [name for name, outcome in ended.outcomes().items() if outcome == "saved"]
     assert sorted(saved) == sorted(world.kept) == list(names(6))
     assert max(at for at, _ in world.asked) < 9.0 < ended.at < 13.0
-    assert ended.pool.ending is Ending.TIME
+    assert ended.stop.ending is Ending.TIME
     assert [event.reason for event in world.events if isinstance(event, Stopping)] == ["time is up"]
 
 
@@ -324,15 +325,15 @@ def test_a_report_that_is_being_written_when_the_grace_ends_is_recorded_or_asked
 
 
 def test_only_the_first_stop_counts() -> None:
-    async def twice(pool: Pool) -> None:
+    async def twice(stop: StopSignal) -> None:
         await anyio.sleep(0.1)
-        pool.stop("first", ending=Ending.TIME)
+        stop.request("first", ending=Ending.TIME)
         await anyio.sleep(0.1)
-        pool.stop("second", ending=Ending.THROTTLED)
+        stop.request("second", ending=Ending.THROTTLED)
 
     world = World({"a": [1000.0]})
     ended = run_pool(world, meanwhile=twice)
-    assert ended.pool.ending is Ending.TIME
+    assert ended.stop.ending is Ending.TIME
     assert [event.reason for event in world.events if isinstance(event, Stopping)] == ["first"]
     assert ended.at == pytest.approx(0.1 + GRACE_S)
 
@@ -340,8 +341,9 @@ def test_only_the_first_stop_counts() -> None:
 def test_a_pool_that_was_stopped_before_it_ran_does_nothing() -> None:
     async def main() -> World:
         world = World({"a": [HTML]})
-        pool = make_pool(world)
-        pool.stop("at once")
+        stop = StopSignal()
+        pool = make_pool(world, stop=stop)
+        stop.request("at once")
         await pool.run(2)
         assert pool.results == {}
         return world
@@ -352,7 +354,7 @@ def test_a_pool_that_was_stopped_before_it_ran_does_nothing() -> None:
 def test_a_server_that_wants_too_long_a_pause_ends_the_run_with_what_it_has() -> None:
     throttled = ThrottledError("a pause of 9000 s", endpoint="x")
     ended = run_pool(World({"a": [HTML], "b": [throttled], "c": [HTML]}), workers=1)
-    assert ended.pool.ending is Ending.THROTTLED
+    assert ended.stop.ending is Ending.THROTTLED
     assert ended.outcomes() == {"a": "saved", "b": "pending", "c": "pending"}
 
 
@@ -374,11 +376,10 @@ def test_what_makes_going_on_senseless_leaves_the_pool_as_itself(error: Harveste
 def test_a_cancelled_pool_has_lost_no_job() -> None:
     async def main() -> tuple[int, int]:
         world = World({name: [5.0] for name in names(4)}, feed_size=10)
-        queue = JobQueue(PollWaits(10.0), 100)
-        pool = Pool(queue, Work(world, world, world.keep, world), LIMITS)
+        pool = make_pool(world)
         with anyio.move_on_after(7.0):
             await pool.run(2)
-        return len(pool.results), len(queue.drain())
+        return len(pool.results), len(pool._queue.drain())
 
     assert run_virtually(main) == (2, 2)
 
@@ -393,7 +394,7 @@ def test_of_two_large_reports_the_second_comes_when_the_first_is_archived() -> N
             self.held.append(backtest_id)
             return answer
 
-        async def keep(self, job: Job, html: str) -> Archived:
+        async def keep(self, job: ReportJob, html: str) -> Archived:
             await anyio.sleep(60)
             self.at_once.append(sum(name.startswith("large") for name in self.held))
             self.held.remove(job.decision.name)

@@ -7,26 +7,26 @@ import math
 import pytest
 from support.values import make_decision
 
-from harvester.harvest.queue import Job, JobQueue, PollWaits
+from harvester.harvest.queue import PollWaits, ReportJob, ReportQueue
 
 
-def make_jobs(*names: str) -> list[Job]:
-    return [Job(make_decision(name)) for name in names]
+def make_jobs(*names: str) -> list[ReportJob]:
+    return [ReportJob(make_decision(name)) for name in names]
 
 
-def make_queue(*names: str, max_generating: int = 100, first_poll_s: float = 10.0) -> JobQueue:
-    queue = JobQueue(PollWaits(first_poll_s), max_generating)
+def make_queue(*names: str, max_generating: int = 100, first_poll_s: float = 10.0) -> ReportQueue:
+    queue = ReportQueue(PollWaits(first_poll_s), max_generating)
     queue.add(make_jobs(*names))
     return queue
 
 
-def take(queue: JobQueue, now: float) -> Job:
+def take(queue: ReportQueue, now: float) -> ReportJob:
     job = queue.next(now)
     assert job is not None
     return job
 
 
-def name_of(job: Job | None) -> str | None:
+def name_of(job: ReportJob | None) -> str | None:
     return job.decision.name if job else None
 
 
@@ -35,14 +35,14 @@ def name_of(job: Job | None) -> str | None:
 
 def test_first_requests_come_in_order_and_before_polls() -> None:
     queue = make_queue("a", "b")
-    queue.pending(take(queue, 0.0), 0.0)
+    queue.poll_later(take(queue, 0.0), 0.0)
     assert name_of(queue.next(1000.0)) == "b"
     assert name_of(queue.next(1000.0)) == "a"
 
 
 def test_a_poll_comes_when_it_is_due_and_not_before() -> None:
     queue = make_queue("a")
-    queue.pending(take(queue, 0.0), 5.0)
+    queue.poll_later(take(queue, 0.0), 5.0)
     assert queue.wakes_at() == 15.0
     assert queue.next(14.9) is None
     assert name_of(queue.next(15.0)) == "a"
@@ -51,18 +51,18 @@ def test_a_poll_comes_when_it_is_due_and_not_before() -> None:
 def test_polls_come_in_the_order_in_which_they_became_due() -> None:
     queue = make_queue("a", "b", "c")
     for at in (0.0, 1.0, 2.0):
-        queue.pending(take(queue, at), at)
+        queue.poll_later(take(queue, at), at)
     assert [name_of(queue.next(60.0)) for _ in range(3)] == ["a", "b", "c"]
 
 
 def test_while_many_are_generating_polls_come_before_first_requests() -> None:
     queue = make_queue("a", "b", "c", max_generating=2)
     for _ in range(2):
-        queue.pending(take(queue, 0.0), 0.0)
+        queue.poll_later(take(queue, 0.0), 0.0)
     assert queue.next(5.0) is None
     poll = take(queue, 10.0)
     assert name_of(poll) == "a"
-    queue.done(poll, 10.0, ready=True)
+    queue.finish_report(poll, 10.0, ready=True)
     assert name_of(queue.next(10.0)) == "c"
 
 
@@ -71,14 +71,14 @@ def test_first_requests_in_flight_count_as_generating() -> None:
     first, _ = take(queue, 0.0), take(queue, 0.0)
     assert queue.next(0.0) is None
     assert queue.wakes_at() == math.inf
-    queue.done(first, 1.0, ready=True)
+    queue.finish_report(first, 1.0, ready=True)
     assert name_of(queue.next(1.0)) == "c"
 
 
 def test_a_failed_call_comes_back_when_due_and_before_any_first_request() -> None:
     queue = make_queue("a", "b")
     failed = take(queue, 0.0)
-    queue.again(failed, 120.0)
+    queue.retry(failed, 120.0)
     assert name_of(take(queue, 1.0)) == "b"
     assert queue.wakes_at() == 120.0
     assert queue.next(119.0) is None
@@ -88,8 +88,8 @@ def test_a_failed_call_comes_back_when_due_and_before_any_first_request() -> Non
 
 def test_a_failed_poll_counts_as_generating_still() -> None:
     queue = make_queue("a", "b", max_generating=1)
-    queue.pending(take(queue, 0.0), 0.0)
-    queue.again(take(queue, 10.0), 130.0)
+    queue.poll_later(take(queue, 0.0), 0.0)
+    queue.retry(take(queue, 10.0), 130.0)
     assert queue.generating == 1
     assert queue.next(60.0) is None
     assert name_of(queue.next(130.0)) == "a"
@@ -97,7 +97,7 @@ def test_a_failed_poll_counts_as_generating_still() -> None:
 
 def test_a_hold_gives_nothing_to_anybody_until_it_ends() -> None:
     queue = make_queue("a", "b")
-    queue.pending(take(queue, 0.0), 0.0)
+    queue.poll_later(take(queue, 0.0), 0.0)
     queue.hold(50.0)
     queue.hold(40.0)
     assert queue.next(49.9) is None
@@ -114,26 +114,26 @@ def test_a_queue_is_idle_when_nothing_waits_and_nothing_is_under_way() -> None:
     assert not queue.idle
     job = take(queue, 0.0)
     assert (queue.ready, queue.in_flight, queue.idle) == (0, 1, False)
-    queue.pending(job, 0.0)
+    queue.poll_later(job, 0.0)
     assert (queue.in_flight, queue.generating, queue.idle) == (0, 1, False)
     job = take(queue, 10.0)
     assert (queue.generating, queue.idle) == (1, False)
-    queue.done(job, 11.0, ready=True)
+    queue.finish_report(job, 11.0, ready=True)
     assert (queue.generating, queue.idle, queue.wakes_at()) == (0, True, math.inf)
 
 
 def test_a_job_remembers_when_it_was_first_and_last_asked_for() -> None:
     queue = make_queue("a")
     job = take(queue, 0.0)
-    queue.pending(job, 3.0)
-    queue.pending(take(queue, 13.0), 14.0)
+    queue.poll_later(job, 3.0)
+    queue.poll_later(take(queue, 13.0), 14.0)
     assert (job.first_asked, job.last_asked, job.polls) == (3.0, 14.0, 1)
 
 
 def test_what_is_left_can_be_drained() -> None:
     queue = make_queue("a", "b", "c")
-    queue.pending(take(queue, 0.0), 0.0)
-    queue.again(take(queue, 0.0), 100.0)
+    queue.poll_later(take(queue, 0.0), 0.0)
+    queue.retry(take(queue, 0.0), 100.0)
     assert sorted(job.decision.name for job in queue.drain()) == ["a", "b", "c"]
     assert queue.idle
     assert queue.drain() == []
@@ -150,24 +150,24 @@ def test_the_last_wait_serves_all_later_polls() -> None:
 
 def test_a_poll_that_came_too_early_prolongs_the_wait_much_and_one_in_time_shortens_it_little() -> None:
     early, late = PollWaits(10.0), PollWaits(10.0)
-    early.polled(0, waited_s=10.0, ready=False)
-    late.polled(0, waited_s=10.0, ready=True)
+    early.record_poll(0, waited_s=10.0, ready=False)
+    late.record_poll(0, waited_s=10.0, ready=True)
     assert early.wait_s(0) > 12.5
     assert 9.5 < late.wait_s(0) < 10.0
 
 
 def test_each_poll_of_a_report_has_its_own_wait() -> None:
     waits = PollWaits(10.0)
-    waits.polled(0, waited_s=10.0, ready=False)
-    waits.polled(1, waited_s=13.3, ready=False)
+    waits.record_poll(0, waited_s=10.0, ready=False)
+    waits.record_poll(1, waited_s=13.3, ready=False)
     assert waits.wait_s(0) < waits.wait_s(1)
 
 
 def test_a_poll_that_came_late_says_little() -> None:
     waits = PollWaits(10.0)
-    waits.polled(0, waited_s=600.0, ready=True)
+    waits.record_poll(0, waited_s=600.0, ready=True)
     assert waits.wait_s(0) == 10.0
-    waits.polled(0, waited_s=600.0, ready=False)
+    waits.record_poll(0, waited_s=600.0, ready=False)
     assert waits.wait_s(0) < 20.0
 
 
@@ -176,7 +176,7 @@ def test_waits_settle_where_nearly_all_are_ready() -> None:
     for number in range(2000):
         generation_s = 10.0 + (number * 37 % 51)
         wait_s = waits.wait_s(0)
-        waits.polled(0, waited_s=wait_s, ready=generation_s <= wait_s)
+        waits.record_poll(0, waited_s=wait_s, ready=generation_s <= wait_s)
     assert 50.0 < waits.wait_s(0) < 75.0
 
 
@@ -184,11 +184,11 @@ def test_waits_stay_within_their_bounds_whatever_happens() -> None:
     waits = PollWaits(10.0, longest_s=300.0)
     for polls in range(50):
         for _ in range(50):
-            waits.polled(polls, waited_s=waits.wait_s(polls), ready=False)
+            waits.record_poll(polls, waited_s=waits.wait_s(polls), ready=False)
     assert set(waits.waits_s) == {300.0}
     assert len(waits.waits_s) == 10
     for _ in range(1000):
-        waits.polled(0, waited_s=waits.wait_s(0), ready=True)
+        waits.record_poll(0, waited_s=waits.wait_s(0), ready=True)
     assert waits.wait_s(0) == pytest.approx(1.0)
 
 

@@ -13,12 +13,12 @@ from support.servers.canned import Payload, ScriptedClient
 from support.values import NOW, make_policy
 
 from harvester.api.events import RequestEvent
+from harvester.api.stop import GRACE_S
 from harvester.archive import Archive
 from harvester.config.settings import RunSettings, Settings
-from harvester.errors import TransportError
+from harvester.errors import StoppedError
 from harvester.harvest.events import Event
-from harvester.harvest.pool import GRACE_S
-from harvester.harvest.run import Parts, Run, RunResult
+from harvester.harvest.run import Run, RunDependencies, RunResult
 from harvester.model import Ending
 from harvester.text import Duration
 
@@ -76,7 +76,7 @@ def run(root: Path, client: Silent, *, max_duration_s: float = 0.0, interrupted:
         lock = archive.lock(command="run", wait_s=0)
         await anyio.to_thread.run_sync(lock.__enter__)
         found = Run(
-            Parts(
+            RunDependencies(
                 client=client,
                 archive=archive,
                 settings=Settings(run=RunSettings(max_duration=Duration(max_duration_s))),
@@ -107,7 +107,7 @@ def test_an_interrupt_ends_a_run_in_the_grace_time_wherever_it_is(tmp_path: Path
 
 
 def test_time_that_is_up_before_the_projects_are_listed_commits_nothing(tmp_path: Path) -> None:
-    with pytest.raises(TransportError, match="could not be listed any more: the time for this run is up"):
+    with pytest.raises(StoppedError, match="time for this run is up before the projects were listed"):
         run(tmp_path, Silent("projects/read"), max_duration_s=60.0)
     assert not (tmp_path / "latest").exists()
 

@@ -19,7 +19,7 @@ from harvester.archive import Archive, Snapshot
 from harvester.harvest.events import Event, Filling
 from harvester.harvest.place import Filler, previous_entries
 from harvester.harvest.plan import Decision
-from harvester.harvest.queue import Job
+from harvester.harvest.queue import ReportJob
 from harvester.harvest.save import Keeper
 from harvester.harvest.settle import Miss, Missed, Result
 from harvester.model import (
@@ -73,7 +73,7 @@ class Nights:
         decision = decide(entries[0] if entries else None)
         results: dict[tuple[int, str], Result] = {}
         if isinstance(html, str):
-            job = Job(decision, requests=2, generation_s=12.5)
+            job = ReportJob(decision, requests=2, generation_s=12.5)
             results[decision.key] = Keeper(partial, stamp=lambda: AT).keep(job, html)
         elif html is not None:
             results[decision.key] = html
