@@ -318,7 +318,7 @@ async def test_a_damaged_record_of_what_was_asked_costs_requests_and_nothing_els
         path.chmod(0o644)
         path.write_bytes(b'{"digests":{}}')
         result, asked = await nights.run()
-    assert (asked, ended(result)) == ([LIST, LIST, READ], ("ok", 3, 0))
+    assert (sorted(asked), ended(result)) == ([LIST, LIST, READ], ("ok", 3, 0))
     assert ["optimizations.json is not the one that was committed" in note for note in result.notes] == [True]
 
 
