@@ -6,12 +6,12 @@ the report of backtest N, for tools that know nothing of the API.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import io
 import json
 import random
-import sys
 
 from PIL import Image
 
@@ -32,12 +32,21 @@ def make_body(images: int, size_bytes: int) -> bytes:
     return json.dumps({"report": "".join(page) + "</body></html>", "success": True}).encode()
 
 
+_FIGURES = {
+    "sharpeRatio": 0.812, "alpha": 0.011, "beta": 0.43, "compoundingAnnualReturn": 12.3, "drawdown": 21.5,
+    "lossRate": 44, "netProfit": 130.2, "psr": 31.4, "sortinoRatio": 0.9, "treynorRatio": 0.2, "winRate": 56,
+    "trades": 1200, "tradeableDates": 2510, "parameters": 4,
+}  # fmt: skip
+"""What the real listing says of each backtest."""
+
+
 class StaticApi(asyncio.Protocol):
     """Answers one request after the other on one connection."""
 
-    def __init__(self, backtests: int, projects: int, body: bytes) -> None:
+    def __init__(self, backtests: int, projects: int, body: bytes, status: str = "Completed.") -> None:
         self._backtests = backtests
         self._projects = projects
+        self._status = status
         self._before, self._after = body.split(_ID)
         self._pending = b""
 
@@ -83,9 +92,11 @@ class StaticApi(asyncio.Protocol):
             {
                 "backtestId": f"{n + 1:032x}",
                 "name": f"Backtest {n + 1}",
-                "status": "Completed.",
+                "status": self._status,
                 "created": "2026-01-01T00:00:00Z",
                 "progress": 1,
+                "parameterSet": {"fast": n % 50, "slow": n % 200},
+                **_FIGURES,
             }
             for n in range(first, first + each)
         ]
@@ -98,13 +109,18 @@ class StaticApi(asyncio.Protocol):
         self._transport.writelines([head.encode(), *parts])
 
 
-async def serve(backtests: int, projects: int, size_bytes: int) -> None:
-    body = make_body(14, size_bytes)
+async def serve(backtests: int, projects: int, size_bytes: int, status: str, images: int) -> None:
+    body = make_body(images, size_bytes)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: StaticApi(backtests, projects, body), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: StaticApi(backtests, projects, body, status), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(*map(int, sys.argv[1:])))
+    given = argparse.ArgumentParser()
+    for name in ("backtests", "projects", "size_bytes"):
+        given.add_argument(name, type=int)
+    given.add_argument("--status", default="Completed.", help="of every backtest")
+    given.add_argument("--images", type=int, default=14)
+    asyncio.run(serve(**vars(given.parse_args())))
