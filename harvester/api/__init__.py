@@ -2,8 +2,9 @@
 
 from harvester.api.budget import ByteBudget, Room
 from harvester.api.client import ApiClient
-from harvester.api.discover import BacktestList, fetch_backtests, fetch_projects
+from harvester.api.discover import fetch_backtests, fetch_projects
 from harvester.api.events import RequestEvent
+from harvester.api.listing import BacktestList
 from harvester.api.optimizations import OptimizationChildren, fetch_optimization, fetch_optimizations
 from harvester.api.pace import RateLimiter, limiter_for
 from harvester.api.pace_file import find_store, pace_file_name

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from harvester.api.budget import Room
 from harvester.api.client import ApiClient
+from harvester.api.listing import BacktestList, parse_listing
 from harvester.api.paging import Paging, ProjectList
-from harvester.api.rows import BadRow, parse_backtests, parse_projects
+from harvester.api.rows import parse_projects
 from harvester.errors import (
     ApiError,
     AuthenticationError,
@@ -16,19 +17,9 @@ from harvester.errors import (
     RefusedError,
     ThrottledError,
 )
-from harvester.model import Backtest
 
 _PROJECTS: Final = "projects/read"
 _BACKTESTS: Final = "backtests/list"
-
-
-@dataclass(frozen=True)
-class BacktestList:
-    """The backtests of a project, each once, by creation and id."""
-
-    backtests: list[Backtest]
-    bad_rows: tuple[str, ...] = ()
-    """Rows without a usable id; each may be a backtest."""
 
 
 async def fetch_projects(client: ApiClient) -> ProjectList:
@@ -65,18 +56,12 @@ def _may_mean_no_row(exc: ApiError) -> bool:
     return type(exc) is RefusedError and exc.status == 200 and not about_signature
 
 
-async def fetch_backtests(client: ApiClient, project_id: int) -> BacktestList:
-    """All backtests of a project.
+async def fetch_backtests(client: ApiClient, project_id: int, *, room: Room | None = None) -> BacktestList:
+    """All backtests of a project; `room` is memory for as long as the caller needs them.
 
     Raises:
         ApiError: the listing could not be read, or does not hold as many rows as it says.
     """
     payload = {"projectId": project_id, "includeStatistics": True}
-    rows = await client.call(
-        _BACKTESTS, payload, lambda answer: parse_backtests(answer, project_id, endpoint=_BACKTESTS)
-    )
-    backtests = [row for row in rows if isinstance(row, Backtest)]
-    return BacktestList(
-        sorted(backtests, key=lambda backtest: (backtest.created, backtest.backtest_id)),
-        tuple(row.text for row in rows if isinstance(row, BadRow)),
-    )
+    parse = partial(parse_listing, project_id=project_id, endpoint=_BACKTESTS)
+    return await client.call(_BACKTESTS, payload, parse, room=room)

@@ -6,6 +6,7 @@ text without its escapes is never longer, so here it replaces the body from its 
 
 from __future__ import annotations
 
+import codecs
 from typing import Final
 
 import msgspec
@@ -26,11 +27,8 @@ def decode_text(raw: msgspec.Raw, body: bytearray, *, piece_bytes: int = _PIECE)
 
     Args:
         raw: The string with its quotes, as a view of `body`; a decoder has seen that its escapes are right.
-        body: Holds nothing that can be used afterwards.
+        body: UTF-8; holds nothing that can be used afterwards.
         piece_bytes: Decoded at once.
-
-    Raises:
-        UnicodeDecodeError: it is not UTF-8.
     """
     source = memoryview(raw)[1:-1]
     done = at = 0
@@ -40,6 +38,20 @@ def decode_text(raw: msgspec.Raw, body: bytearray, *, piece_bytes: int = _PIECE)
         body[done : done + len(piece)] = piece  # no longer than what was read for it
         done, at = done + len(piece), end
     return str(memoryview(body)[:done], "utf-8")
+
+
+def check_utf8(body: bytearray) -> None:
+    """Raise `UnicodeDecodeError` unless all of it is UTF-8; what is left undecoded is not looked at again."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view = memoryview(body)
+    for at in range(0, len(body), _PIECE):
+        decoder.decode(view[at : at + _PIECE])
+    decoder.decode(b"", final=True)
+
+
+def starts_with(raw: msgspec.Raw, mark: bytes) -> bool:
+    """Whether the JSON of a value begins so."""
+    return bytes(memoryview(raw)[: len(mark)]) == mark
 
 
 def _find_cut(source: memoryview, at: int, end: int) -> int:

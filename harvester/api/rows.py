@@ -61,17 +61,26 @@ def parse_backtests(answer: Answer, project_id: int, *, endpoint: str) -> list[B
     """
     listed = answer.backtests if answer.backtests is not None else answer.backtest
     rows = _rows(listed, field="backtests", endpoint=endpoint)
-    if isinstance(answer.count, int) and answer.count != len(rows):
+    check_count(answer, len(rows), project_id, endpoint=endpoint)
+    found: dict[str | int, Backtest | BadRow] = {}
+    for n, row in enumerate(rows):
+        parsed = parse_backtest(row, project_id, place=f"backtests[{n}]")
+        found.setdefault(n if isinstance(parsed, BadRow) else parsed.backtest_id, parsed)
+    return list(found.values())
+
+
+def check_count(answer: Answer, rows: int, project_id: int, *, endpoint: str) -> None:
+    """Compare the number of rows with the one that the answer names, if it names one.
+
+    Raises:
+        TransportError: they differ.
+    """
+    if isinstance(answer.count, int) and answer.count != rows:
         raise TransportError(
-            f"{endpoint}: project {project_id} lists {len(rows)} of {answer.count} backtests",
+            f"{endpoint}: project {project_id} lists {rows} of {answer.count} backtests",
             endpoint=endpoint,
             status=200,
         )
-    found: dict[str | int, Backtest | BadRow] = {}
-    for n, row in enumerate(rows):
-        parsed = _backtest(row, project_id, place=f"backtests[{n}]")
-        found.setdefault(n if isinstance(parsed, BadRow) else parsed.backtest_id, parsed)
-    return list(found.values())
 
 
 def parse_time(text: Any) -> str:
@@ -182,7 +191,8 @@ def _project(row: Any, *, place: str) -> Project | BadRow:
     )
 
 
-def _backtest(row: Any, project_id: int, *, place: str) -> Backtest | BadRow:
+def parse_backtest(row: Any, project_id: int, *, place: str) -> Backtest | BadRow:
+    """Parse one row of a list of backtests; `place` is what a bad one is called."""
     if not isinstance(row, dict):
         return BadRow(f"`{place}` is no object")
     backtest_id = row.get("backtestId")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from harvester.api.large import LARGE_BYTES, decode_text
+from harvester.api.large import LARGE_BYTES, check_utf8, decode_text, starts_with
 from harvester.api.lenient import repair_json
 from harvester.errors import ProtocolError, TransportError
 from harvester.secrets import mask_answer
@@ -80,9 +80,10 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class _LargeAnswer(Answer, frozen=True):
-    """An answer whose report is not decoded yet."""
+    """An answer of which nothing large is decoded yet."""
 
     report: msgspec.Raw = msgspec.Raw(b"null")
+    backtests: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _DECODER: Final = msgspec.json.Decoder(Answer)
@@ -119,7 +120,8 @@ def mask_text(value: str | float, length: int = _MAX_TEXT) -> str:
 def parse_answer(body: bytes | bytearray, *, endpoint: str) -> Answer:
     """Read a body as JSON; one with small faults of its encoder is repaired and read once more.
 
-    A large one is used up: nothing but its length can be relied on afterwards.
+    A large one is used up: nothing but its length can be relied on afterwards. Its list of backtests stays
+    as it is (a `msgspec.Raw`), for `harvester.api.listing`.
 
     Raises:
         TransportError: it is not JSON, not UTF-8 or cut short: a gateway's page, or half an answer.
@@ -151,11 +153,13 @@ def parse_answer(body: bytes | bytearray, *, endpoint: str) -> Answer:
 def _decode(body: bytes | bytearray) -> Answer:
     if len(body) < LARGE_BYTES or not isinstance(body, bytearray):
         return _DECODER.decode(body)
+    check_utf8(body)
     found = _LARGE_DECODER.decode(body)
-    raw = found.report
-    is_text = bytes(memoryview(raw)[:1]) == b'"'
-    report = decode_text(raw, body) if is_text else msgspec.json.decode(raw)
-    return msgspec.structs.replace(found, report=report)
+    if starts_with(found.report, b'"'):
+        rows = msgspec.json.decode(found.backtests)  # before the body is used up
+        return msgspec.structs.replace(found, backtests=rows, report=decode_text(found.report, body))
+    rows = found.backtests if starts_with(found.backtests, b"[") else msgspec.json.decode(found.backtests)
+    return msgspec.structs.replace(found, backtests=rows, report=msgspec.json.decode(found.report))
 
 
 def parse_report(answer: Answer, *, endpoint: str) -> str | Pending:

@@ -145,12 +145,12 @@ class Disk:
         self.rename(part, path)
         self.sync_dir(path.parent)
 
-    def write_temp(self, path: Path, content: bytes) -> None:
+    def write_temp(self, path: Path, pieces: Iterable[bytes]) -> None:
         """Write a working file that need not outlive a power cut; what had its name is replaced."""
         with _explained(path):
             path.unlink(missing_ok=True)
             with path.open("xb") as file:
-                file.write(content)
+                file.writelines(pieces)
 
     def create(self, path: Path | str) -> int:
         """Open a new file to be written piece by piece; `write_chunk` and `finish` take what this gives."""

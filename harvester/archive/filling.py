@@ -81,7 +81,12 @@ class Filling:
         self._manifest = NewFile(context.disk, path / MANIFEST)
         self._linker = Linker(context.disk, context.mode)
         self._cursor = ManifestCursor(context.previous.path / MANIFEST) if context.previous else None
-        self._last_project: int | None = None
+        self._project = -1
+        """The one that is added now."""
+        self._last: list[tuple[int, str, str]] = []
+        """The key of the last entry, if there is one."""
+        self._placed: dict[str, set[str]] = {}
+        """What has a directory in each directory of that project."""
         self._projects: set[str] = set()
         """Project directories that have reports in this Snapshot."""
         self._sources: set[str] = set()
@@ -91,10 +96,12 @@ class Filling:
     def add_project(
         self, project_id: int, placements: Sequence[Placement], finished: dict[tuple[int, str], str]
     ) -> None:
-        """Add one project; `finished` has the paths of reports that an earlier attempt has written."""
+        """Add a project, or the next portion of it, in the order of its keys.
+
+        `finished` has the paths of reports that an earlier attempt has written.
+        """
         self._check_order(project_id, placements)
         wanted = {item.earlier.path for item in placements if item.earlier is not None}
-        placed: dict[str, set[str]] = {}
         for item in placements:
             if item.source is Source.NONE:
                 entry = msgspec.structs.replace(item.entry, path="", files=0, payload_bytes=0, images=0)
@@ -105,10 +112,7 @@ class Filling:
             else:
                 path = self._add_carried(item, wanted)
             _, project, backtest = path.split("/")
-            placed.setdefault(project, set()).add(backtest)
-        for project, backtests in placed.items():
-            self._sweep(self._path / PAYLOAD / project, keep=backtests)
-        self._projects |= placed.keys()
+            self._placed.setdefault(project, set()).add(backtest)
 
     def find_damage(self) -> list[Damage]:
         """Wait for all links; gives the reports that could not be carried, which leaves the lists void."""
@@ -124,6 +128,7 @@ class Filling:
         damaged = self.find_damage()
         if damaged:
             raise DamagedReportError(damaged[0].why)
+        self._end_project()
         self._sweep(self._path / PAYLOAD, keep=self._projects)
         return {MANIFEST: self._manifest.finish(), INVENTORY: self._inventory.finish()}
 
@@ -134,11 +139,20 @@ class Filling:
         self._manifest.close()
 
     def _check_order(self, project_id: int, placements: Sequence[Placement]) -> None:
-        keys = [item.entry.key for item in placements]
+        keys = [*self._last, *(item.entry.key for item in placements)]
         in_order = all(before < after for before, after in pairwise(keys))
-        if not in_order or (self._last_project is not None and project_id <= self._last_project):
+        if not in_order or project_id < self._project:
             raise ValueError(f"project {project_id} is filled out of order")
-        self._last_project = project_id
+        if project_id != self._project:
+            self._end_project()
+        self._project, self._last = project_id, keys[-1:]
+
+    def _end_project(self) -> None:
+        """Remove what an earlier attempt has left of a project of which all portions are added."""
+        for project, backtests in self._placed.items():
+            self._sweep(self._path / PAYLOAD / project, keep=backtests)
+        self._projects |= self._placed.keys()
+        self._placed = {}
 
     def _add_fresh(self, entry: InventoryEntry, finished: dict[tuple[int, str], str]) -> str:
         path = finished.get((entry.project_id, entry.backtest_id)) or report_path(

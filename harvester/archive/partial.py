@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -20,6 +21,7 @@ from harvester.archive.search import find_copies
 from harvester.archive.snapshot import Snapshot
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.format import (
+    AT_ONCE,
     INVENTORY,
     MANIFEST,
     OPTIMIZATIONS,
@@ -28,8 +30,10 @@ from harvester.format import (
     RUN,
     SNAPSHOT_FILE,
     Content,
-    load_bytes,
+    Span,
+    StoredValues,
     mask_errors,
+    opened,
     parse_record,
     render_record,
 )
@@ -44,8 +48,8 @@ from harvester.model import (
 
 LISTING: Final = "listing"
 """Below `.run/`: one file for each project that was listed."""
-_LISTING_BYTES: Final = 2**30
-"""A listing is our own file and read under the lock; a project with a million backtests fits."""
+_LISTING_LINE_BYTES: Final = 2**30
+"""A listing is our own file and read under the lock; no row is larger than the answer that it comes from."""
 
 
 class PartialState(msgspec.Struct, frozen=True):
@@ -57,11 +61,20 @@ class PartialState(msgspec.Struct, frozen=True):
     started: str
 
 
-class Listing(msgspec.Struct, frozen=True):
-    """One project as listed, kept on disk so that memory does not grow with the account."""
+class ListingHead(msgspec.Struct, frozen=True):
+    """The first line of a listing; each further one is a backtest."""
 
     project: Project
-    backtests: list[Backtest]
+    backtests: int
+
+
+def _listing_lines(head: ListingHead, backtests: Iterable[Backtest]) -> Iterator[bytes]:
+    for value in chain((head,), backtests):
+        yield msgspec.json.encode(value) + b"\n"
+
+
+def _parse_listed(line: bytes, where: str) -> Backtest:
+    return parse_record(line, Backtest, where=where)
 
 
 class PartialSnapshot:
@@ -91,19 +104,22 @@ class PartialSnapshot:
             lambda: self._disk.sync_all(path), shared_sync_from=context.disk.shared_sync_from
         )
 
-    def save_listing(self, project: Project, backtests: Sequence[Backtest], part: int = 0) -> None:
+    def save_listing(self, project: Project, backtests: Collection[Backtest], part: int = 0) -> None:
         """Keep what was listed of a project until the run ends; further parts are those of optimizations."""
-        listing = Listing(project, list(backtests))
-        self._disk.write_temp(self._listing_path(project.project_id, part), msgspec.json.encode(listing))
+        path = self._listing_path(project.project_id, part)
+        self._disk.write_temp(path, _listing_lines(ListingHead(project, len(backtests)), backtests))
 
-    def load_listing(self, project_id: int, part: int = 0) -> tuple[Project, list[Backtest]]:
-        """What `save_listing` kept of a project."""
+    def load_listing(self, project_id: int, part: int = 0) -> tuple[Project, Collection[Backtest]]:
+        """What `save_listing` kept of a project; many backtests stay on disk until they are gone through."""
         path = self._listing_path(project_id, part)
-        listing = parse_record(load_bytes(path, _LISTING_BYTES), Listing, where=str(path))
-        return listing.project, listing.backtests
+        with opened(path) as file:
+            line = file.readline(_LISTING_LINE_BYTES)
+        head = parse_record(line, ListingHead, where=str(path))
+        stored = StoredValues(Span(path, len(line), head.backtests), _parse_listed, _LISTING_LINE_BYTES)
+        return head.project, list(stored) if head.backtests <= AT_ONCE else stored
 
     def _listing_path(self, project_id: int, part: int) -> Path:
-        name = f"{project_id}.{part}.json" if part else f"{project_id}.json"
+        name = f"{project_id}.{part}.jsonl" if part else f"{project_id}.jsonl"
         return self.path / RUN / LISTING / name
 
     def save_optimizations(self, record: OptimizationsRecord) -> None:
@@ -190,7 +206,8 @@ class PartialSnapshot:
     def fill(self, project_id: int, placements: Sequence[Placement]) -> None:
         """Write one project's part of Inventory and Manifest, and bring in what is carried.
 
-        Projects come in ascending order of their ids, placements in the order of their entries' keys.
+        Projects come in ascending order of their ids, placements in the order of their entries' keys; a large
+        project may come in several portions.
 
         Raises:
             CorruptArchiveError: the previous Snapshot lacks what its Inventory names.

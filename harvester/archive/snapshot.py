@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from harvester.errors import CorruptArchiveError
@@ -16,6 +15,7 @@ from harvester.format import (
     file_sha256,
     is_file_name,
     load_inventory,
+    load_projects,
     load_record,
 )
 from harvester.model import InventoryEntry, Previous, ReportRecord, SnapshotRecord
@@ -50,10 +50,13 @@ class Snapshot:
         """
         return load_inventory(self.path / INVENTORY)
 
-    def projects(self) -> Iterator[tuple[int, list[InventoryEntry]]]:
-        """The entries of one project after another, by project id."""
-        for project_id, entries in groupby(self.inventory(), key=lambda entry: entry.project_id):
-            yield project_id, list(entries)
+    def projects(self) -> Iterator[tuple[int, Collection[InventoryEntry]]]:
+        """The entries of one project after another, by project id; they can be gone through repeatedly.
+
+        Raises:
+            CorruptArchiveError: as `inventory`.
+        """
+        return load_projects(self.path / INVENTORY)
 
     def report(self, entry: InventoryEntry) -> ReportRecord:
         """The `report.json` of an archived entry.

@@ -9,7 +9,7 @@ from harvester.format.bag import (
     render_bag_info,
     tag_files,
 )
-from harvester.format.inventory import LINE_BYTES, load_inventory, load_located, render_entry
+from harvester.format.inventory import LINE_BYTES, load_inventory, load_located, load_projects, render_entry
 from harvester.format.layout import (
     ARCHIVE_FILE,
     BAG_INFO,
@@ -64,10 +64,12 @@ from harvester.format.manifest import (
 )
 from harvester.format.reading import RECORD_BYTES, load_bytes, load_record, open_regular, opened, parse_record
 from harvester.format.records import ArchiveRecord, mask_errors, render_record
+from harvester.format.stored import AT_ONCE, Span, StoredValues
 from harvester.format.utf8 import Content, Utf8
 
 __all__ = [
     "ARCHIVE_FILE",
+    "AT_ONCE",
     "BAGIT",
     "BAG_INFO",
     "CATALOG",
@@ -102,6 +104,8 @@ __all__ = [
     "LedgerLine",
     "ManifestBlock",
     "ManifestCursor",
+    "Span",
+    "StoredValues",
     "Utf8",
     "bag_info_fields",
     "check_tags",
@@ -115,6 +119,7 @@ __all__ = [
     "load_ledger",
     "load_located",
     "load_manifest",
+    "load_projects",
     "load_record",
     "load_sound_ledger",
     "manifest_line",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ import msgspec
 from harvester.errors import CorruptArchiveError
 from harvester.format.layout import is_report_path
 from harvester.format.reading import opened
+from harvester.format.stored import AT_ONCE, Span, StoredValues
 from harvester.model import InventoryEntry
 from harvester.secrets import mask
 
@@ -35,16 +37,49 @@ def load_inventory(path: Path) -> Iterator[InventoryEntry]:
         CorruptArchiveError: the file is missing, or a line is damaged or out of order; names file and line.
         DiskError: it cannot be read.
     """
+    return (entry for entry, _ in _load_placed(path))
+
+
+def load_projects(path: Path) -> Iterator[tuple[int, Collection[InventoryEntry]]]:
+    """The entries of an Inventory by project; those of a large one stay on disk until they are gone through.
+
+    Raises:
+        CorruptArchiveError, DiskError: as `load_inventory`.
+    """
+    entries: list[InventoryEntry] = []
+    span = Span(path, 0, 0)
+    project_id = None
+    for entry, start in _load_placed(path):
+        if entry.project_id != project_id:
+            if project_id is not None:
+                yield project_id, _grouped(entries, span)
+            entries, span, project_id = [], Span(path, start, 0), entry.project_id
+        span = replace(span, lines=span.lines + 1)
+        if span.lines <= AT_ONCE:
+            entries.append(entry)
+        else:
+            entries = []
+    if project_id is not None:
+        yield project_id, _grouped(entries, span)
+
+
+def _grouped(entries: list[InventoryEntry], span: Span) -> Collection[InventoryEntry]:
+    return entries if span.lines <= AT_ONCE else StoredValues(span, _parse_entry, LINE_BYTES)
+
+
+def _load_placed(path: Path) -> Iterator[tuple[InventoryEntry, int]]:
+    """Each entry, and the byte at which its line begins."""
     before: tuple[int, str, str] | None = None
     with opened(path) as file:
-        number = 0
+        number = start = 0
         while line := file.readline(LINE_BYTES):
             number += 1
             entry = _parse_entry(line, f"{path}:{number}")
             if before is not None and entry.key <= before:
                 raise CorruptArchiveError(f"{path}:{number} is out of order: {entry.key} after {before}")
             before = entry.key
-            yield entry
+            yield entry, start
+            start += len(line)
 
 
 class Located(msgspec.Struct, frozen=True):

@@ -160,16 +160,22 @@ def _directory_prefix(line: bytes, path: Path) -> bytes:
 class ManifestCursor:
     """Takes the blocks of reports out of a Manifest, in one pass when they are asked for in its order.
 
-    Should the order have changed since, blocks that are wanted later are kept in memory until then.
+    Should the order have changed since:
+
+    1. Blocks that are passed and wanted soon are kept in memory until then.
+    2. What was passed before it was wanted is looked up in an index of the whole Manifest, and so is
+       everything after it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._blocks = load_blocks(path)
         self._kept: dict[str, ManifestBlock] = {}
+        self._index: dict[str, tuple[int, int]] | None = None
+        """By directory: where its lines begin, and their number."""
 
     def take(self, directory: str, wanted: Set[str]) -> ManifestBlock:
-        """The block of the report in `directory`; `wanted` are the directories still to be asked for.
+        """The block of the report in `directory`; `wanted` are directories that will be asked for soon.
 
         Raises:
             CorruptArchiveError: the Manifest has no such directory, or is damaged.
@@ -182,7 +188,26 @@ class ManifestCursor:
                 return block
             if block.directory in wanted:
                 self._kept[block.directory] = block
+        if self._index is None:
+            self._index = _index(self._path)
+        if directory in self._index:
+            return _read_block(self._path, directory, *self._index[directory])
         raise CorruptArchiveError(
             f"{self._path} has no files in {directory}, although its Inventory says so. "
             "Run `harvester verify` and restore what it names"
         )
+
+
+def _index(path: Path) -> dict[str, tuple[int, int]]:
+    places: dict[str, tuple[int, int]] = {}
+    start = 0
+    for block in load_blocks(path):
+        places.setdefault(block.directory, (start, len(block.lines)))
+        start += sum(map(len, block.lines))
+    return places
+
+
+def _read_block(path: Path, directory: str, start: int, lines: int) -> ManifestBlock:
+    with opened(path) as file:
+        file.seek(start)
+        return ManifestBlock(directory, [file.readline(_LINE_BYTES) for _ in range(lines)])

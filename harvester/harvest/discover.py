@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -13,6 +13,7 @@ from harvester.api import (
     ApiClient,
     BacktestList,
     ProjectList,
+    Room,
     fetch_backtests,
     fetch_optimization,
     fetch_projects,
@@ -20,9 +21,9 @@ from harvester.api import (
 from harvester.errors import ApiError
 from harvester.harvest.events import Doubted, Listed, Relisted, RunObserver
 from harvester.harvest.listings import ListingJob, ListReader
-from harvester.harvest.optimizations import OptimizationReader
+from harvester.harvest.optimizations import Asked, OptimizationReader
 from harvester.harvest.plan import Listing, Optimizations
-from harvester.harvest.spool import Spool
+from harvester.harvest.spool import Merged, Spool
 from harvester.model import Backtest, Project, UnreadProject
 
 _EXAMPLES: Final = 20
@@ -95,15 +96,16 @@ class Discovery:
             withheld=_WITHHELD if self.withheld_gone else "",
         )
 
-    def _load(self, spool: Spool, project_id: int) -> tuple[Project, list[Backtest]]:
-        """A project's backtests: those of its listing, then those that only an optimization names."""
+    def _load(self, spool: Spool, project_id: int) -> tuple[Project, Collection[Backtest]]:
+        """A project's backtests: those of its listing, and those that only an optimization names."""
         project, backtests = spool.load_listing(project_id)
-        if self.optimizations is None:
-            return project, backtests
-        found = {backtest.backtest_id: backtest for backtest in backtests}
-        for backtest in self.optimizations.load(project_id):
-            found.setdefault(backtest.backtest_id, backtest)
-        return project, list(found.values())
+        more: dict[str, Backtest] = {}
+        for backtest in self.optimizations.load(project_id) if self.optimizations else ():
+            more.setdefault(backtest.backtest_id, backtest)
+        if more:
+            for listed in backtests:
+                more.pop(listed.backtest_id, None)
+        return project, Merged(backtests, list(more.values())) if more else backtests
 
 
 class Discoverer:
@@ -195,10 +197,12 @@ class Discoverer:
 
         async def relist(place: tuple[int, str]) -> None:
             project_id, optimization_id = place
-            backtests, whole = await self._fetch_again(project_id, optimization_id)
-            if whole:
-                found[place] = frozenset(backtest.backtest_id for backtest in backtests)
-            self._observer.notify(Relisted(project_id=project_id, backtests=len(backtests)))
+            with self._client.budget.room() as room:
+                backtests, whole = await self._fetch_again(project_id, optimization_id, room)
+                if whole:
+                    found[place] = frozenset(backtest.backtest_id for backtest in backtests)
+                count = len(backtests)
+            self._observer.notify(Relisted(project_id=project_id, backtests=count))
 
         def record_failure(project_id: int, exc: ApiError, wait_s: float) -> None:
             event = Relisted(project_id=project_id, backtests=0, error=str(exc), wait_s=wait_s)
@@ -209,31 +213,52 @@ class Discoverer:
         await self._lists.run(workers)
         return found
 
-    async def _fetch_again(self, project_id: int, optimization_id: str) -> tuple[list[Backtest], bool]:
+    async def _fetch_again(
+        self, project_id: int, optimization_id: str, room: Room
+    ) -> tuple[Collection[Backtest], bool]:
         """Some backtests as they are listed now, and whether none of them can be missing."""
         if optimization_id:
             return (await fetch_optimization(self._client, project_id, optimization_id)).backtests, True
-        listed = await fetch_backtests(self._client, project_id)
+        listed = await fetch_backtests(self._client, project_id, room=room)
         self._doubt_backtests(project_id, listed)  # each bad row may be the one that was not found
         return listed.backtests, not listed.bad_rows
 
     async def _list(self, project: Project) -> None:
         project_id = project.project_id
-        listed = await fetch_backtests(self._client, project_id)
-        if project_id in self._expected and not (listed.backtests or listed.bad_rows):
+        with self._client.budget.room() as room:
+            count = await self._read(project, room)
+        if count is None:
             # One wrong answer must not make a whole project gone: a second, later one has to agree.
             self._expected.discard(project_id)
             self._mark_unread(project, _EMPTY_ONCE)
             self._add(project)
             return
-        await anyio.to_thread.run_sync(self._spool.save_listing, project, listed.backtests)
-        if self.found.optimizations is not None:
-            self.found.optimizations.consider(project, listed.backtests)
-        self._doubt_backtests(project_id, listed)
         self.found.unread.pop(project_id, None)
         self.found.failed.discard(project_id)
         self.found.listed.add(project_id)
-        self._tell(project_id, len(listed.backtests), "")
+        self._tell(project_id, count, "")
+
+    async def _read(self, project: Project, room: Room) -> int | None:
+        """Read and spool one listing; gives how many backtests it has, None: it has to be read again."""
+        project_id = project.project_id
+        listed = await fetch_backtests(self._client, project_id, room=room)
+        if project_id in self._expected and not (listed.backtests or listed.bad_rows):
+            return None
+        asked = await anyio.to_thread.run_sync(self._spool_listing, project, listed.backtests)
+        if self.found.optimizations is not None and asked is not None:
+            self.found.optimizations.ask(asked)
+        self._doubt_backtests(project_id, listed)
+        return len(listed.backtests)
+
+    def _spool_listing(self, project: Project, backtests: Collection[Backtest]) -> Asked | None:
+        """Keep a listing until the run ends; gives what its optimizations are to be asked. Blocks."""
+        self._spool.save_listing(project, backtests)
+        if self.found.optimizations is None:
+            return None
+        # From the spool, for a large answer is parsed each time that it is gone through.
+        if not isinstance(backtests, list):
+            _, backtests = self._spool.load_listing(project.project_id)
+        return self.found.optimizations.examine(project, backtests)
 
     def _record_failure(self, project: Project, exc: ApiError, wait_s: float) -> None:
         self._mark_unread(project, str(exc))

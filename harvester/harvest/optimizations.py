@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -37,7 +37,7 @@ _SETTLED: Final = frozenset(
 """Outcomes after which the next run requests the report only when its row has changed."""
 
 
-def digest_listing(project: Project, backtests: Sequence[Backtest], policy: Policy) -> str:
+def digest_listing(project: Project, backtests: Iterable[Backtest], policy: Policy) -> str:
     """What two runs compare to know whether a project's listing has changed.
 
     Everything that a new optimization may leave a trace in: the project's name and time of change, and each
@@ -102,7 +102,7 @@ def load_before(previous: CheckedSnapshot | None, policy: Policy) -> Before:
 
 
 @dataclass
-class _Asked:
+class Asked:
     """One project that is asked, and how far that has come."""
 
     project: Project
@@ -140,24 +140,32 @@ class OptimizationReader:
         self._observer = observer
         self._policy = policy
         self._before = before
-        self._asked: dict[int, _Asked] = {}
+        self._asked: dict[int, Asked] = {}
         self._failed: set[Key] = set()
 
-    def consider(self, project: Project, backtests: Sequence[Backtest]) -> None:
-        """Read the optimizations of a project that was just listed, later, if they may have changed.
+    def examine(self, project: Project, backtests: Iterable[Backtest]) -> Asked | None:
+        """Return what to ask of a project that was just listed; None: its optimizations are as they were.
 
-        First their list, then each of them, always after the lists that wait already.
+        Changes nothing, so that it may run in a worker thread.
         """
         policy, project_id = self._policy, project.project_id
         reason = policy.selection.project_reason(project_id, project.name, project.organization_id)
         if reason or not (policy.optimizations and policy.selection.wants_optimizations):
-            return
+            return None
         digest = digest_listing(project, backtests, policy)
         unchanged = self._before.digests.get(project_id) == digest
         if unchanged and project_id not in self._before.due and policy.refresh_after != timedelta(0):
-            return
+            return None
         mentioned = dict.fromkeys(backtest.optimization_id for backtest in backtests)
-        self._asked[project_id] = _Asked(project, digest, tuple(filter(None, mentioned)))
+        return Asked(project, digest, tuple(filter(None, mentioned)))
+
+    def ask(self, asked: Asked) -> None:
+        """Read the optimizations of a project later, always after the lists that wait already.
+
+        First their list, then each of them.
+        """
+        project_id = asked.project.project_id
+        self._asked[project_id] = asked
         self._add((project_id, ""), self._list)
 
     def _add(self, key: Key, read: Callable[[Key], Awaitable[None]]) -> None:

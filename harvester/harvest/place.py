@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,10 @@ class Filler:
 
     def fill(self, plan: Iterable[tuple[int, list[Decision]]], draft: SnapshotRecord) -> SnapshotRecord:
         """Fill the partial Snapshot; gives the record with what came of the run."""
-        for done, (project_id, decisions) in enumerate(plan, start=1):
+        done, last = 0, None
+        for project_id, decisions in plan:
             self._partial.fill(project_id, [self._place(decision) for decision in decisions])
+            done, last = done + (project_id != last), project_id  # a large project comes in portions
             self._observer.notify(Filling(project_id=project_id, done=done))
         self.damaged += self._partial.find_damage()
         return self._concluded(draft)
@@ -136,6 +138,6 @@ def _recorded_settings(settings: Settings) -> dict[str, Any]:
     return recorded
 
 
-def previous_entries(previous: CheckedSnapshot | None) -> Iterable[tuple[int, list[InventoryEntry]]]:
+def previous_entries(previous: CheckedSnapshot | None) -> Iterable[tuple[int, Collection[InventoryEntry]]]:
     """The previous Inventory, project by project; nothing when there is none."""
     return previous.projects() if previous else ()

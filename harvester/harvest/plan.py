@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from harvester.config import Selection
+from harvester.format import AT_ONCE
+from harvester.harvest.portions import Portion, cut
 from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project
 
 NO_LONGER_LISTED: Final = "no longer listed"
@@ -110,7 +112,8 @@ class Listing:
 
     projects: Set[int]
     """Ids of the projects whose backtests were listed."""
-    load: Callable[[int], tuple[Project, Sequence[Backtest]]]
+    load: Callable[[int], tuple[Project, Collection[Backtest]]]
+    """A project and its backtests; many of them are in the Inventory's order."""
     unread: Mapping[int, str]
     """Projects whose backtests could not be listed, with the error."""
     orphans: Mapping[int, Sequence[tuple[Project, Backtest]]]
@@ -131,7 +134,11 @@ class Listing:
 
 
 def plan_account(
-    listing: Listing, earlier: Iterable[tuple[int, list[InventoryEntry]]], policy: Policy
+    listing: Listing,
+    earlier: Iterable[tuple[int, Collection[InventoryEntry]]],
+    policy: Policy,
+    *,
+    at_once: int = AT_ONCE,
 ) -> Iterator[tuple[int, list[Decision]]]:
     """Every project's decisions, by project id: the listing merged with the Inventory before it.
 
@@ -139,41 +146,59 @@ def plan_account(
         listing: Read project by project.
         earlier: The previous Inventory's entries, by project id ascending.
         policy: What is wanted.
+        at_once: A larger project comes in several portions, one after the other.
     """
     before = iter(earlier)
     held = next(before, None)
     for project_id in sorted({*listing.projects, *listing.unread, *listing.orphans}):
         while held is not None and held[0] < project_id:
-            yield held[0], plan_missing_project(held[1], listing.doubt(held[0]))
+            yield from _plan_portions(listing, *held, policy, at_once)
             held = next(before, None)
-        entries: list[InventoryEntry] = []
+        entries: Collection[InventoryEntry] = ()
         if held is not None and held[0] == project_id:
             entries, held = held[1], next(before, None)
-        yield project_id, _plan_one(listing, project_id, entries, policy)
+        yield from _plan_portions(listing, project_id, entries, policy, at_once)
     while held is not None:
-        yield held[0], plan_missing_project(held[1], listing.doubt(held[0]))
+        yield from _plan_portions(listing, *held, policy, at_once)
         held = next(before, None)
 
 
+def _plan_portions(
+    listing: Listing, project_id: int, entries: Collection[InventoryEntry], policy: Policy, at_once: int
+) -> Iterator[tuple[int, list[Decision]]]:
+    project: Project | None = None
+    rows: Collection[Backtest] = ()
+    if project_id in listing.projects and project_id not in listing.unread:
+        project, rows = listing.load(project_id)
+
+    def decides(entry: InventoryEntry) -> bool:
+        return bool(_plan_one(listing, (project_id, project), Portion(entries=[entry]), policy))
+
+    for portion in cut((rows, entries, listing.orphans.get(project_id, ())), at_once, decides):
+        yield project_id, _plan_one(listing, (project_id, project), portion, policy)
+
+
 def _plan_one(
-    listing: Listing, project_id: int, entries: list[InventoryEntry], policy: Policy
+    listing: Listing, whose: tuple[int, Project | None], portion: Portion, policy: Policy
 ) -> list[Decision]:
+    """The decisions about one portion; `whose`: the project's id, and itself if it was listed."""
+    project_id, project = whose
     doubt = listing.doubt(project_id)
     optimizations = listing.optimizations(project_id)
     missing = _DOUBTED.format(doubt) if doubt else ""
     if project_id in listing.unread:
-        decisions = plan_unread_project(entries, listing.unread[project_id])
+        decisions = plan_unread_project(portion.entries, listing.unread[project_id])
         missing = _UNREAD.format(listing.unread[project_id])
-    elif project_id in listing.projects:
+    elif project is not None:
         decisions = plan_project(
-            *listing.load(project_id), entries, policy, doubt=doubt, optimizations=optimizations
+            project, portion.rows, portion.entries, policy, doubt=doubt, optimizations=optimizations
         )
     else:
-        decisions = plan_missing_project(entries, doubt)
+        decisions = plan_missing_project(portion.entries, doubt)
     decided = {decision.backtest_id for decision in decisions}
     decisions += [
         _orphan(project, backtest, missing or optimizations.doubt(backtest.optimization_id, backtest.source))
-        for project, backtest in listing.orphans.get(project_id, ())
+        for project, backtest in portion.orphans
         if backtest.backtest_id not in decided
     ]
     return sorted(decisions, key=lambda decision: decision.order)
@@ -350,36 +375,3 @@ def is_older(stamp: str, age: timedelta, policy: Policy) -> bool:
         return policy.now - datetime.fromisoformat(stamp) >= age
     except (ValueError, TypeError):
         return True
-
-
-@dataclass
-class GoneCount:
-    """How much of what is archived a plan would mark as gone, counted decision by decision."""
-
-    archived: int = 0
-    """Reports that were archived and not gone before."""
-    gone: int = 0
-    """Those of them that would be gone now."""
-
-    def add(self, decision: Decision) -> None:
-        """Count one decision."""
-        if decision.earlier is not None and decision.earlier.archived and not decision.earlier.gone_since:
-            self.archived += 1
-            self.gone += decision.gone
-
-    def withholds(self, policy: Policy) -> bool:
-        """Whether it is too much to be believed unasked.
-
-        There is no exception for small archives: one that holds three reports and would lose two has most
-        to lose by an answer that is wrong, and the user who did delete them confirms it once.
-        """
-        return self.gone * 2 > self.archived and not policy.accept_gone
-
-    @property
-    def reason(self) -> str:
-        """What is said when it is not believed."""
-        return (
-            f"{self.gone} of {self.archived} archived reports are no longer listed, more than half at once; "
-            "none of them was marked as gone. See whether they are still at QuantConnect; "
-            "if they were deleted there, run once with --accept-gone"
-        )

@@ -10,7 +10,7 @@ For each report that cannot be carried, in this order:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,7 +25,26 @@ from harvester.harvest.settle import Result
 from harvester.model import InventoryEntry, Outcome, ReportRecord
 
 Key = tuple[int, str]
-Entries = Iterable[tuple[int, list[InventoryEntry]]]
+Entries = Iterable[tuple[int, Collection[InventoryEntry]]]
+
+
+class _Found(Collection[InventoryEntry]):
+    """Entries as they were found in this run, each when it is its turn."""
+
+    def __init__(
+        self, entries: Collection[InventoryEntry], find: Callable[[InventoryEntry], InventoryEntry]
+    ) -> None:
+        self._entries = entries
+        self._find = find
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, entry: object) -> bool:
+        return any(entry == own for own in self)
+
+    def __iter__(self) -> Iterator[InventoryEntry]:
+        return map(self._find, self._entries)
 
 
 class Salvage:
@@ -50,10 +69,11 @@ class Salvage:
         """Count what an interrupted attempt has restored: its damage was told of in no committed Snapshot."""
         self._met |= any(record.outcome is Outcome.CARRIED for record in records)
 
-    def entries(self, earlier: Entries) -> Iterator[tuple[int, list[InventoryEntry]]]:
+    def entries(self, earlier: Entries) -> Entries:
         """The previous Inventory, project by project, with what was found lost in this run."""
-        for project_id, entries in earlier:
-            yield project_id, [self._as_found(entry) for entry in entries]
+        if not self._lost:
+            return earlier
+        return ((project_id, _Found(entries, self._as_found)) for project_id, entries in earlier)
 
     def _as_found(self, entry: InventoryEntry) -> InventoryEntry:
         why = self._lost.get((entry.project_id, entry.backtest_id))

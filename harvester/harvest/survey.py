@@ -7,14 +7,15 @@ what was found lost, and the settings; none of these changes while one of them i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from harvester.harvest.plan import Decision, GoneCount, Listing, Policy, plan_account
+from harvester.harvest.gone import GoneCount
+from harvester.harvest.plan import Decision, Listing, Policy, plan_account
 from harvester.harvest.settle import Result
 from harvester.model import InventoryEntry
 
-Entries = Iterable[tuple[int, list[InventoryEntry]]]
+Entries = Iterable[tuple[int, Collection[InventoryEntry]]]
 
 
 @dataclass

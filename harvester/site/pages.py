@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -23,14 +24,14 @@ from harvester.format import (
     INVENTORY,
     SITE,
     SNAPSHOT_FILE,
-    load_inventory,
+    load_projects,
     load_record,
     partial_name,
 )
 from harvester.model import InventoryEntry, Outcome, SnapshotRecord
 from harvester.site.folder import Folder
 from harvester.site.rows import COLUMNS, FIGURES, Row, page_name, parts_of, row_of
-from harvester.site.scripts import SearchIndex, figures_script, rows_json, script_json
+from harvester.site.scripts import SearchIndex, SearchProject, figures_script, rows_json, script_json
 from harvester.site.summary import ProjectSummary, Summary
 from harvester.text import render_size
 
@@ -64,9 +65,8 @@ class _Pages:
         if site.is_symlink():
             site.unlink()  # planted meanwhile; nothing is written through it
         site.mkdir(stat.S_IMODE(self._directory.stat().st_mode), exist_ok=True)
-        entries = load_inventory(self._directory / INVENTORY)
-        for _, project in groupby(entries, key=lambda entry: entry.project_id):
-            self._write_project(list(project))
+        for _, entries in load_projects(self._directory / INVENTORY):
+            self._write_project(entries)
         self._folder.put(f"{SITE}/backtests.js", self._search.render())
         self._folder.put(f"{SITE}/figures.js", figures_script())
         if not self._alone:
@@ -77,19 +77,22 @@ class _Pages:
             self._folder.put(f"{SITE}/{name}", _asset(name))
         self._write_index()
 
-    def _write_project(self, entries: list[InventoryEntry]) -> None:
-        newest = entries[-1]
+    def _write_project(self, entries: Collection[InventoryEntry]) -> None:
+        newest = deque(entries, maxlen=1).pop()
         ranges = parts_of(len(entries))
         pages = [page_name(newest.project_id, part, len(ranges)) for part in range(1, len(ranges) + 1)]
         project = ProjectSummary(newest.project_id, newest.project, pages[-1])
-        parts = [(page, entries[found.start : found.stop]) for page, found in zip(pages, ranges, strict=True)]
-        for page, part in parts:
+        found = SearchProject(project.project_id, project.name)
+        left = iter(entries)
+        for page, numbers in zip(pages, ranges, strict=True):
+            part = list(islice(left, len(numbers)))
             rows = [row_of(entry, _images(self._directory, entry)) for entry in part]
             for entry, row in zip(part, rows, strict=True):
                 self._summary.add(entry, row, project, page)
+            found.add(page, part)
             self._folder.put(f"{SITE}/{page}", _render_project(project, rows[::-1], page, pages))
         self._summary.projects.append(project)
-        self._search.add(project.project_id, project.name, parts)
+        self._search.add(found)
 
     def _write_index(self) -> None:
         content = _render(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -44,19 +44,32 @@ def _short(value: float | None) -> float | int | None:
     return int(value) if value is not None and value.is_integer() else value
 
 
+class SearchProject:
+    """What is searched of one project, page by page."""
+
+    def __init__(self, project_id: int, name: str) -> None:
+        self._head = script_json([project_id, name])[:-1]
+        self._pages: list[str] = []
+
+    def add(self, page: str, entries: Sequence[InventoryEntry]) -> None:
+        """One more of its pages, with the backtests on it."""
+        texts = [[entry.name, entry.backtest_id, *entry.tags] for entry in reversed(entries)]
+        self._pages.append(script_json([page, texts]))
+
+    def render(self) -> str:
+        """The project as a line of the script."""
+        return f"{self._head},[{','.join(self._pages)}]]"
+
+
 class SearchIndex:
     """`backtests.js`: names, ids and tags of all backtests, to be searched on the index."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
 
-    def add(self, project_id: int, name: str, parts: Iterable[tuple[str, Sequence[InventoryEntry]]]) -> None:
-        """One more project with its pages, each with its backtests."""
-        pages = [
-            [page, [[entry.name, entry.backtest_id, *entry.tags] for entry in reversed(entries)]]
-            for page, entries in parts
-        ]
-        self._lines.append(script_json([project_id, name, pages]))
+    def add(self, project: SearchProject) -> None:
+        """One more project."""
+        self._lines.append(project.render())
 
     def render(self) -> bytes:
         """The script, one project a line."""

@@ -51,7 +51,10 @@ def accounts(draw: st.DrawFn) -> tuple[Listing, list[tuple[int, list[InventoryEn
         projects=set(found),
         load=lambda n: (
             make_project(n),
-            [make_backtest(name, project_id=n, **fields) for name, fields in found[n].items()],
+            sorted(
+                (make_backtest(name, project_id=n, **fields) for name, fields in found[n].items()),
+                key=lambda backtest: (backtest.created, backtest.backtest_id),
+            ),
         ),
         unread=unread,
         orphans={
@@ -103,6 +106,19 @@ def test_each_listed_backtest_has_exactly_one_decision_and_nothing_archived_is_d
         doubted = listing.withheld or (n in listing.bad_rows or (n not in found and listing.unproven))
         new_gone = [d for d in decisions if d.gone and not (d.earlier and d.earlier.gone_since)]
         assert not (doubted and new_gone)
+
+
+@given(accounts(), filters, st.integers(1, 4))
+def test_a_project_in_portions_is_planned_as_it_is_at_once(
+    account: tuple[Listing, list[tuple[int, list[InventoryEntry]]]], names: tuple[str, ...], at_once: int
+) -> None:
+    listing, before = account
+    policy = make_policy(FilterSettings(names=names))
+    together: dict[int, list[Decision]] = {}
+    for n, decisions in plan_account(listing, before, policy, at_once=at_once):
+        assert len(decisions) <= at_once + 3, "a place has a row, a line and an orphan at most"
+        together.setdefault(n, []).extend(decisions)
+    assert together == dict(everything(listing, before, names))
 
 
 archived = st.builds(

@@ -30,7 +30,8 @@ from harvester.errors import (
     RefusedError,
     TransportError,
 )
-from harvester.harvest.plan import GoneCount, Listing, plan_account
+from harvester.harvest.gone import GoneCount
+from harvester.harvest.plan import Listing, plan_account
 from harvester.model import Project
 
 T = TypeVar("T")

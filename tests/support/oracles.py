@@ -19,7 +19,7 @@ from harvester.api.answers import check_answer, retry_after_s, server_time
 from harvester.api.rows import BadRow, parse_backtests, parse_projects, parse_time
 from harvester.api.wire import Answer, Meaning, classify, parse_answer, parse_report
 from harvester.archive.lock import LockOwner
-from harvester.archive.partial import Listing, PartialState
+from harvester.archive.partial import ListingHead, PartialState
 from harvester.config.load import load_settings
 from harvester.errors import ApiError, ConfigError, CorruptArchiveError, ProtocolError, ReportError
 from harvester.format.bag import parse_bag_info
@@ -193,7 +193,7 @@ def check_settings(data: bytes, place: Path) -> None:
 
 # -- records of the Archive ----------------------------------------------------------------------
 
-RECORDS: Final = (ArchiveRecord, SnapshotRecord, ReportRecord, PartialState, Listing, LockOwner)
+RECORDS: Final = (ArchiveRecord, SnapshotRecord, ReportRecord, PartialState, ListingHead, LockOwner)
 
 
 def check_records(data: bytes, place: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_working_file_replaces_what_was_planted_in_its_place(
     tmp_path: Path, plant: Callable[[Path], None]
 ) -> None:
     plant(tmp_path / "f")
-    Disk().write_temp(tmp_path / "f", b"content")
+    Disk().write_temp(tmp_path / "f", [b"con", b"tent"])
     assert not (tmp_path / "outside").exists()
     assert (tmp_path / "f").read_bytes() == b"content"
 

@@ -14,7 +14,7 @@ from support.disks import BareDisk, NoLinksDisk, ShortNamesDisk, check_archive, 
 from harvester.archive import Archive, Disk, LinkMode, PartialSnapshot, Placement, Source
 from harvester.audit.verify.verify import verify_archive
 from harvester.errors import CorruptArchiveError, DiskError
-from harvester.model import Comparison, Outcome, ReportRecord
+from harvester.model import Comparison, Outcome, Project, ReportRecord
 
 REPORTS = make_reports(projects=2, each=3)
 
@@ -332,9 +332,38 @@ def test_projects_and_placements_come_in_order(partial: PartialSnapshot) -> None
     first, second = (Placement(report.entry(Outcome.FAILED), Source.NONE) for report in REPORTS[:2])
     with pytest.raises(ValueError, match="out of order"):
         partial.fill(101, [second, first])
+    partial.fill(101, [second])
+    with pytest.raises(ValueError, match="out of order"):
+        partial.fill(101, [first])  # the next portion of a project comes after the one before
     partial.fill(102, [])
     with pytest.raises(ValueError, match="out of order"):
-        partial.fill(102, [])
+        partial.fill(101, [])
+
+
+def test_a_project_that_comes_in_portions_keeps_the_reports_of_all_of_them(archive: Archive) -> None:
+    stray = replace(REPORTS[0], backtest_id="e" * 32)
+    with archive.lock(command="test", wait_s=0):
+        partial = archive.begin(date="2026-11-22", run_id="run", started=STARTED)
+        partial.save_report(stray.record(partial.run_id), stray.html, stray.offline, stray.pictures)
+        assert partial.previous is not None
+        placements = [Placement(entry, Source.CARRIED, entry) for entry in partial.previous.inventory()]
+        for placement in placements:
+            partial.fill(placement.entry.project_id, [placement])
+        partial.commit(make_record(partial, placements))
+    check_archive(archive.root)
+
+
+def test_a_large_listing_stays_on_disk_and_is_read_as_often_as_it_is_gone_through(
+    partial: PartialSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backtests = [report.record("").backtest for report in REPORTS]
+    partial.save_listing(Project(101, "P"), backtests)
+    monkeypatch.setattr("harvester.archive.partial.AT_ONCE", len(REPORTS) - 1)
+    project, stored = partial.load_listing(101)
+    assert not isinstance(stored, list)
+    assert (project, len(stored)) == (Project(101, "P"), len(REPORTS))
+    assert list(stored) == list(stored) == backtests
+    assert backtests[0] in stored
 
 
 def test_a_manifest_that_lost_lines_is_not_built_on(archive: Archive) -> None:

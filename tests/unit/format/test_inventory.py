@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from support.archives import Report
+from support.values import make_entry
 
 from harvester.errors import CorruptArchiveError, DiskError
-from harvester.format.inventory import load_inventory, render_entry
+from harvester.format.inventory import load_inventory, load_projects, render_entry
 from harvester.model import InventoryEntry, Outcome
 from harvester.secrets import hide
 
@@ -62,3 +63,20 @@ def test_a_line_without_end_is_not_read_whole(tmp_path: Path) -> None:
 def test_a_disk_that_fails_while_a_line_is_read_is_named() -> None:
     with pytest.raises(DiskError, match=r"/proc/self/mem cannot be read: Input/output error"):
         list(load_inventory(Path("/proc/self/mem")))
+
+
+def test_the_entries_of_a_large_project_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harvester.format.inventory.AT_ONCE", 2)
+    entries = [
+        make_entry(name, project_id=project_id, tags=("ü",)) for project_id in (1, 2, 3) for name in "abc"
+    ]
+    del entries[4:6]  # of the second project one is left
+    path = tmp_path / "inventory.jsonl"
+    path.write_bytes(b"".join(map(render_entry, entries)))
+    found = list(load_projects(path))
+    assert [isinstance(each, list) for _, each in found] == [False, True, False]
+    for _ in range(2):
+        assert {n: list(each) for n, each in found} == {
+            1: entries[:3], 2: entries[3:4], 3: entries[4:],
+        }  # fmt: skip
+    assert [len(each) for _, each in found] == [3, 1, 3]

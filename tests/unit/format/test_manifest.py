@@ -44,6 +44,11 @@ def test_a_block_that_is_wanted_later_is_kept(cursor: ManifestCursor) -> None:
         assert cursor.take(directory, wanted).lines == block(directory)
 
 
+def test_a_block_that_was_passed_before_it_was_wanted_is_found_again(cursor: ManifestCursor) -> None:
+    for directory in (DIRECTORIES[3], DIRECTORIES[1], DIRECTORIES[5], DIRECTORIES[0]):
+        assert cursor.take(directory, set()).lines == block(directory)
+
+
 def test_a_directory_that_the_manifest_lacks_is_named(cursor: ManifestCursor) -> None:
     with pytest.raises(CorruptArchiveError, match="data/p_1/b_19"):
         cursor.take("data/p_1/b_19", set())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.values import make_entry
 
 from harvester.site.rows import FIGURES, row_of
-from harvester.site.scripts import SearchIndex, figures_script, rows_json, script_json
+from harvester.site.scripts import SearchIndex, SearchProject, figures_script, rows_json, script_json
 
 
 @given(st.text())
@@ -41,11 +41,10 @@ def test_equal_lists_of_images_stand_in_a_page_once() -> None:
 
 def test_the_search_index_has_the_newest_first_and_names_the_page() -> None:
     index = SearchIndex()
-    index.add(
-        7,
-        "</script>",
-        [("7-1.html", [make_entry("a", tags=("t",)), make_entry("b")]), ("7.html", [make_entry("c")])],
-    )
+    project = SearchProject(7, "</script>")
+    project.add("7-1.html", [make_entry("a", tags=("t",)), make_entry("b")])
+    project.add("7.html", [make_entry("c")])
+    index.add(project)
     text = index.render().decode()
     assert "<" not in text
     assert json.loads(text.partition("= ")[2].rstrip(";\n")) == [
