@@ -14,8 +14,8 @@ from support.cli import commands
 
 from harvester.cli.app import app, config
 from harvester.cli.console import ExitCode, worst
-from harvester.config.load import all_keys, load_settings
-from harvester.config.settings import Settings
+from harvester.config.load import load_settings
+from harvester.config.settings import Settings, all_keys
 from harvester.manual import text, topics
 from harvester.model import Ending, Learned, SnapshotRecord
 from harvester.operate.metrics import RunFigures, render_metrics

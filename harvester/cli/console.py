@@ -111,7 +111,7 @@ class Session:
         from harvester.config import pick_account
 
         loaded = self.load_all(**overrides)
-        picked = pick_account(loaded, account, anyway=overrides.get("archive__dir") is not None)
+        picked = pick_account(loaded, account, allow_shared=overrides.get("archive__dir") is not None)
         self.account = picked.account
         return picked
 

@@ -2,9 +2,9 @@
 
 from harvester.config.check import is_address, is_own
 from harvester.config.credentials import Credentials, find_credentials, is_user_id
-from harvester.config.load import Loaded, all_keys, load_settings, pick_account
+from harvester.config.load import Loaded, load_settings, pick_account
 from harvester.config.paths import may_be_token, with_home
-from harvester.config.select import Selection
+from harvester.config.selection import Selection
 from harvester.config.settings import (
     ApiSettings,
     ArchiveSettings,
@@ -13,6 +13,7 @@ from harvester.config.settings import (
     PaceSettings,
     ReportSettings,
     Settings,
+    all_keys,
     mode_of,
 )
 from harvester.config.trust import find_distrust

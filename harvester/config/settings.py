@@ -5,6 +5,7 @@ The tables and keys are those of the TOML file; `config.example.toml` shows the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
@@ -12,7 +13,8 @@ from msgspec import Meta
 
 from harvester.text import Duration
 
-Positive = Annotated[float, Meta(gt=0, le=1e9)]
+Rate = Annotated[float, Meta(gt=0, le=1e9)]
+"""Requests per minute; written `30`, `30/min`, `2/s` or `1800/h` as text."""
 Count = Annotated[int, Meta(ge=1, le=10_000)]
 
 
@@ -41,7 +43,7 @@ class ApiSettings(Table, frozen=True):
 class PaceSettings(Table, frozen=True):
     """How fast requests are sent."""
 
-    rate_per_min: Positive = 30.0
+    rate_per_min: Rate = 30.0
     """Never exceeded; QuantConnect publishes no limit, 30 is what careful users keep to."""
     burst: Count = 1
     """Requests that may start at once after a pause."""
@@ -158,6 +160,13 @@ class Settings(Table, frozen=True):
     credentials: CredentialSettings = CredentialSettings()
     notify: NotifySettings = NotifySettings()
     metrics: MetricsSettings = MetricsSettings()
+
+
+def all_keys() -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
+    """Yield every setting by `table.key`, in the order of the file."""
+    for table in msgspec.structs.fields(Settings):
+        for info in msgspec.structs.fields(table.type):
+            yield f"{table.name}.{info.name}", info
 
 
 def mode_of(archive: ArchiveSettings) -> int:

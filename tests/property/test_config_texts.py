@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.config.lines import find_lines
-from harvester.config.load import FILE_NAME, PREFIX, all_keys, load_settings
+from harvester.config.load import load_settings
+from harvester.config.settings import all_keys
+from harvester.config.sources import FILE_NAME, PREFIX
 from harvester.errors import ConfigError
 from harvester.text import parse_duration, parse_moment, parse_rate, render_duration
 

@@ -24,7 +24,7 @@ from harvester.audit.catalog import update_catalog
 from harvester.audit.prune import plan_prune, prune_snapshots
 from harvester.audit.retention import Retention
 from harvester.audit.verify.verify import verify_archive
-from harvester.config.select import Selection
+from harvester.config.selection import Selection
 from harvester.config.settings import Settings
 from harvester.harvest.plan import Policy
 from harvester.harvest.run import Run, RunDependencies

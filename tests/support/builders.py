@@ -17,7 +17,7 @@ from harvester.api.events import RequestEvent
 from harvester.api.retry import Backoff
 from harvester.archive import Archive
 from harvester.config.credentials import Credentials
-from harvester.config.select import Selection
+from harvester.config.selection import Selection
 from harvester.config.settings import ApiSettings, FilterSettings, PaceSettings, ReportSettings, Settings
 from harvester.harvest.events import Event
 from harvester.harvest.plan import Policy

@@ -87,7 +87,7 @@ def carry_all(root: Path, date: str) -> dict[str, float]:
 
 def plan_all(root: Path, date: str) -> dict[str, float]:
     """A night with nothing new from the listing to the commit, without the API; seconds and peak memory."""
-    from harvester.config.select import Selection
+    from harvester.config.selection import Selection
     from harvester.config.settings import FilterSettings
     from harvester.harvest.place import Filler, previous_entries
     from harvester.harvest.plan import Listing, Policy, plan_account

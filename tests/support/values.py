@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harvester.config.select import Selection
+from harvester.config.selection import Selection
 from harvester.config.settings import FilterSettings
 from harvester.harvest.plan import Decision, Policy
 from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project

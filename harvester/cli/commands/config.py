@@ -26,7 +26,7 @@ def config_show(context: typer.Context, account: options.Account = None, json: o
     from harvester.config import is_own, pick_account
 
     session: Session = context.obj
-    loaded = pick_account(session.load_all(), account, anyway=True)
+    loaded = pick_account(session.load_all(), account, allow_shared=True)
     rows = _rows(loaded)
     own = {
         name: [row for row in _rows(one) if is_own(row.name) or loaded.origins[row.name] != row.origin]

@@ -123,7 +123,7 @@ def test_a_mistake_that_all_inherit_is_told_once(tmp_path: Path) -> None:
 def test_an_account_is_picked_by_its_name(tmp_path: Path) -> None:
     loaded = load(tmp_path, TWO)
     assert pick_account(loaded, "fund").settings.archive.dir == "fund"
-    assert pick_account(loaded, None, anyway=True) is loaded
+    assert pick_account(loaded, None, allow_shared=True) is loaded
     with pytest.raises(ConfigError, match="no such account; it has main, fund"):
         pick_account(loaded, "found")
     with pytest.raises(ConfigError, match="add --account with one of main, fund"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.values import make_backtest, make_entry
 
-from harvester.config.select import Selection
+from harvester.config.selection import Selection
 from harvester.config.settings import FilterSettings
 
 
