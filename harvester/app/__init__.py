@@ -1,7 +1,9 @@
 """The room app."""
 
 from harvester.app.accounts import check_all_accounts, perform_all
+from harvester.app.bucket import PushJob, connect_bucket, pushed_document, pushed_line
 from harvester.app.doctor.api import PATIENCE_S, check_api
+from harvester.app.doctor.bucket import check_bucket
 from harvester.app.doctor.machine import Check, check_archive, check_configuration, check_credentials, failure
 from harvester.app.doctor.timer import check_messages, check_timer
 from harvester.app.notifications import tell_others
@@ -14,18 +16,23 @@ __all__ = [
     "Check",
     "Ended",
     "Job",
+    "PushJob",
     "check_all_accounts",
     "check_api",
     "check_archive",
+    "check_bucket",
     "check_configuration",
     "check_credentials",
     "check_messages",
     "check_timer",
+    "connect_bucket",
     "failure",
     "perform",
     "perform_all",
     "perform_as",
     "preview_only",
+    "pushed_document",
+    "pushed_line",
     "reader",
     "run_once",
     "shared_limiter",

@@ -17,11 +17,12 @@ import anyio
 import anyio.to_thread
 
 from harvester.api import ApiClient, RateLimiter, limiter_for
+from harvester.app.bucket import AfterRun, push_after_run
 from harvester.app.notifications import RunEnd
 from harvester.app.pacing import shared_limiter, warn_of_problem
 from harvester.archive import Archive, CheckedSnapshot, find_holder
 from harvester.audit import update_catalog
-from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json
+from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json, worst
 from harvester.cli.output.reporter import Reporter
 from harvester.cli.output.summary import index_of, preview_json, preview_lines, summary_json, summary_lines
 from harvester.config import Credentials, Selection, Settings, mode_of
@@ -81,15 +82,16 @@ def perform(job: Job) -> RunEnd:
 
 def perform_as(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> RunEnd:
     """The same with something around the run: `once` is called in the event loop, the Archive locked."""
-    ended, took_s = _locked(job, once)
-    result = ended.result
-    document = mask_value(summary_json(result, code=ended.code.value, name=ended.code.label, took_s=took_s))
-    end = RunEnd(ended.code, document, summary_lines(result, took_s=took_s), result.record)
+    ended, pushed, took_s = _locked(job, once)
+    result, code = ended.result, worst((ended.code, pushed.code))
+    document = summary_json(result, code=code.value, name=code.label, took_s=took_s) | pushed.document
+    lines = [*summary_lines(result, took_s=took_s), *pushed.lines]
+    end = RunEnd(code, mask_value(document), lines, result.record)
     _tell(job, result, end, took_s)
     return end
 
 
-def _locked(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> tuple[Ended, float]:
+def _locked(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> tuple[Ended, AfterRun, float]:
     """The run and its seconds, under the Archive's lock; the wait for another run is none of this one's."""
     archive, wait_s = open_archive(job), float(job.settings.archive.lock_wait)
     if wait_s and (holder := find_holder(archive.root)):
@@ -99,9 +101,11 @@ def _locked(job: Job, once: Callable[[Archive], Awaitable[Ended]]) -> tuple[Ende
     with archive.lock(command="run", wait_s=wait_s):
         started = time.monotonic()
         ended = anyio.run(once, archive)
+        pushed = AfterRun()
         if ended.result.record is not None:
             _index(job, archive)
-        return ended, time.monotonic() - started
+            pushed = push_after_run(job.session, job.settings, archive)
+        return ended, pushed, time.monotonic() - started
 
 
 def _index(job: Job, archive: Archive) -> None:

@@ -5,7 +5,7 @@ from harvester.audit.diff import Diff, compare_snapshots
 from harvester.audit.export.export import Exported, ExportOrder, export_snapshot
 from harvester.audit.prune import PrunePlan, Refused, plan_prune, prune_snapshots
 from harvester.audit.repair import Repaired, Reread, repair_archive
-from harvester.audit.retention import Retention
+from harvester.audit.retention import Retention, plan_retention
 from harvester.audit.verify.problem import Problem
 from harvester.audit.verify.surroundings import Surroundings, look_around
 from harvester.audit.verify.verify import Subset, find_lost, subset_of_day, verify_archive
@@ -28,6 +28,7 @@ __all__ = [
     "history",
     "look_around",
     "plan_prune",
+    "plan_retention",
     "prune_snapshots",
     "rebuild_catalog",
     "repair_archive",

@@ -7,7 +7,7 @@ entry is the commit.
 
 from harvester.bucket.address import Address, is_url, parse_address
 from harvester.bucket.browse import BrowseServer, browsing
-from harvester.bucket.connect import BucketSpec, Connection, connect
+from harvester.bucket.connection import BucketSpec, Connection, connect
 from harvester.bucket.credentials import hide_store_secrets
 from harvester.bucket.findings import BucketProblem, Finding
 from harvester.bucket.lease import HeldLease, LeaseTimes, hold_lease

@@ -156,12 +156,10 @@ class BucketPrune:
         self,
         store: Store,
         *,
-        account: str,
         times: LeaseTimes | None = None,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
-        self._account = account
         self._times = times or LeaseTimes()
         self._wait = wait
 
@@ -201,7 +199,8 @@ class BucketPrune:
     def _plan(
         self, chain: Chain, choose: Callable[[list[str]], Iterable[str]], *, drop_superseded: bool
     ) -> BucketPrunePlan:
-        check_head(chain.head, account=self._account, machine=this_host())
+        if chain.entries:
+            check_head(chain.head, account=chain.entries[-1].account, machine=this_host())
         faults = [*chain.faults, *chain.find_gaps()]
         if faults:
             raise CorruptBucketError(
@@ -229,7 +228,7 @@ class BucketPrune:
             format=FORMAT,
             n=head.n + 1,
             previous_sha256=head.sha256,
-            account=self._account,
+            account=before.account,
             push_id=secrets.token_hex(8),
             kind="removed",
             newest=before.base,

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -40,29 +41,9 @@ from harvester.bucket.signed import S3Requests
 from harvester.bucket.store import Store
 from harvester.bucket.threads import in_order
 from harvester.errors import ArchiveError, BucketConflictError, BucketError, CorruptBucketError
-from harvester.format import load_bytes
+from harvester.format import LATEST, load_bytes, snapshot_order
 
 _ARCHIVE_BYTES: Final = 2**16
-
-
-class VerifyObserver(Protocol):
-    """Is told how far a look at a Bucket has come."""
-
-    def verifying(self, snapshot: str) -> None:
-        """The lists of a Snapshot are about to be checked."""
-
-    def reading(self, done: int, total: int) -> None:
-        """So many of the objects that are to be read have been."""
-
-
-class SilentVerify:
-    """An observer that tells nobody."""
-
-    def verifying(self, snapshot: str) -> None:
-        """The lists of a Snapshot are about to be checked."""
-
-    def reading(self, done: int, total: int) -> None:
-        """Objects have been read."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +87,22 @@ class Verify:
         *,
         archive: LocalArchive | None = None,
         s3: S3Requests | None = None,
-        observer: VerifyObserver | None = None,
+        on_bytes: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
-        """`archive` is the Archive on disk that the Bucket is a copy of, if there is one."""
+        """Prepare a look.
+
+        Args:
+            store: The Bucket.
+            scope: What is looked at beyond the listing.
+            archive: The Archive on disk that the Bucket is a copy of, if there is one.
+            s3: For checksums, locks and versions; None: the store has none, or there are no keys.
+            on_bytes: Told how many bytes were read, and how many there are to read.
+        """
         self._store = store
         self._scope = scope or Scope()
         self._archive = archive
         self._s3 = s3
-        self._observer = observer or SilentVerify()
+        self._on_bytes = on_bytes
         self._found = Verified()
         self._listed: dict[str, tuple[int, str]] = {}
         self._named = self._found.named
@@ -130,11 +119,12 @@ class Verify:
         chain = load_chain(self._store, at_once=self._scope.at_once)
         self._check_chain(chain)
         self._check_archive_file(chain)
-        chosen = self._scope.snapshots or tuple(chain.snapshots)
+        newest = max(chain.snapshots, key=snapshot_order, default=LATEST)
+        chosen = tuple(newest if name == LATEST else name for name in self._scope.snapshots)
+        chosen = chosen or tuple(chain.snapshots)
         for name in chosen:
             if name not in chain.snapshots:
                 raise BucketError(f"there is no Snapshot {name!r} in {self._store.address.url}")
-            self._observer.verifying(name)
             self._check_snapshot(chain, name)
         self._found.snapshots = len(chosen)
         self._found.objects = len(self._named)
@@ -279,11 +269,10 @@ class Verify:
             content, _ = self._store.get(stored.key, limit_bytes=PACK_BYTES)
             return stored, hashlib.sha256(content).hexdigest() == stored.sha256
 
-        for number, (stored, sound) in enumerate(
-            in_order(read, chosen, at_once=self._scope.at_once), start=1
-        ):
+        total = sum(stored.bytes for stored in chosen)
+        for stored, sound in in_order(read, chosen, at_once=self._scope.at_once):
             self._found.read_bytes += stored.bytes
-            self._observer.reading(number, len(chosen))
+            self._on_bytes(self._found.read_bytes, total)
             if not sound:
                 self._add(
                     stored.key, Finding.CHANGED, "reads as other bytes than were created, under the same ETag"

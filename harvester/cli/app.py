@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from harvester import __version__
+from harvester.cli.commands.browse import browse
 from harvester.cli.commands.catalog import catalog_rebuild
 from harvester.cli.commands.config import config_show
 from harvester.cli.commands.demo import demo
@@ -21,6 +22,8 @@ from harvester.cli.commands.help import show_help
 from harvester.cli.commands.history import history
 from harvester.cli.commands.list import list_backtests
 from harvester.cli.commands.prune import prune
+from harvester.cli.commands.push import push
+from harvester.cli.commands.restore import restore
 from harvester.cli.commands.run import run
 from harvester.cli.commands.schedule import schedule
 from harvester.cli.commands.simulate import simulate
@@ -46,6 +49,7 @@ Exit codes, the worst wins:
   2 usage     arguments or configuration, or no credentials were found
   3 partial   some reports failed, or some project could not be listed; committed, marked incomplete
   4 pending   some reports are still being generated
+  6 unpushed  committed, but the bucket could not be brought up to date; the next run pushes it
   10 time     --max-duration was reached; committed, marked incomplete
   11 locked   another run, prune, repair or rebuild holds the archive
   12 auth     credentials refused or locked out, or the clock is off
@@ -79,6 +83,9 @@ app.command(short_help="Tell what lies between two Snapshots.")(diff)
 app.command(short_help="Check that the archive is what was committed.")(verify)
 app.command(short_help="Copy a Snapshot or a part of it for somebody else.")(export)
 app.command(short_help="Remove the Snapshots that no rule keeps.")(prune)
+app.command(short_help="Bring the copy in the bucket up to date.")(push)
+app.command(short_help="Get a date back from the bucket, or the whole archive.")(restore)
+app.command(short_help="Look at a date in the bucket.")(browse)
 app.command(short_help="Print a systemd timer or a crontab line.")(schedule)
 app.command("help", short_help="Show the manual: `harvester help TOPIC`.")(show_help)
 config.command("show", short_help="Show every setting and where it came from.")(config_show)

@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     PARTIAL = 3
     PENDING = 4
+    UNPUSHED = 6
     TIME = 10
     LOCKED = 11
     AUTH = 12
@@ -46,8 +47,8 @@ class ExitCode(IntEnum):
 
 _WORST_FIRST: Final = (
     ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.AUTH, ExitCode.DISK, ExitCode.LOCKED, ExitCode.USAGE,
-    ExitCode.ERROR, ExitCode.DAMAGED, ExitCode.THROTTLED, ExitCode.PARTIAL, ExitCode.TIME, ExitCode.PENDING,
-    ExitCode.OK,
+    ExitCode.ERROR, ExitCode.DAMAGED, ExitCode.THROTTLED, ExitCode.PARTIAL, ExitCode.UNPUSHED, ExitCode.TIME,
+    ExitCode.PENDING, ExitCode.OK,
 )  # fmt: skip
 
 
@@ -76,6 +77,8 @@ def _code(error: BaseException) -> ExitCode:
         (errors.RateLimitedError, ExitCode.THROTTLED),
         (errors.StoppedError, ExitCode.TIME),
         (errors.ArchiveLockedError, ExitCode.LOCKED),
+        (errors.BucketLockedError, ExitCode.LOCKED),
+        (errors.CorruptBucketError, ExitCode.DAMAGED),
         (errors.DiskError, ExitCode.DISK),
         (errors.CorruptArchiveError, ExitCode.DAMAGED),
         (KeyboardInterrupt, ExitCode.INTERRUPTED),
@@ -114,6 +117,14 @@ class Session:
         picked = pick_account(loaded, account, allow_shared=overrides.get("archive__dir") is not None)
         self.account = picked.account
         return picked
+
+    def load_for_bucket(self, account: str | None, url: str) -> Loaded:
+        """Settings for a command that reads a Bucket; with a URL of its own no account has to be named.
+
+        Raises:
+            ConfigError: something is wrong, or there are several accounts and neither says which is meant.
+        """
+        return self.load_all() if url else self.load(account)
 
     def load_all(self, **overrides: Any) -> Loaded:
         """The same of every account at once, none of them picked."""
@@ -211,9 +222,9 @@ def error_texts(error: BaseException) -> list[str]:
     return [text for leaf in _leaves(error) for text in _texts(leaf)]
 
 
-def report_error(error: BaseException, session: Session) -> ExitCode:
+def report_error(error: BaseException, session: Session, *, code: ExitCode | None = None) -> ExitCode:
     """Say on stderr what went wrong, and on stdout if JSON was asked for; gives the exit code."""
-    code = code_of_error(error)
+    code = code_of_error(error) if code is None else code
     texts = error_texts(error)
     if session.verbose:
         _print_traceback(error)

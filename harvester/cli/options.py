@@ -66,6 +66,12 @@ Archive = Annotated[
 ]
 
 
+InBucket = Annotated[
+    bool, typer.Option("--bucket", help="Check the copy in the bucket, not the archive on disk.")
+]
+FromUrl = Annotated[
+    str, typer.Option("--from", metavar="URL", help="Where the archive is; default: bucket.url.")
+]
 Account = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="One of [accounts] in the configuration.")
 ]

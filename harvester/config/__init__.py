@@ -8,6 +8,7 @@ from harvester.config.selection import Selection
 from harvester.config.settings import (
     ApiSettings,
     ArchiveSettings,
+    BucketSettings,
     FilterSettings,
     NotifySettings,
     PaceSettings,
@@ -21,6 +22,7 @@ from harvester.config.trust import find_distrust
 __all__ = [
     "ApiSettings",
     "ArchiveSettings",
+    "BucketSettings",
     "Credentials",
     "FilterSettings",
     "Loaded",

@@ -23,6 +23,8 @@ def find_contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _dates(settings.filters)
     yield from _spans(settings)
     yield from _homes(settings)
+    if settings.bucket.beat >= settings.bucket.lease:
+        yield "bucket.beat", "must be shorter than bucket.lease, or a push loses the bucket while it works"
     if not _is_timezone(settings.archive.timezone):
         yield "archive.timezone", f"= {settings.archive.timezone!r}: no time zone; write one as Europe/Berlin"
     trouble = _url_trouble(settings.api)

@@ -111,6 +111,25 @@ class ArchiveSettings(Table, frozen=True):
     """Who else may read a new archive: nobody, or as `chmod` takes it; one that exists keeps its own."""
 
 
+class BucketSettings(Table, frozen=True):
+    """The copy of the Archive in an object store, which each run brings up to date."""
+
+    url: str = ""
+    """`s3://BUCKET/PATH`, `gs://...`, `az://...` or `file:///DIR`; empty: there is no copy."""
+    region: str = ""
+    """Of S3; empty: as the environment or `~/.aws/config` says."""
+    endpoint: str = ""
+    """Of another S3 than Amazon's, such as `https://minio.example.com:9000`."""
+    retention: str = ""
+    """For how long nobody may delete what is put (Object Lock): `governance:7y`; empty: not locked."""
+    lease: Duration = Duration(900)
+    """A push that was silent for this long may be taken over by another one."""
+    beat: Duration = Duration(300)
+    """How often a push says that it is alive."""
+    at_once: Annotated[int, Meta(ge=1, le=64)] = 8
+    """Objects sent or fetched at the same time; as many reports are in memory."""
+
+
 class RunSettings(Table, frozen=True):
     """Bounds of one run."""
 
@@ -156,6 +175,7 @@ class Settings(Table, frozen=True):
     reports: ReportSettings = ReportSettings()
     filters: FilterSettings = FilterSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    bucket: BucketSettings = BucketSettings()
     run: RunSettings = RunSettings()
     credentials: CredentialSettings = CredentialSettings()
     notify: NotifySettings = NotifySettings()

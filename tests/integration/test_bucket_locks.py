@@ -108,8 +108,7 @@ def test_a_lock_that_nobody_can_extend_ends_the_push(s3_server: Server, tmp_path
 
 
 def _prune(store: Store, *names: str, dry_run: bool = False) -> Any:
-    account = load_chain(store).entries[0].account
-    return BucketPrune(store, account=account).run(lambda _: names, dry_run=dry_run)
+    return BucketPrune(store).run(lambda _: names, dry_run=dry_run)
 
 
 def test_prune_removes_a_date_whose_reports_stay(s3_server: Server, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def doctor(
     account: options.Account = None,
     json: options.Json = False,
 ) -> None:
-    """Check configuration, credentials, clock, API, disk, links, permissions, lock, last run and timer.
+    """Check configuration, credentials, clock, API, disk, links, permissions, lock, last run, bucket, timer.
 
     Each line is ok, a warning or an error, with what to do about it. Two requests are sent; nothing is
     changed. With --quiet only what is not ok is shown.
@@ -55,6 +55,7 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
         PATIENCE_S,
         check_api,
         check_archive,
+        check_bucket,
         check_configuration,
         check_credentials,
         check_messages,
@@ -86,6 +87,7 @@ def _checks(session: Session, archive: Path | None, account: str | None) -> Iter
     root = Path(loaded.settings.archive.dir).absolute()
     mode = mode_of(loaded.settings.archive)
     yield from check_archive(root, credentials, now=datetime.now(UTC), mode=mode)
+    yield from check_bucket(session, loaded)
     yield check_timer(session.environ)
     yield from check_messages(loaded.settings.notify)
 

@@ -33,6 +33,7 @@ def prune(
     keep_yearly: int = _count("years"),
     drop_superseded: options.DropSuperseded = False,
     forget: options.Forget = None,
+    bucket: Annotated[bool, typer.Option("--bucket", help="Remove from the bucket, not from disk.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise only say what would be done.")] = False,
     archive: options.Archive = None,
     account: options.Account = None,
@@ -45,11 +46,14 @@ def prune(
     counts, and what has vanished at QuantConnect too. One that holds the last undamaged copy stays as well.
     Those are refused and named.
 
+    With --bucket the same is done in the bucket, where what is locked or younger than 7 days stays too.
+
     \b
     Examples:
       harvester prune --keep-within 30d --keep-weekly 8 --keep-monthly 24
       harvester prune --keep-daily 14 --drop-superseded --yes
       harvester prune --forget 2026-11-22 --yes       its directory was lost, and no backup is left
+      harvester prune --bucket --keep-weekly 8 --keep-monthly 24 --yes
 
     \b
     Exit codes:
@@ -59,18 +63,24 @@ def prune(
     from zoneinfo import ZoneInfo
 
     from harvester.archive import Archive
+    from harvester.cli.commands.prune_bucket import prune_bucket
     from harvester.errors import ConfigError
 
     session: Session = context.obj
-    settings = session.load(
+    loaded = session.load(
         account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
-    ).settings
-    found = Archive.open(Path(settings.archive.dir))
+    )
+    settings = loaded.settings
     retention = _retention(keep_within, keep_daily, keep_weekly, keep_monthly, keep_yearly)
     forgotten = list(dict.fromkeys(forget or []))
     if retention.empty and not forgotten:
         raise ConfigError("--keep-...: give at least one rule; without one everything is kept")
     today = datetime.now(ZoneInfo(settings.archive.timezone)).date()
+    if bucket:
+        if forgotten:
+            raise ConfigError("--forget: it is about the archive on disk, and does not go with --bucket")
+        leave(prune_bucket(session, loaded, retention, today, drop_superseded=drop_superseded, yes=yes))
+    found = Archive.open(Path(settings.archive.dir))
     order = _Order(found, retention, today, forgotten, drop_superseded)
     if not yes:
         plan = order.plan()

@@ -37,6 +37,13 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Replace damaged files by ones with the recorded digest.")
     ] = False,
+    bucket: options.InBucket = False,
+    read: Annotated[
+        bool, typer.Option("--read", help="With --bucket: download too, or the part that --subset names.")
+    ] = False,
+    checksums: Annotated[
+        bool, typer.Option("--checksums", help="With --bucket: ask for each stored checksum and lock.")
+    ] = False,
     archive: options.Archive = None,
     account: options.Account = None,
     lock_wait: Annotated[
@@ -52,12 +59,17 @@ def verify(
     A repair takes files from other Snapshots, makes images again from their report, reads lost reports
     again, and makes files read-only again. What it replaces is kept below .damaged/ in the archive.
 
+    With --bucket the ledger, lists, sizes and ETags of the copy are checked without downloading a report,
+    and --repair uploads again what is damaged there.
+
     \b
     Examples:
       harvester verify                            everything
       harvester verify latest                     the newest Snapshot
       harvester verify latest --subset auto/7     a seventh each night; a week covers everything
       harvester verify 2026-11-22 --repair        and mend what can be mended
+      harvester verify --bucket                   the copy in the bucket, from its listing
+      harvester verify --bucket --read --subset auto/7
 
     \b
     Exit codes:
@@ -65,18 +77,33 @@ def verify(
       20 problems were found, or are left after --repair
     """
     from harvester.archive import Archive
+    from harvester.cli.commands.verify_bucket import BucketCheck
 
     session: Session = context.obj
     part = _parse_subset(subset)
-    settings = session.load(
+    loaded = session.load(
         account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
-    ).settings
+    )
+    settings = loaded.settings
+    _check_bucket_options(bucket, {"--read": read, "--checksums": checksums})
+    if bucket:
+        look = BucketCheck(session, loaded, tuple(dates or []), part, read, checksums, repair)
+        leave(look.run())
     found = Archive.open(Path(settings.archive.dir))
     check = _Check(session, found, dates or [], part, json)
     if repair:
         with found.lock(command="verify --repair", wait_s=float(settings.archive.lock_wait)):
             leave(check.run(settings))
     leave(check.run(None))
+
+
+def _check_bucket_options(bucket: bool, given: dict[str, bool]) -> None:
+    """Refuse options that are about the Bucket where it was not asked for."""
+    from harvester.errors import ConfigError
+
+    for option, wanted in given.items():
+        if wanted and not bucket:
+            raise ConfigError(f"{option} goes with --bucket")
 
 
 class _Check:

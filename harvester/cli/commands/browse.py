@@ -1,0 +1,56 @@
+"""`harvester browse`: look at a date in the bucket."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from harvester.cli import options
+from harvester.cli.console import Session
+
+
+def browse(
+    context: typer.Context,
+    url: Annotated[
+        str, typer.Argument(metavar="[URL]", help="The bucket and path of an archive; default: bucket.url.")
+    ] = "",
+    date: Annotated[
+        str, typer.Argument(metavar="[DATE]", help="A Snapshot; default: the newest.")
+    ] = "latest",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine; 0: a free one.")] = 0,
+    open_index: options.Open = False,
+    account: options.Account = None,
+) -> None:
+    """Serve the pages of one date on this machine, out of the packs; nothing is unpacked on disk.
+
+    Only this machine can reach it, and nothing can be changed through it. Ctrl-C ends it.
+
+    \b
+    Examples:
+      harvester browse                                          the newest date in bucket.url
+      harvester browse s3://backups/quantconnect 2026-11-22
+
+    \b
+    Exit codes:
+      0 ended by Ctrl-C   1 the bucket cannot be reached, or has no such date   2 usage   20 damaged
+    """
+    from harvester.app import connect_bucket
+
+    session: Session = context.obj
+    if url and "://" not in url:
+        url, date = "", url
+    connection = connect_bucket(session, session.load_for_bucket(account, url), url=url)
+    from harvester.bucket import BucketReader, browsing
+
+    reader = BucketReader.open(connection.store)
+    with browsing(reader, date, port=port) as server:
+        session.show(f"{reader.resolve(date)} at {server.url} (Ctrl-C ends it)")
+        if open_index:
+            import webbrowser
+
+            webbrowser.open(server.url)
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
