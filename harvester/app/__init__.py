@@ -1,7 +1,7 @@
 """The room app."""
 
 from harvester.app.accounts import check_all_accounts, perform_all
-from harvester.app.bucket import PushJob, connect_bucket, pushed_document, pushed_line
+from harvester.app.bucket import PushJob, bucket_files, connect_bucket, pushed_document, pushed_line
 from harvester.app.doctor.api import PATIENCE_S, check_api
 from harvester.app.doctor.bucket import check_bucket
 from harvester.app.doctor.machine import Check, check_archive, check_configuration, check_credentials, failure
@@ -17,6 +17,7 @@ __all__ = [
     "Ended",
     "Job",
     "PushJob",
+    "bucket_files",
     "check_all_accounts",
     "check_api",
     "check_archive",

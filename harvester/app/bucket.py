@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from harvester.cli.console import ExitCode, Session
 from harvester.cli.output.bar import byte_bar
-from harvester.errors import ConfigError, HarvesterError
+from harvester.errors import BucketError, ConfigError, HarvesterError
 from harvester.text import render_size
 
 if TYPE_CHECKING:
     from harvester.archive import Archive
+    from harvester.audit import Fetch
     from harvester.bucket import Connection, Pushed, PushPlan, PushSettings
     from harvester.config import Loaded, Settings
 
@@ -47,6 +49,23 @@ def _connect(session: Session, settings: Settings, account: str, *, url: str, to
     spec = BucketSpec(url or given.url, given.region, given.endpoint, given.retention, account)
     now = datetime.now(UTC) if to_push else None
     return connect(spec, environ=session.environ, home=Path.home(), now=now)
+
+
+def bucket_files(session: Session, loaded: Loaded) -> Fetch | None:
+    """For a repair of the Archive on disk: gets files from the Bucket; None when the settings name none."""
+    if not loaded.settings.bucket.url:
+        return None
+
+    def fetch(snapshot: str, paths: set[str]) -> Iterator[bytes]:
+        try:
+            connection = connect_bucket(session, loaded)
+            from harvester.bucket import BucketReader
+
+            yield from BucketReader.open(connection.store).files(snapshot, paths)
+        except (BucketError, ConfigError) as exc:
+            session.log.warning("nothing is taken from the bucket", why=str(exc))
+
+    return fetch
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from harvester.audit.catalog import history, rebuild_catalog, update_catalog
 from harvester.audit.diff import Diff, compare_snapshots
 from harvester.audit.export.export import Exported, ExportOrder, export_snapshot
 from harvester.audit.prune import PrunePlan, Refused, plan_prune, prune_snapshots
-from harvester.audit.repair import Repaired, Reread, repair_archive
+from harvester.audit.repair import Fetch, Repaired, Reread, repair_archive
 from harvester.audit.retention import Retention, plan_retention
 from harvester.audit.verify.problem import Problem
 from harvester.audit.verify.surroundings import Surroundings, look_around
@@ -14,6 +14,7 @@ __all__ = [
     "Diff",
     "ExportOrder",
     "Exported",
+    "Fetch",
     "Problem",
     "PrunePlan",
     "Refused",

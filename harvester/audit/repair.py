@@ -7,7 +7,7 @@ digest that was recorded for it, and a sound file that has become writable is ma
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,9 @@ from harvester.model import InventoryEntry
 Reread = Callable[[InventoryEntry], bytes | None]
 """Asks the API for a report again; None when it does not give one."""
 
+Fetch = Callable[[str, set[str]], Iterator[bytes]]
+"""Gets files of a Snapshot from a copy elsewhere: its name and paths, and the bytes of those to be had."""
+
 _REPORT_BYTES = 2**28
 _LOST = (
     "no Snapshot has these bytes and they could not be made again: restore the file from a backup; "
@@ -60,19 +63,21 @@ def repair_archive(
     archive: Archive,
     problems: Sequence[Problem],
     *,
+    fetch: Fetch | None = None,
     reread: Reread | None = None,
     on_mended: Callable[[Problem], None] = lambda _: None,
     most_kept_bytes: int = MOST_BYTES,
 ) -> Repaired:
     """Replace damaged and missing files and restore read-only modes, under the Archive's lock.
 
-    Each file is looked for in other Snapshots, then made from the report it belongs to, then from the report
-    as `reread` gives it. What does not have the recorded digest is never used. What is replaced is kept below
-    `.damaged/`.
+    Each file is looked for in other Snapshots, then made from the report it belongs to, then fetched from a
+    copy elsewhere, then made from the report as `reread` gives it. What does not have the recorded digest is
+    never used. What is replaced is kept below `.damaged/`.
 
     Args:
         archive: Whose files.
         problems: As `verify` gave them under the same lock.
+        fetch: None when there is no copy elsewhere.
         reread: None to ask for nothing.
         on_mended: Told of each file once it is replaced: the only record of it when the repair is cut off.
         most_kept_bytes: What `.damaged/` may hold; bytes that are wanted elsewhere are kept in any case.
@@ -89,6 +94,8 @@ def repair_archive(
     bench.search_misplaced(wanted, {problem.sha256 for problem in problems if problem.sha256})
     left = [problem for problem in wanted if not bench.mend(problem)]
     left = _mend_from_reports(bench, left, _load_report)
+    if fetch is not None:
+        left = _repair_from_copy(bench, left, fetch)
     if reread is not None:
         left = _mend_by_request(bench, left, reread)
     lost = {problem: msgspec.structs.replace(problem, remedy=_LOST) for problem in left}
@@ -271,6 +278,20 @@ def _mend_from_reports(
             left += [problem for problem in lost if not bench.mend(problem)]
             bench.forget_contents()
     return left
+
+
+def _repair_from_copy(bench: _Bench, problems: list[Problem], fetch: Fetch) -> list[Problem]:
+    """Take files from a copy of the Archive elsewhere; gives what is still lost."""
+    left = {problem.place: problem for problem in problems}
+    for name in dict.fromkeys(problem.snapshot for problem in problems):
+        group = [problem for problem in problems if problem.snapshot == name]
+        for content in fetch(name, {problem.path for problem in group}):
+            bench.offer(content)
+            for problem in group:
+                if problem.place in left and problem.sha256 == _sha256(content) and bench.mend(problem):
+                    del left[problem.place]
+            bench.forget_contents()
+    return list(left.values())
 
 
 def _mend_by_request(bench: _Bench, problems: list[Problem], reread: Reread) -> list[Problem]:

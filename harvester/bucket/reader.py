@@ -145,6 +145,28 @@ class BucketReader:
             bundle.check(line.tagmanifest_sha256)
             yield OpenedSnapshot(name, bundle)
 
+    def files(self, name: str, paths: set[str]) -> Iterator[bytes]:
+        """The bytes of files of a Snapshot, one report in memory at a time; what cannot be had is left out.
+
+        Raises:
+            BucketError: the Bucket does not answer.
+        """
+        if name not in self.chain.snapshots:
+            return
+        with self.snapshot(name) as snapshot:
+            for path in sorted(paths & {*snapshot.bundle.names}):
+                yield snapshot.bundle.read(path)
+            for report in snapshot.reports():
+                wanted = [file for file in report.files if f"{report.path}/{file}" in paths]
+                if not wanted:
+                    continue
+                try:
+                    found = self.load_report(report)
+                except CorruptBucketError:
+                    continue  # `verify --bucket` names it
+                for file in wanted:
+                    yield found[file]
+
     def load_report(self, report: PackedReport) -> dict[str, bytes]:
         """The files of a report directory, each with the digest that the Manifest has.
 

@@ -114,6 +114,25 @@ def test_damage_in_the_bucket_is_named_and_repaired(site: Site) -> None:
     assert site.run("verify", "--bucket", "latest", "--read", "--subset", "1/2").code == 0
 
 
+def test_reports_that_are_lost_on_disk_come_back_from_the_bucket(site: Site, tmp_path: Path) -> None:
+    assert site.run("push").code == 0
+    lost = [path for path in (tmp_path / "archive").rglob("*") if path.is_file() and "/data/" in str(path)]
+    lost = [path for path in lost if path.parts[-2].startswith("backtest-1") or "images" in path.parts]
+    before = {path: path.read_bytes() for path in lost}
+    for path in lost:
+        path.unlink()
+    damaged = next((tmp_path / "archive" / "2026-11-23").rglob("report.html"))
+    sound = damaged.read_bytes()
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"rot")
+    assert site.run("verify").code == 20
+    repaired = site.run("verify", "--repair", HARVESTER_API_BASE_URL="http://127.0.0.1:9")
+    assert repaired.code == 0, repaired.out
+    assert {path: path.read_bytes() for path in lost} == before
+    assert damaged.read_bytes() == sound
+    assert site.run("verify", "--bucket").code == 0
+
+
 def test_prune_of_the_bucket_says_what_it_would_do(site: Site) -> None:
     assert site.run("push").code == 0
     plan = site.run("prune", "--bucket", "--keep-daily", "1", "--json").document()

@@ -95,14 +95,14 @@ def _forget_missing(session: Session, restored: Restored) -> None:
     from datetime import UTC, datetime
 
     from harvester.archive import Archive
-    from harvester.model import stamp
+    from harvester.text import render_moment
 
     if not restored.missing:
         return
     archive = Archive.open(restored.path)
     with archive.lock(command="restore", wait_s=0):
         for name in restored.missing:
-            archive.prune(name, at=stamp(datetime.now(UTC)))
+            archive.prune(name, at=render_moment(datetime.now(UTC)))
             text = f"{name} is not in the bucket any more; the restored ledger calls it pruned"
             session.log.warning(text)
 

@@ -14,7 +14,7 @@ from harvester.cli.console import ExitCode, Session, emit_json, leave
 if TYPE_CHECKING:
     from harvester.archive import Archive, Snapshot
     from harvester.audit import Problem, Repaired, Subset, Surroundings
-    from harvester.config import Settings
+    from harvester.config import Loaded
     from harvester.model import InventoryEntry
 
 _SHOWN = 500
@@ -57,7 +57,8 @@ def verify(
     dates the catalog is compared with the inventories too, and what is no part of the archive is listed.
 
     A repair takes files from other Snapshots, makes images again from their report, reads lost reports
-    again, and makes files read-only again. What it replaces is kept below .damaged/ in the archive.
+    again, and makes files read-only again; with bucket.url set it takes files from the bucket too. What it
+    replaces is kept below .damaged/ in the archive.
 
     With --bucket the ledger, lists, sizes and ETags of the copy are checked without downloading a report,
     and --repair uploads again what is damaged there.
@@ -93,7 +94,7 @@ def verify(
     check = _Check(session, found, dates or [], part, json)
     if repair:
         with found.lock(command="verify --repair", wait_s=float(settings.archive.lock_wait)):
-            leave(check.run(settings))
+            leave(check.run(loaded))
     leave(check.run(None))
 
 
@@ -122,7 +123,7 @@ class _Check:
         self._lost: list[InventoryEntry] = []
         """Reports that the newest of the Snapshots says are lost."""
 
-    def run(self, settings: Settings | None) -> ExitCode:
+    def run(self, loaded: Loaded | None) -> ExitCode:
         """Verify, repair when there are settings for it, and say what came of it."""
         from harvester.audit import Surroundings, find_lost, look_around, verify_archive
         from harvester.cli.output.bar import byte_bar
@@ -142,7 +143,7 @@ class _Check:
                 self._archive, self._snapshots, subset=self._subset, on_progress=on_progress
             )
         around = Surroundings() if self._dates else look_around(self._archive)
-        repaired = self._repair([*problems, *around.problems], settings)
+        repaired = self._repair([*problems, *around.problems], loaded)
         self._strangers = around.strangers
         self._warn(around, repaired)
         self._lost = find_lost(self._snapshots[-1]) if self._snapshots else []
@@ -165,17 +166,20 @@ class _Check:
             )
             self._session.log.warning(text)
 
-    def _repair(self, problems: list[Problem], settings: Settings | None) -> Repaired:
+    def _repair(self, problems: list[Problem], loaded: Loaded | None) -> Repaired:
         from harvester.audit import Repaired, repair_archive
 
-        if settings is None or not problems:
+        if loaded is None or not problems:
             return Repaired([], problems)
-        from harvester.app import reader
+        from harvester.app import bucket_files, reader
 
+        fetch = bucket_files(self._session, loaded)
         mended: list[Problem] = []
         try:
-            with reader(self._session, self._archive, settings) as reread:
-                return repair_archive(self._archive, problems, reread=reread, on_mended=mended.append)
+            with reader(self._session, self._archive, loaded.settings) as reread:
+                return repair_archive(
+                    self._archive, problems, fetch=fetch, reread=reread, on_mended=mended.append
+                )
         except BaseException:
             # Of a full disk or Ctrl-C too: no other record is left of which committed files were replaced.
             for problem in mended:

@@ -20,13 +20,13 @@ from harvester.cli.console import (
 from harvester.model import Ending
 from harvester.secrets import hide
 
-ORDER = [130, 143, 12, 16, 11, 2, 1, 20, 18, 3, 10, 4, 0]
+ORDER = [130, 143, 12, 16, 11, 2, 1, 20, 18, 3, 6, 10, 4, 0]
 
 
 def test_codes_and_names_are_those_that_people_rely_on() -> None:
     assert {code.value: code.label for code in ExitCode} == {
-        0: "ok", 1: "error", 2: "usage", 3: "partial", 4: "pending", 10: "time", 11: "locked", 12: "auth",
-        16: "disk", 18: "throttled", 20: "damaged", 130: "signal", 143: "signal",
+        0: "ok", 1: "error", 2: "usage", 3: "partial", 4: "pending", 6: "unpushed", 10: "time", 11: "locked",
+        12: "auth", 16: "disk", 18: "throttled", 20: "damaged", 130: "signal", 143: "signal",
     }  # fmt: skip
 
 
