@@ -11,10 +11,11 @@ from harvester.bucket.head import check_head, fetch_bundle, load_head
 from harvester.bucket.keys import record_key
 from harvester.bucket.lease import read_lease, this_host
 from harvester.bucket.local import LocalArchive, LocalSnapshot, iter_reports, list_tokens, load_local_ledger
-from harvester.bucket.retention import LockPolicy, render_moment
+from harvester.bucket.retention import LockPolicy
 from harvester.bucket.sending import Known
 from harvester.bucket.store import Store
 from harvester.format import TAGMANIFEST, load_manifest
+from harvester.text import render_moment
 
 _LEASE_PUTS: Final = 2
 """Taking it and releasing it; renewals come on top in a long push."""

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from harvester.bucket.packs import StoredObject
 from harvester.errors import ConfigError
+from harvester.text import parse_moment, render_moment
 
 Mode = Literal["governance", "compliance"]
 
@@ -58,22 +59,17 @@ def parse_retention(text: str) -> LockPolicy | None:
     return LockPolicy(mode, dt.timedelta(days=round(days)))
 
 
-def render_moment(moment: dt.datetime) -> str:
-    """`2033-11-28T03:00:00Z`."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_moment(text: str) -> dt.datetime | None:
-    """The moment that `render_moment` has written; None when there is none."""
+def parse_lock_end(text: str) -> dt.datetime | None:
+    """The recorded or reported end of a lock; None when there is none that can be read."""
     try:
-        return dt.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)
+        return parse_moment(text) if text else None
     except ValueError:
         return None
 
 
 def needs_extension(stored: StoredObject, policy: LockPolicy, now: dt.datetime) -> bool:
     """Whether a live Snapshot needs the object for longer than it is locked."""
-    until = parse_moment(stored.retained_until)
+    until = parse_lock_end(stored.retained_until)
     return until is None or until < now + policy.period
 
 
@@ -81,5 +77,5 @@ def is_locked(stored_until: str, now: dt.datetime) -> bool:
     """Whether the lock that was recorded for an object has not ended; an unreadable one has not."""
     if not stored_until:
         return False
-    until = parse_moment(stored_until)
+    until = parse_lock_end(stored_until)
     return until is None or until > now

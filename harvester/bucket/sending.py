@@ -15,11 +15,12 @@ from harvester.bucket.faults import AlreadyThereError, MissingObjectError
 from harvester.bucket.keys import record_key
 from harvester.bucket.local import LocalReport, LocalSnapshot, read_file, read_report
 from harvester.bucket.packs import PACK_BYTES, PackLine, StoredObject, build_pack, check_pack
-from harvester.bucket.retention import LockPolicy, needs_extension, render_moment
+from harvester.bucket.retention import LockPolicy, needs_extension
 from harvester.bucket.signed import S3Requests
 from harvester.bucket.store import Created, ObjectInfo, Store
 from harvester.errors import BucketError, CorruptBucketError
 from harvester.format import REPORT_JSON
+from harvester.text import render_moment
 
 _TRIES: Final = 6
 """Attempts to create an object that the store calls neither present nor absent."""

@@ -22,10 +22,11 @@ from xml.sax.saxutils import unescape
 
 from harvester.bucket.credentials import S3Keys
 from harvester.bucket.faults import MissingObjectError
-from harvester.bucket.retention import LockPolicy, parse_moment, render_moment
+from harvester.bucket.retention import LockPolicy, parse_lock_end
 from harvester.bucket.store import StoreOptions
 from harvester.errors import BucketAccessError, BucketError, BucketUnreachableError
 from harvester.secrets import mask_answer
+from harvester.text import render_moment
 
 _ANSWER_BYTES: Final = 16 * 2**20
 _TIMEOUT_S: Final = 60
@@ -83,7 +84,7 @@ class S3Requests:
         return ObjectProof(
             _hex(found.get("x-amz-checksum-sha256", "")),
             found.get("x-amz-object-lock-mode", ""),
-            parse_moment(re.sub(r"\.\d+Z$", "Z", until)),
+            parse_lock_end(until),
         )
 
     def extend(self, key: str, version: str, policy: LockPolicy, until: dt.datetime) -> None:

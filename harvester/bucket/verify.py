@@ -36,7 +36,7 @@ from harvester.bucket.lists import check_lists
 from harvester.bucket.local import TOKEN_BYTES, LocalArchive, list_tokens, load_local_ledger
 from harvester.bucket.packs import PACK_BYTES, StoredObject
 from harvester.bucket.reader import OpenedSnapshot
-from harvester.bucket.retention import parse_moment
+from harvester.bucket.retention import parse_lock_end
 from harvester.bucket.signed import S3Requests
 from harvester.bucket.store import Store
 from harvester.bucket.threads import in_order
@@ -333,7 +333,7 @@ class Verify:
 def _check_proof(s3: S3Requests, stored: StoredObject) -> tuple[StoredObject, tuple[Finding, str] | None]:
     """What the store's own checksum and lock say against an object."""
     proof = s3.proof(stored.key)
-    until = parse_moment(stored.retained_until)
+    until = parse_lock_end(stored.retained_until)
     if proof.sha256 and proof.sha256 != stored.sha256:
         return stored, (Finding.CHANGED, "has another stored checksum than when it was created")
     if until is not None and (proof.locked_until is None or proof.locked_until < until):

@@ -40,19 +40,14 @@ from harvester.bucket.packs import (
     render_line,
 )
 from harvester.bucket.prune import YOUNGEST, HeldObjects, plan_bucket_prune
-from harvester.bucket.retention import (
-    is_locked,
-    needs_extension,
-    parse_moment,
-    parse_retention,
-    render_moment,
-)
+from harvester.bucket.retention import is_locked, needs_extension, parse_lock_end, parse_retention
 from harvester.bucket.store import ObjectInfo
 from harvester.bucket.verify import in_part
 from harvester.errors import BucketConflictError, ConfigError, CorruptBucketError
 from harvester.format import ManifestBlock, manifest_line
 from harvester.format.ledger import FIRST as FIRST_LINE
 from harvester.format.ledger import LedgerLine
+from harvester.text import render_moment
 
 _SHA = st.text("0123456789abcdef", min_size=64, max_size=64)
 _NAME = st.text(
@@ -302,7 +297,7 @@ def test_locks_last_longer_than_is_asked_for(now: dt.datetime, days: int) -> Non
     assert not needs_extension(fresh, policy, now)
     assert needs_extension(fresh, policy, now + policy.period / 7 + dt.timedelta(seconds=2))
     assert needs_extension(_stored("key"), policy, now)
-    assert parse_moment(until) == policy.until(now)
+    assert parse_lock_end(until) == policy.until(now)
 
 
 @pytest.mark.parametrize(
