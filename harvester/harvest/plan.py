@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import ClassVar, Final
 
 from harvester.config import Selection
 from harvester.format import AT_ONCE
@@ -39,46 +40,108 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What is to be done about one backtest; `outcome` is what it comes to without a request."""
+class _OfRow:
+    """A decision about a backtest whose row is known."""
 
     project: Project
-    backtest: Backtest | None
-    """None: it is not in the listing."""
+    backtest: Backtest
     earlier: InventoryEntry | None
-    """Its line in the Snapshot before."""
-    request: bool = False
-    outcome: Outcome = Outcome.CARRIED
-    reason: str = ""
-    urgent: bool = False
-    """It was still pending last time, so it is first in line."""
-    listed: bool = True
-    """Whether it is in this run's listing."""
-    gone: bool = False
-    """It is missing from a listing that is proven complete."""
+    """Its line in the previous Snapshot."""
 
     @property
     def key(self) -> tuple[int, str]:
-        """The pair that addresses a backtest."""
-        return (self.project.project_id, self.backtest_id)
-
-    @property
-    def backtest_id(self) -> str:
-        """Its id, from the listing or from the Snapshot before."""
-        source = self.backtest or self.earlier
-        return source.backtest_id if source else ""
+        """Project and backtest id."""
+        return (self.project.project_id, self.backtest.backtest_id)
 
     @property
     def name(self) -> str:
-        """Its name, from the listing or from the Snapshot before."""
-        source = self.backtest or self.earlier
-        return source.name if source else ""
+        """The backtest's name."""
+        return self.backtest.name
 
     @property
     def order(self) -> tuple[str, str]:
         """Its place within its project's part of the Inventory."""
-        source = self.backtest or self.earlier
-        return (source.created, source.backtest_id) if source else ("", "")
+        return (self.backtest.created, self.backtest.backtest_id)
+
+
+@dataclass(frozen=True)
+class FetchReport(_OfRow):
+    """Listed, and its report is to be requested."""
+
+    urgent: bool = False
+    """It was still pending last time, so it is first in line."""
+    listed: ClassVar = True
+    gone: ClassVar = False
+
+
+@dataclass(frozen=True)
+class NoRequest(_OfRow):
+    """Listed, and its Outcome is decided without a request."""
+
+    outcome: Outcome = Outcome.CARRIED
+    reason: str = ""
+    listed: ClassVar = True
+    gone: ClassVar = False
+
+
+@dataclass(frozen=True)
+class Orphan(_OfRow):
+    """Read by an interrupted run of this Snapshot and not listed since: ours may be the only copy."""
+
+    reason: str
+    gone: bool
+    """It is missing from a listing that is proven complete."""
+    outcome: ClassVar = Outcome.SAVED
+    listed: ClassVar = False
+
+
+@dataclass(frozen=True)
+class _OfEntry:
+    """A decision about a backtest of the previous Snapshot that no list of this run has."""
+
+    project: Project
+    earlier: InventoryEntry
+    """Its line in the previous Snapshot."""
+    outcome: Outcome
+    backtest: ClassVar[Backtest | None] = None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Project and backtest id."""
+        return (self.project.project_id, self.earlier.backtest_id)
+
+    @property
+    def name(self) -> str:
+        """The backtest's name."""
+        return self.earlier.name
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """Its place within its project's part of the Inventory."""
+        return (self.earlier.created, self.earlier.backtest_id)
+
+
+@dataclass(frozen=True)
+class AsBefore(_OfEntry):
+    """It may exist all the same, so its line stays as it was."""
+
+    reason: str
+    listed: bool = False
+    """It counts as listed: nothing has changed since its optimization named it."""
+    gone: ClassVar = False
+
+
+@dataclass(frozen=True)
+class Gone(_OfEntry):
+    """It is missing from a listing that is proven complete."""
+
+    reason: ClassVar = NO_LONGER_LISTED
+    listed: ClassVar = False
+    gone: ClassVar = True
+
+
+Decision = FetchReport | NoRequest | Orphan | AsBefore | Gone
+"""What is to be done about one backtest."""
 
 
 @dataclass(frozen=True)
@@ -195,26 +258,17 @@ def _plan_one(
         )
     else:
         decisions = plan_missing_project(portion.entries, doubt)
-    decided = {decision.backtest_id for decision in decisions}
+    decided = {decision.key for decision in decisions}
     decisions += [
         _orphan(project, backtest, missing or optimizations.doubt(backtest.optimization_id, backtest.source))
         for project, backtest in portion.orphans
-        if backtest.backtest_id not in decided
+        if (project_id, backtest.backtest_id) not in decided
     ]
     return sorted(decisions, key=lambda decision: decision.order)
 
 
-def _orphan(project: Project, backtest: Backtest, doubt: str) -> Decision:
-    """Read before the run was interrupted, and not listed since: ours may be the only copy."""
-    return Decision(
-        project,
-        backtest,
-        None,
-        outcome=Outcome.SAVED,
-        reason=doubt or NO_LONGER_LISTED,
-        listed=False,
-        gone=not doubt,
-    )
+def _orphan(project: Project, backtest: Backtest, doubt: str) -> Orphan:
+    return Orphan(project, backtest, None, doubt or NO_LONGER_LISTED, gone=not doubt)
 
 
 def plan_project(
@@ -241,7 +295,7 @@ def plan_project(
     """
     before = {entry.backtest_id: entry for entry in earlier}
     filtered = policy.selection.project_reason(project.project_id, project.name, project.organization_id)
-    decisions = [
+    decisions: list[Decision] = [
         _decide(project, backtest, before.pop(backtest.backtest_id, None), filtered, policy)
         for backtest in backtests
     ]
@@ -267,25 +321,25 @@ def _missing(
     optimizations: Optimizations = Optimizations(),
 ) -> list[Decision]:
     """What is not listed: gone or, while that is in doubt, as it was; what was gone before stays gone."""
-    decisions = []
+    decisions: list[Decision] = []
     for entry in earlier:
         reason = optimizations.doubt(entry.optimization_id, entry.source)
         reason = reason or (_DOUBTED.format(doubt) if doubt else "")
         if reason and not entry.gone_since:
             decisions.append(_left(entry, reason))
         elif is_kept(entry):
-            decisions.append(_gone(project or _former(entry), entry))
+            decisions.append(Gone(project or _former(entry), entry, _kept_outcome(entry)))
     return decisions
 
 
-def _as_before(project: Project, entry: InventoryEntry, unwanted: str) -> Decision:
+def _as_before(project: Project, entry: InventoryEntry, unwanted: str) -> AsBefore:
     """It counts as listed: nothing has changed since its optimization named it."""
     outcome, reason = entry.outcome, entry.reason
     if entry.archived:
         outcome, reason = Outcome.CARRIED, unwanted
     elif unwanted and outcome is not Outcome.UNAVAILABLE:
         outcome, reason = Outcome.SKIPPED, unwanted
-    return Decision(project, None, entry, outcome=outcome, reason=reason)
+    return AsBefore(project, entry, outcome, reason, listed=True)
 
 
 def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[Decision]:
@@ -294,13 +348,13 @@ def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[D
     return [_left(entry, reason) for entry in earlier]
 
 
-def _left(entry: InventoryEntry, reason: str) -> Decision:
+def _left(entry: InventoryEntry, reason: str) -> AsBefore:
     outcome = entry.outcome
     if outcome is Outcome.UNAVAILABLE:
         reason = entry.reason  # stands until it is tried again, which may be in days
     elif entry.archived:
         outcome = Outcome.CARRIED
-    return Decision(_former(entry), None, entry, outcome=outcome, reason=reason, listed=False)
+    return AsBefore(_former(entry), entry, outcome, reason)
 
 
 def _former(entry: InventoryEntry) -> Project:
@@ -312,39 +366,56 @@ def is_kept(entry: InventoryEntry) -> bool:
     return entry.archived or bool(entry.lost_since)
 
 
-def _kept_outcome(entry: InventoryEntry | None) -> Outcome:
-    """What a backtest comes to when nothing is requested."""
-    if entry is not None and is_kept(entry):
+def _kept_outcome(entry: InventoryEntry) -> Outcome:
+    """The Outcome of a backtest that was seen before, when nothing is requested."""
+    if is_kept(entry):
         return Outcome.CARRIED if entry.archived else Outcome.LOST
     return Outcome.SKIPPED
 
 
-def _gone(project: Project, entry: InventoryEntry) -> Decision:
-    outcome = _kept_outcome(entry)
-    return Decision(project, None, entry, outcome=outcome, reason=NO_LONGER_LISTED, listed=False, gone=True)
-
-
 def _decide(
     project: Project, backtest: Backtest, earlier: InventoryEntry | None, filtered: str, policy: Policy
-) -> Decision:
+) -> FetchReport | NoRequest:
+    """Decide about one listed backtest.
+
+    The first case that applies, in this order:
+
+    | case                                                     | decision                              |
+    |----------------------------------------------------------|---------------------------------------|
+    | 1. unavailable before, and a filter excludes it          | stays unavailable                     |
+    | 2. a filter excludes it, or it can have no report        | carried, lost, or skipped with reason |
+    | 3. never seen                                            | request                               |
+    | 4. lost, refused three times, and not due again          | stays lost                            |
+    | 5. unavailable before, and not due again                 | stays unavailable                     |
+    | 6. not archived, its row changed, or old enough to       | request; first in line if it was      |
+    |    refresh                                               | still pending                         |
+    | 7. archived and unchanged                                | carried                               |
+    """
     filtered = filtered or policy.selection.backtest_reason(backtest)
-    given_up = earlier is not None and earlier.outcome is Outcome.UNAVAILABLE
-    if earlier and given_up and filtered:
-        # The filter of one run must not make the next one ask again for all that the API refuses.
-        return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
     unwanted = filtered or _no_report(backtest, policy)
-    if unwanted:
-        return Decision(project, backtest, earlier, outcome=_kept_outcome(earlier), reason=unwanted)
+    settled = partial(NoRequest, project, backtest, earlier)
     if earlier is None:
-        return Decision(project, backtest, None, request=True)
-    if earlier.lost_since and earlier.failures >= SAME_WAY and not _is_due(earlier, policy):
-        return Decision(project, backtest, earlier, outcome=Outcome.LOST, reason=earlier.reason)
-    if given_up and not _is_due(earlier, policy):
-        return Decision(project, backtest, earlier, outcome=Outcome.UNAVAILABLE, reason=earlier.reason)
-    changed = not earlier.archived or earlier.change_key != backtest.change_key
-    refresh = policy.refresh_after is not None and is_older(earlier.read_at, policy.refresh_after, policy)
+        return settled(Outcome.SKIPPED, unwanted) if unwanted else FetchReport(project, backtest, None)
+    unavailable = earlier.outcome is Outcome.UNAVAILABLE
+    if unavailable and filtered:
+        # The filter of one run must not make the next one request again all that the API refuses.
+        return settled(Outcome.UNAVAILABLE, earlier.reason)
+    if unwanted:
+        return settled(_kept_outcome(earlier), unwanted)
+    refused = unavailable or (bool(earlier.lost_since) and earlier.failures >= SAME_WAY)
+    if refused and not _is_due(earlier, policy):
+        return settled(Outcome.LOST if earlier.lost_since else Outcome.UNAVAILABLE, earlier.reason)
+    if not _is_outdated(backtest, earlier, policy):
+        return settled(Outcome.CARRIED)
     urgent = earlier.outcome is Outcome.PENDING and not earlier.error_kind
-    return Decision(project, backtest, earlier, request=changed or refresh, urgent=urgent)
+    return FetchReport(project, backtest, earlier, urgent)
+
+
+def _is_outdated(backtest: Backtest, earlier: InventoryEntry, policy: Policy) -> bool:
+    """Whether the report is not archived, its row has changed since, or it is old enough to refresh."""
+    changed = not earlier.archived or earlier.change_key != backtest.change_key
+    age = policy.refresh_after
+    return changed or (age is not None and is_older(earlier.read_at, age, policy))
 
 
 def _no_report(backtest: Backtest, policy: Policy) -> str:

@@ -30,7 +30,7 @@ from harvester.errors import (
 )
 from harvester.harvest.events import Asked, RunObserver, Settled
 from harvester.harvest.outage import Authenticator, Outage
-from harvester.harvest.plan import Decision
+from harvester.harvest.plan import FetchReport
 from harvester.harvest.queue import ReportJob, ReportQueue
 from harvester.harvest.settle import Archived, Miss, Missed, Result
 from harvester.harvest.workers import Workers
@@ -53,7 +53,7 @@ class Reader(Authenticator, Protocol):
 class Feed(Protocol):
     """Where decisions come from, a few at a time, so that memory does not grow with the account."""
 
-    async def more(self) -> list[Decision]:
+    async def more(self) -> list[FetchReport]:
         """The next decisions that need a request; empty at the end."""
 
 
@@ -182,7 +182,7 @@ class Pool:
             Settled(
                 project_id=decision.project.project_id,
                 project=decision.project.name,
-                backtest_id=decision.backtest_id,
+                backtest_id=decision.backtest.backtest_id,
                 name=decision.name,
                 outcome=result.outcome,
                 requests=job.requests,
@@ -207,10 +207,10 @@ class Pool:
         )
 
 
-def _named_by(decision: Decision) -> str:
+def _named_by(decision: FetchReport) -> str:
     """The optimization that alone names the backtest; empty if its project's listing has it."""
     backtest = decision.backtest
-    return backtest.optimization_id if backtest is not None and backtest.source else ""
+    return backtest.optimization_id if backtest.source else ""
 
 
 def kind_of(exc: ApiError) -> str:

@@ -18,7 +18,7 @@ from harvester.harvest.gone import GoneCount
 from harvester.harvest.listings import ListReader
 from harvester.harvest.optimizations import OptimizationReader, load_before
 from harvester.harvest.place import previous_entries
-from harvester.harvest.plan import Listing, Policy, plan_account
+from harvester.harvest.plan import FetchReport, Listing, Policy, plan_account
 from harvester.harvest.spool import MemorySpool
 from harvester.model import Outcome, UnreadOptimization, UnreadProject
 
@@ -114,13 +114,13 @@ def _count(result: Preview, listing: Listing, previous: CheckedSnapshot | None, 
                 result.gone += 1
                 continue
             result.listed += decision.listed
-            if not decision.request:
+            if not isinstance(decision, FetchReport):
                 result.outcomes[decision.outcome] += 1
                 result.reasons[decision.reason or "already archived"] += 1
                 continue
             result.reports += 1
             if len(result.examples) < _EXAMPLES:
-                result.examples.append((decision.project.name, decision.name, decision.backtest_id))
+                result.examples.append((decision.project.name, decision.name, decision.backtest.backtest_id))
     if missing.withholds(policy):
         result.gone -= missing.gone
         result.doubts.append(missing.reason)

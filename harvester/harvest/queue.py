@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import Final, Generic, TypeVar
 
-from harvester.harvest.plan import Decision
+from harvester.harvest.plan import FetchReport
 
 J = TypeVar("J")
 
@@ -150,7 +150,7 @@ class DelayQueue(Generic[J]):
 class ReportJob:
     """One report to be requested, and what its requests have met so far."""
 
-    decision: Decision
+    decision: FetchReport
     requests: int = 0
     """Requests that were sent for it, those that were repeated within one call included."""
     failed_calls: int = 0

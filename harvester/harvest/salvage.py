@@ -170,7 +170,7 @@ def _event(decision: Decision, why: str, action: str) -> Damaged:
     return Damaged(
         project_id=decision.project.project_id,
         project=decision.project.name,
-        backtest_id=decision.backtest_id,
+        backtest_id=decision.key[1],
         name=decision.name,
         reason=why,
         action=action,

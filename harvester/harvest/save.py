@@ -41,8 +41,6 @@ class Keeper:
         digest, _ = content.digest
         repairs = html.repairs if isinstance(html, RepairedText) else ()
         decision, earlier = job.decision, job.decision.earlier
-        if decision.backtest is None:
-            raise ValueError("only a listed backtest is read")
         before = self._load_earlier(decision)
         known = earlier.report_sha256 if earlier else ""
         fields = {

@@ -1,4 +1,22 @@
-"""From a Decision and what came of it to a line of the Inventory: pure."""
+"""From a Decision and the fact about its request to a line of the Inventory: pure.
+
+All Outcomes of requests are decided here. The first case that applies:
+
+| decision and fact                                                | Outcome                           |
+|------------------------------------------------------------------|-----------------------------------|
+| no request, no fact                                              | the decision's own                |
+| `Archived`: saved, updated, unchanged, or restored (`carried`)   | the one of the fact               |
+| `DELISTED`, and archived or lost before                          | carried, gone                     |
+| any other fact, and lost before                                  | lost                              |
+| `UNREACHED` without a request, and archived before               | carried                           |
+| `UNREACHED`, `GENERATING`                                        | pending                           |
+| `DELISTED`, and never archived                                   | unavailable                       |
+| `FAILED`, `NOT_FOUND`: as in the two runs before                 | unavailable                       |
+| `FAILED`, `NOT_FOUND`: otherwise                                 | failed                            |
+
+A failure counts as the same as the one before if their `error_kind` is equal; a run without a request
+changes neither count nor kind.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +27,13 @@ from typing import Final
 
 import msgspec
 
-from harvester.harvest.plan import NO_LONGER_LISTED, SAME_WAY, Decision, is_kept
+from harvester.harvest.plan import NO_LONGER_LISTED, SAME_WAY, AsBefore, Decision, FetchReport, Gone, is_kept
 from harvester.model import InventoryEntry, Outcome
 
 
 @dataclass(frozen=True)
 class Archived:
-    """A report was read and stands in the partial Snapshot."""
+    """A report was read, or restored, and is in the partial Snapshot."""
 
     outcome: Outcome
     requests: int
@@ -27,23 +45,23 @@ class Archived:
 
 
 class Miss(Enum):
-    """Why a request for a report ended without one: a fact, and not yet an Outcome."""
+    """Why there is no report after a request was wanted: a fact, and not yet an Outcome."""
 
     UNREACHED = "unreached"
-    """The run ended before the report was asked for, or before all of its attempts were made."""
+    """The run ended before the report was requested, or before there was any other fact about it."""
     GENERATING = "generating"
     """The server was still rendering it at the deadline."""
     FAILED = "failed"
-    """All attempts failed, for whatever reason but the next one."""
+    """All calls failed, and the last one for another reason than the next."""
     NOT_FOUND = "not found"
-    """All attempts failed, and the last one because the server knows no such backtest."""
+    """All calls failed, and the last one because the server knows no such backtest."""
     DELISTED = "delisted"
-    """As before, and a listing that was read again afterwards does not have the backtest either."""
+    """`NOT_FOUND`, and a listing that was read again afterwards does not have the backtest either."""
 
 
 @dataclass(frozen=True)
 class Missed:
-    """A request, or none, that gave no report."""
+    """No report was read."""
 
     miss: Miss
     error: str
@@ -78,41 +96,41 @@ def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str
 
     Args:
         decision: What the plan said.
-        result: What came of the request; None when none was made, also when the run did not get to it.
+        result: The fact about its request, or about a restored report; None if there is neither.
         snapshot: The Snapshot's name.
         now: UTC, for when it was last tried.
 
     Returns:
-        An entry whose `path` and sizes are those of the Snapshot before, or empty. Of a report that was
-        read in this run they are filled in from its own record.
+        An entry with the path and sizes of the previous Snapshot, or without any. Those of a report that was
+        read in this run are filled in from its own record.
     """
     entry = _settled(decision, result, snapshot, now)
     if entry.lost_since and decision.earlier is not None:
-        # Whatever came of the request, there is still no report; the error says why it was not read again.
+        # There is still no report, whatever the fact is; the error says why it was not read again.
         return msgspec.structs.replace(entry, outcome=Outcome.LOST, reason=decision.earlier.reason)
     return entry
 
 
 def _settled(decision: Decision, result: Result | None, snapshot: str, now: str) -> InventoryEntry:
     entry = _listing_part(decision, snapshot)
-    if result is None and decision.request:
-        result = _NOT_REACHED
-    if result is None:
-        entry = msgspec.structs.replace(entry, outcome=decision.outcome, reason=decision.reason)
-        return entry if decision.outcome is not Outcome.CARRIED else _without_failure(entry)
+    reason = "" if isinstance(decision, FetchReport) else decision.reason
     if isinstance(result, Archived):
         kept = result.outcome in (Outcome.UNCHANGED, Outcome.CARRIED)
         entry = msgspec.structs.replace(
             entry,
             outcome=result.outcome,
             tries=result.requests,
-            reason=decision.reason,
+            reason=reason,
             read_at=result.read_at,
             change_key=result.change_key,
             saved_in=entry.saved_in if kept else snapshot,
             lost_since="",
         )
         return _without_failure(entry)
+    if result is None and not isinstance(decision, FetchReport):
+        entry = msgspec.structs.replace(entry, outcome=decision.outcome, reason=reason)
+        return entry if decision.outcome is not Outcome.CARRIED else _without_failure(entry)
+    result = result or _NOT_REACHED
     if result.miss is Miss.DELISTED and is_kept(entry):
         return _gone(entry, result, snapshot)
     return _missed(entry, decision, result, now)
@@ -124,7 +142,7 @@ def confirm_missing(
     """The results that a listing read again has changed: the backtest is neither found nor listed any more.
 
     Args:
-        results: Of this run, by project and backtest id.
+        results: Facts of this run, by project and backtest id.
         relisted: The backtest ids of what was listed again after the last attempt, by project and
             optimization id; an empty one stands for the project's own listing.
     """
@@ -144,15 +162,15 @@ def count(outcomes: Mapping[Outcome, int]) -> dict[str, int]:
 
 
 def _listing_part(decision: Decision, snapshot: str) -> InventoryEntry:
-    backtest, project, earlier = decision.backtest, decision.project, decision.earlier
-    if backtest is None:
-        if earlier is None:
-            raise ValueError("a decision without a listed backtest needs an earlier one")
+    """The line as far as the listing decides it; all else is from the line before."""
+    if isinstance(decision, AsBefore | Gone):
+        earlier = decision.earlier
         since = (earlier.gone_since or snapshot) if decision.gone else earlier.gone_since
         return msgspec.structs.replace(
-            earlier, listed=decision.listed, gone_since=since, project=project.name, tries=0
+            earlier, listed=decision.listed, gone_since=since, project=decision.project.name, tries=0
         )
-    entry = earlier or InventoryEntry(
+    backtest, project = decision.backtest, decision.project
+    entry = decision.earlier or InventoryEntry(
         project_id=project.project_id,
         backtest_id=backtest.backtest_id,
         project=project.name,
@@ -193,10 +211,11 @@ def _without_failure(entry: InventoryEntry) -> InventoryEntry:
 
 
 def _missed(entry: InventoryEntry, decision: Decision, result: Missed, now: str) -> InventoryEntry:
-    kind = result.error_kind
-    same = entry.failures if kind == entry.error_kind else 0
-    failures = same + 1 if kind else 0
-    if not result.requests:  # a run that did not ask has learned nothing
+    """The line of a backtest without a report, with the failures that are counted for it."""
+    kind, failures = result.error_kind, 0
+    if kind:
+        failures = 1 + (entry.failures if kind == entry.error_kind else 0)
+    if not result.requests:
         kind, failures = entry.error_kind, entry.failures
     outcome, reason = _outcome(decision, result, failures)
     return msgspec.structs.replace(

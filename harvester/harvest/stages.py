@@ -32,7 +32,7 @@ from harvester.harvest.events import Doubted, Planned, RunObserver, Started
 from harvester.harvest.listings import ListReader
 from harvester.harvest.optimizations import OptimizationReader, load_before
 from harvester.harvest.place import Filler, draft_record, previous_entries
-from harvester.harvest.plan import Listing, Policy
+from harvester.harvest.plan import FetchReport, Listing, Policy
 from harvester.harvest.pool import Pool
 from harvester.harvest.queue import PollWaits, ReportJob, ReportQueue
 from harvester.harvest.salvage import Salvage
@@ -158,7 +158,7 @@ class Stages:
             self._observer.notify(Doubted(reason=survey.missing.reason))
             plan = self._plan(found.listing(self._partial, orphans))
         restored = await in_thread(lambda: self._salvage.restore_lost(survey.lost))
-        survey.requests -= sum(decision.request for decision in restored)
+        survey.requests -= sum(isinstance(decision, FetchReport) for decision in restored)
         await self._request(plan, survey, discoverer)
         return await self._fill(plan, discoverer)
 

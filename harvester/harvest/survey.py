@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harvester.harvest.gone import GoneCount
-from harvester.harvest.plan import Decision, Listing, Policy, plan_account
+from harvester.harvest.plan import Decision, FetchReport, Listing, Policy, plan_account
 from harvester.harvest.settle import Result
 from harvester.model import InventoryEntry
 
@@ -24,7 +24,7 @@ class Survey:
 
     listed: int = 0
     requests: int = 0
-    urgent: list[Decision] = field(default_factory=list)
+    urgent: list[FetchReport] = field(default_factory=list)
     """What is to be requested first."""
     lost: list[Decision] = field(default_factory=list)
     """Reports that an earlier run has found lost."""
@@ -55,17 +55,17 @@ class RunPlan:
                 survey.listed += decision.listed
                 if decision.earlier is not None and decision.earlier.lost_since:
                     survey.lost.append(decision)
-                if decision.request and decision.key not in self.results:
+                if isinstance(decision, FetchReport) and decision.key not in self.results:
                     survey.requests += 1
                     if decision.urgent:
                         survey.urgent.append(decision)
         return survey
 
-    def requests(self, urgent: Iterable[Decision]) -> Iterator[Decision]:
+    def requests(self, urgent: Iterable[FetchReport]) -> Iterator[FetchReport]:
         """What is to be requested: the urgent of the survey first, then the others by project."""
         known = set(self.results)
         yield from urgent
         for _, decisions in self.decisions():
             for decision in decisions:
-                if decision.request and not decision.urgent and decision.key not in known:
+                if isinstance(decision, FetchReport) and not (decision.urgent or decision.key in known):
                     yield decision

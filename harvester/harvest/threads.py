@@ -8,21 +8,21 @@ from typing import Final, TypeVar
 
 import anyio.to_thread
 
-from harvester.harvest.plan import Decision
+from harvester.harvest.plan import FetchReport
 
 T = TypeVar("T")
 
 _BATCH: Final = 64
-"""Decisions that are brought from disk at once."""
+"""FetchReports that are brought from disk at once."""
 
 
 class ThreadFeed:
     """Brings decisions from a blocking iterator, a batch at a time."""
 
-    def __init__(self, decisions: Iterator[Decision]) -> None:
+    def __init__(self, decisions: Iterator[FetchReport]) -> None:
         self._decisions = decisions
 
-    async def more(self) -> list[Decision]:
+    async def more(self) -> list[FetchReport]:
         """The next decisions; none when there are no more."""
         return await in_thread(lambda: list(islice(self._decisions, _BATCH)))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.values import make_backtest, make_entry, make_missing, make_policy, make_project
 
 from harvester.config.settings import FilterSettings
-from harvester.harvest.plan import Decision, Listing, plan_account
+from harvester.harvest.plan import Decision, FetchReport, Listing, plan_account
 from harvester.harvest.settle import Archived, Miss, Missed, settle
 from harvester.model import BacktestState, InventoryEntry, Outcome
 
@@ -155,7 +155,9 @@ def test_whatever_came_of_it_each_decision_is_settled_in_one_line_in_order(
 
 def _settled(decision: Decision, data: st.DataObject) -> InventoryEntry:
     orphan = decision.earlier is None and not decision.listed
-    result = data.draw(archived if orphan else results) if decision.request or orphan else None
+    result = (
+        data.draw(archived if orphan else results) if isinstance(decision, FetchReport) or orphan else None
+    )
     line = settle(decision, result, snapshot="2026-11-22", now="2026-11-22T03:30:00Z")
     earlier = decision.earlier
     assert (line.project_id, line.backtest_id) == decision.key

@@ -10,7 +10,7 @@ from support.values import make_entry, make_missing, make_policy, make_project
 
 from harvester.api.rows import parse_backtests
 from harvester.api.wire import Answer
-from harvester.harvest.plan import Decision, plan_project
+from harvester.harvest.plan import Decision, FetchReport, plan_project
 from harvester.model import InventoryEntry, Outcome
 
 OPEN = ("in progress", "running", "in queue")
@@ -34,7 +34,7 @@ def decide(row: dict[str, Any], entry: InventoryEntry | None) -> Decision:
 def assert_not_requested(row: dict[str, Any], entry: InventoryEntry | None) -> None:
     decision = decide(row, entry)
     kept = entry is not None and entry.archived
-    assert not decision.request
+    assert not isinstance(decision, FetchReport)
     assert decision.outcome is (Outcome.CARRIED if kept else Outcome.SKIPPED)
     assert decision.reason.startswith("not finished: ")
 
@@ -65,5 +65,7 @@ def test_what_is_completed_and_not_called_running_or_queued_is_requested(
     if words.replace(" ", "").startswith(("inprogress", "running", "inqueue", "queued")):
         return
     row = {"status": status, "completed": True, "progress": progress, "error": error}
-    assert decide(row, None).request
-    assert not decide(row, make_entry(change_key=decide(row, None).backtest.change_key)).request  # type: ignore[union-attr]
+    assert isinstance(decide(row, None), FetchReport)
+    assert not isinstance(
+        decide(row, make_entry(change_key=decide(row, None).backtest.change_key)), FetchReport
+    )  # type: ignore[union-attr]

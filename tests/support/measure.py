@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from harvester.archive import Archive, Disk, Placement, Source
-from harvester.harvest.plan import Decision
+from harvester.harvest.plan import Decision, FetchReport
 from harvester.model import Backtest, BacktestState, Ending, InventoryEntry, Outcome, Project, SnapshotRecord
 from harvester.text import Duration
 from support.archives import STARTED, Report, open_archive
@@ -108,7 +108,7 @@ def plan_all(root: Path, date: str) -> dict[str, float]:
         def plan() -> Iterator[tuple[int, list[Decision]]]:
             return plan_account(listing, previous_entries(partial.previous), policy)
 
-        requests = sum(decision.request for _, decisions in plan() for decision in decisions)
+        requests = sum(isinstance(decision, FetchReport) for _, decisions in plan() for decision in decisions)
         assert requests == 0, requests
         filler = Filler(partial, {}, SimpleNamespace(notify=lambda event: None), lambda: STARTED)
         record = filler.fill(plan(), make_record())

@@ -16,7 +16,7 @@ from harvester.api.wire import Pending
 from harvester.config.settings import ReportSettings
 from harvester.errors import TransportError
 from harvester.harvest.events import Event, Stopping
-from harvester.harvest.plan import Decision
+from harvester.harvest.plan import FetchReport
 from harvester.harvest.pool import Pool
 from harvester.harvest.queue import PollWaits, ReportJob, ReportQueue
 from harvester.harvest.settle import Archived, Result
@@ -74,7 +74,7 @@ class World:
         if self.authenticate_error is not None:
             raise self.authenticate_error
 
-    async def more(self) -> list[Decision]:
+    async def more(self) -> list[FetchReport]:
         await anyio.lowlevel.checkpoint()
         decisions = self.decisions()[self.fed : self.fed + self.feed_size]
         self.fed += len(decisions)
@@ -94,7 +94,7 @@ class World:
     def request_ended(self, event: RequestEvent) -> None:
         raise AssertionError("the pool makes no requests itself")
 
-    def decisions(self) -> list[Decision]:
+    def decisions(self) -> list[FetchReport]:
         """All that the feed gives, or would have given."""
         return [make_decision(name) for name in self.answers]
 

@@ -9,7 +9,7 @@ import msgspec
 
 from harvester.config.selection import Selection
 from harvester.config.settings import FilterSettings
-from harvester.harvest.plan import Decision, Policy
+from harvester.harvest.plan import FetchReport, NoRequest, Policy
 from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -60,7 +60,13 @@ def make_policy(filters: FilterSettings | None = None, **fields: Any) -> Policy:
     return Policy(**({"selection": Selection(filters or FilterSettings()), "now": NOW} | fields))
 
 
-def make_decision(name: str = "a", **fields: Any) -> Decision:
+def make_decision(name: str = "a", **fields: Any) -> FetchReport:
     """What asks for one report."""
-    given = {"project": make_project(), "backtest": make_backtest(name), "earlier": None, "request": True}
-    return Decision(**(given | fields))
+    given = {"project": make_project(), "backtest": make_backtest(name), "earlier": None}
+    return FetchReport(**(given | fields))
+
+
+def make_no_request(name: str = "a", **fields: Any) -> NoRequest:
+    """What carries one report that is listed, unless said otherwise."""
+    given = {"project": make_project(), "backtest": make_backtest(name), "earlier": None}
+    return NoRequest(**(given | fields))

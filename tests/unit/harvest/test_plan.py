@@ -13,6 +13,7 @@ from harvester.config.settings import FilterSettings
 from harvester.harvest.gone import GoneCount
 from harvester.harvest.plan import (
     Decision,
+    FetchReport,
     Listing,
     Policy,
     plan_account,
@@ -34,41 +35,45 @@ def decide(backtest: Any, *earlier: InventoryEntry, policy: Policy | None = None
 
 def test_a_new_backtest_is_asked_for() -> None:
     decision = decide(make_backtest())
-    assert (decision.request, decision.urgent, decision.earlier) == (True, False, None)
+    assert (isinstance(decision, FetchReport), decision.urgent, decision.earlier) == (True, False, None)
     assert (decision.listed, decision.gone) == (True, False)
     assert decision.key == (1, "a")
 
 
 def test_an_archived_one_that_has_not_changed_is_carried() -> None:
     decision = decide(make_backtest(), make_entry())
-    assert (decision.request, decision.outcome, decision.reason) == (False, Outcome.CARRIED, "")
+    assert (isinstance(decision, FetchReport), decision.outcome, decision.reason) == (
+        False,
+        Outcome.CARRIED,
+        "",
+    )
 
 
 def test_another_name_is_no_change() -> None:
-    assert not decide(make_backtest(name="Renamed", backtest_id="a"), make_entry()).request
+    assert not isinstance(decide(make_backtest(name="Renamed", backtest_id="a"), make_entry()), FetchReport)
 
 
 def test_a_changed_one_is_read_again() -> None:
-    assert decide(make_backtest(change_key="k2"), make_entry()).request
+    assert isinstance(decide(make_backtest(change_key="k2"), make_entry()), FetchReport)
 
 
 @pytest.mark.parametrize(("days", "request_"), [(None, False), (0, True), (1, True), (2, False)])
 def test_a_refresh_reads_again_what_is_at_least_so_old(days: float | None, request_: bool) -> None:
     refresh_after = None if days is None else timedelta(days=days)
     decision = decide(make_backtest(), make_entry(), policy=make_policy(refresh_after=refresh_after))
-    assert decision.request is request_
+    assert isinstance(decision, FetchReport) is request_
 
 
 @pytest.mark.parametrize("read_at", ["", "yesterday", "2026-11-21"])
 def test_a_time_that_cannot_be_read_counts_as_old(read_at: str) -> None:
     policy = make_policy(refresh_after=timedelta(days=9))
-    assert decide(make_backtest(), make_entry(read_at=read_at), policy=policy).request
+    assert isinstance(decide(make_backtest(), make_entry(read_at=read_at), policy=policy), FetchReport)
 
 
 def test_what_was_pending_is_first_in_line() -> None:
     assert decide(make_backtest(), make_missing()).urgent
     changed = decide(make_backtest(change_key="k2"), make_entry(outcome=Outcome.PENDING))
-    assert (changed.request, changed.urgent) == (True, True)
+    assert (isinstance(changed, FetchReport), changed.urgent) == (True, True)
     assert not decide(make_backtest(), make_missing(outcome=Outcome.FAILED)).urgent
     poison = make_missing(outcome=Outcome.PENDING, error_kind="no answer")
     assert not decide(make_backtest(), poison).urgent, "what fails every night holds nobody up"
@@ -76,7 +81,7 @@ def test_what_was_pending_is_first_in_line() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SKIPPED, Outcome.PENDING])
 def test_what_was_never_archived_is_asked_for_again(outcome: Outcome) -> None:
-    assert decide(make_backtest(), make_missing(outcome=outcome)).request
+    assert isinstance(decide(make_backtest(), make_missing(outcome=outcome)), FetchReport)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_what_was_never_archived_is_asked_for_again(outcome: Outcome) -> None:
 def test_an_unavailable_one_is_left_alone_for_some_days(tried_at: str, request_: bool) -> None:
     earlier = make_missing(outcome=Outcome.UNAVAILABLE, tried_at=tried_at, reason="refused for good")
     decision = decide(make_backtest(), earlier)
-    assert decision.request is request_
+    assert isinstance(decision, FetchReport) is request_
     if not request_:
         assert (decision.outcome, decision.reason) == (Outcome.UNAVAILABLE, "refused for good")
 
@@ -102,8 +107,8 @@ def test_an_unavailable_one_is_left_alone_for_some_days(tried_at: str, request_:
 def test_what_has_no_report_is_skipped_or_carried(state: BacktestState, reason: str) -> None:
     backtest = make_backtest(state=state, status="Running: 42%")
     new, known = decide(backtest), decide(backtest, make_entry())
-    assert (new.request, new.outcome, new.reason) == (False, Outcome.SKIPPED, reason)
-    assert (known.request, known.outcome, known.reason) == (False, Outcome.CARRIED, reason)
+    assert (isinstance(new, FetchReport), new.outcome, new.reason) == (False, Outcome.SKIPPED, reason)
+    assert (isinstance(known, FetchReport), known.outcome, known.reason) == (False, Outcome.CARRIED, reason)
 
 
 @pytest.mark.parametrize(
@@ -121,12 +126,12 @@ def test_the_reason_says_what_shows_that_it_is_not_finished(
 
 
 def test_a_status_that_nobody_knows_is_worth_a_try() -> None:
-    assert decide(make_backtest(state=BacktestState.UNKNOWN, status="Stopped")).request
+    assert isinstance(decide(make_backtest(state=BacktestState.UNKNOWN, status="Stopped")), FetchReport)
 
 
 def test_failed_backtests_are_asked_for_on_demand() -> None:
     policy = make_policy(include_broken=True)
-    assert decide(make_backtest(state=BacktestState.BROKEN), policy=policy).request
+    assert isinstance(decide(make_backtest(state=BacktestState.BROKEN), policy=policy), FetchReport)
 
 
 def test_filters_skip_what_is_new_and_carry_what_is_archived() -> None:
@@ -147,17 +152,17 @@ def test_a_filter_does_not_forget_what_the_api_refuses() -> None:
         outcome=Outcome.UNAVAILABLE, reason="refused for good", tried_at="2020-01-01T00:00:00Z"
     )
     filtered = decide(make_backtest(), refused, policy=make_policy(FilterSettings(names=("x*",))))
-    assert (filtered.request, filtered.outcome) == (False, Outcome.UNAVAILABLE)
+    assert (isinstance(filtered, FetchReport), filtered.outcome) == (False, Outcome.UNAVAILABLE)
     assert filtered.reason == "refused for good"
     changed = make_entry(outcome=Outcome.UNAVAILABLE, change_key="k0")
     kept = decide(make_backtest(), changed, policy=make_policy(FilterSettings(names=("x*",))))
-    assert (kept.request, kept.outcome) == (False, Outcome.UNAVAILABLE)
+    assert (isinstance(kept, FetchReport), kept.outcome) == (False, Outcome.UNAVAILABLE)
 
 
 def test_the_recycle_bin_is_skipped_unless_wanted() -> None:
     assert decide(make_backtest(), name="Recycle Bin/Old").reason == "its project is in the recycle bin"
     wanted = make_policy(FilterSettings(recycle_bin=True))
-    assert decide(make_backtest(), policy=wanted, name="Recycle Bin/Old").request
+    assert isinstance(decide(make_backtest(), policy=wanted, name="Recycle Bin/Old"), FetchReport)
 
 
 # -- what is not listed --------------------------------------------------------------------------
@@ -166,7 +171,7 @@ def test_the_recycle_bin_is_skipped_unless_wanted() -> None:
 def test_an_archived_one_that_is_no_longer_listed_is_gone_and_carried() -> None:
     (decision,) = plan_project(make_project(), [], [make_entry()], make_policy())
     assert (decision.gone, decision.listed, decision.outcome) == (True, False, Outcome.CARRIED)
-    assert (decision.backtest_id, decision.name, decision.reason) == ("a", "a", "no longer listed")
+    assert (decision.key[1], decision.name, decision.reason) == ("a", "a", "no longer listed")
 
 
 def test_what_was_never_archived_and_is_no_longer_listed_is_forgotten() -> None:
@@ -184,10 +189,14 @@ def test_what_is_missing_while_that_proves_nothing_stays_as_it_was() -> None:
         plan_missing_project(entries, "a doubt"),
         plan_project(make_project(), [], entries, make_policy(), doubt="a doubt"),
     ):
-        archived, missing, gone = sorted(decisions, key=lambda decision: decision.backtest_id)
+        archived, missing, gone = sorted(decisions, key=lambda decision: decision.key[1])
         assert (archived.outcome, missing.outcome) == (Outcome.CARRIED, Outcome.FAILED)
         for decision in (archived, missing):
-            assert (decision.listed, decision.gone, decision.request) == (False, False, False)
+            assert (decision.listed, decision.gone, isinstance(decision, FetchReport)) == (
+                False,
+                False,
+                False,
+            )
             assert decision.reason == "not listed, which proves nothing: a doubt"
         assert (gone.gone, gone.reason) == (True, "no longer listed")
 
@@ -203,7 +212,7 @@ def test_a_project_that_could_not_be_listed_stays_as_it_was() -> None:
     archived, missing = plan_unread_project(entries, "HTTP 500")
     assert (archived.outcome, missing.outcome) == (Outcome.CARRIED, Outcome.FAILED)
     for decision in (archived, missing):
-        assert (decision.listed, decision.gone, decision.request) == (False, False, False)
+        assert (decision.listed, decision.gone, isinstance(decision, FetchReport)) == (False, False, False)
         assert decision.reason == "its project could not be listed: HTTP 500"
 
 
@@ -217,7 +226,7 @@ def test_decisions_stand_in_the_order_of_the_inventory() -> None:
     listed = [make_backtest("c"), make_backtest("a"), make_backtest("b", created="2023-01-01T00:00:00Z")]
     gone = make_entry("bb", created="2024-01-01T00:00:00Z")
     decisions = plan_project(make_project(), listed, [gone], make_policy())
-    assert [decision.backtest_id for decision in decisions] == ["b", "bb", "a", "c"]
+    assert [decision.key[1] for decision in decisions] == ["b", "bb", "a", "c"]
 
 
 # -- the account as a whole ----------------------------------------------------------------------
@@ -286,12 +295,12 @@ def test_projects_come_in_id_order_with_the_gone_ones_between() -> None:
     assert list(plan) == [0, 1, 2, 3, 4, 5, 9]
     assert [decision.gone for n in (0, 2, 4, 9) for decision in plan[n]] == [True] * 4
     assert [decision.gone for decision in plan[3]] == [False]
-    assert [decision.request for n in (1, 5) for decision in plan[n]] == [True, True]
+    assert [isinstance(decision, FetchReport) for n in (1, 5) for decision in plan[n]] == [True, True]
 
 
 def test_a_project_is_merged_with_its_own_entries() -> None:
     (decision,) = planned(make_listing({1: ["a"]}), (1, [make_entry("a")]))[1]
-    assert (decision.request, decision.outcome) == (False, Outcome.CARRIED)
+    assert (isinstance(decision, FetchReport), decision.outcome) == (False, Outcome.CARRIED)
 
 
 def test_an_empty_account_has_an_empty_plan() -> None:
@@ -301,7 +310,7 @@ def test_an_empty_account_has_an_empty_plan() -> None:
 
 def test_what_a_cut_off_attempt_has_read_is_kept_when_it_has_vanished_since() -> None:
     vanished = planned(make_listing({1: ["a"]}, orphans={1: ["a", "b"]}))[1]
-    assert [(decision.backtest_id, decision.listed, decision.gone) for decision in vanished] == [
+    assert [(decision.key[1], decision.listed, decision.gone) for decision in vanished] == [
         ("a", True, False),
         ("b", False, True),
     ]

@@ -8,7 +8,7 @@ import pytest
 from support.values import make_backtest, make_decision, make_missing, make_policy, make_project
 
 from harvester.config.settings import FilterSettings
-from harvester.harvest.plan import plan_missing_project, plan_project, plan_unread_project
+from harvester.harvest.plan import FetchReport, plan_missing_project, plan_project, plan_unread_project
 from harvester.harvest.settle import Archived, Miss, Missed, settle
 from harvester.model import InventoryEntry, Outcome
 
@@ -37,7 +37,7 @@ def test_a_lost_report_is_requested_each_night_until_it_was_refused_three_times(
     given_up: dict[str, Any], requested: bool
 ) -> None:
     (decision,) = plan_project(make_project(), [make_backtest()], [make_lost(**given_up)], make_policy())
-    assert decision.request is requested
+    assert isinstance(decision, FetchReport) is requested
 
 
 def test_a_lost_report_stays_in_the_inventory_whatever_is_listed() -> None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.values import make_backtest, make_decision, make_project
+from support.values import make_backtest, make_decision, make_no_request, make_project
 
 from harvester.api.events import RequestEvent
 from harvester.api.wire import RepairedText
 from harvester.archive import Archive, Snapshot
 from harvester.harvest.events import Event, Filling
 from harvester.harvest.place import Filler, previous_entries
-from harvester.harvest.plan import Decision
+from harvester.harvest.plan import AsBefore, Decision, Gone
 from harvester.harvest.queue import ReportJob
 from harvester.harvest.save import Keeper
 from harvester.harvest.settle import Miss, Missed, Result
@@ -106,7 +106,7 @@ def asked(earlier: InventoryEntry | None, **fields: Any) -> Decision:
 
 
 def carried(earlier: InventoryEntry | None, **fields: Any) -> Decision:
-    return make_decision(earlier=earlier, request=False, **fields)
+    return make_no_request(earlier=earlier, **fields)
 
 
 def test_a_new_report_is_kept_exactly_as_sent_with_its_images_and_record(nights: Nights) -> None:
@@ -162,11 +162,6 @@ def test_a_report_beyond_all_bounds_is_kept_whole_without_its_images(nights: Nig
     assert "too much to be taken apart" in report.warnings[0]
 
 
-def test_only_a_listed_backtest_is_read(nights: Nights) -> None:
-    with pytest.raises(ValueError, match="only a listed backtest"):
-        nights.run(lambda _: make_decision(backtest=None), page())
-
-
 def test_what_is_carried_under_the_same_names_keeps_its_record(nights: Nights) -> None:
     nights.run(asked, page())
     _, before, _ = nights.newest()
@@ -194,7 +189,7 @@ def test_what_was_renamed_is_carried_with_its_new_names(nights: Nights, fields: 
 
 def test_what_is_gone_is_carried_and_counted_apart(nights: Nights) -> None:
     nights.run(asked, page())
-    record = nights.run(lambda earlier: carried(earlier, backtest=None, listed=False, gone=True))
+    record = nights.run(lambda earlier: Gone(make_project(), earlier, Outcome.CARRIED))
     _, entry, _ = nights.newest()
     assert (record.listed, record.gone, sum(record.counts.values())) == (0, 1, 0)
     assert entry.archived
@@ -202,7 +197,7 @@ def test_what_is_gone_is_carried_and_counted_apart(nights: Nights) -> None:
 
 def test_what_could_not_be_listed_is_neither_listed_nor_gone(nights: Nights) -> None:
     nights.run(asked, page())
-    record = nights.run(lambda earlier: carried(earlier, backtest=None, listed=False))
+    record = nights.run(lambda earlier: AsBefore(make_project(), earlier, Outcome.CARRIED, "why"))
     assert (record.listed, record.gone, sum(record.counts.values())) == (0, 0, 0)
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.values import make_backtest, make_decision, make_entry, make_missing, make_project
+from support.values import (
+    make_backtest,
+    make_decision,
+    make_entry,
+    make_missing,
+    make_no_request,
+    make_project,
+)
 
-from harvester.harvest.plan import Decision
+from harvester.harvest.plan import AsBefore, Decision, Gone, Orphan
 from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing, count, settle
 from harvester.model import InventoryEntry, Outcome
 
@@ -46,7 +53,7 @@ def test_what_the_listing_says_is_taken_over_also_when_nothing_is_asked_for() ->
         status="Done",
     )
     project = make_project(name="Renamed", organization_id="o")
-    line = settled(make_decision(project=project, backtest=backtest, earlier=make_entry(), request=False))
+    line = settled(make_no_request(project=project, backtest=backtest, earlier=make_entry()))
     assert (line.outcome, line.name, line.project, line.status) == (Outcome.CARRIED, "New", "Renamed", "Done")
     assert (line.tags, line.statistics, line.optimization_id) == (("t",), {"sharpeRatio": 1.0}, "O-1")
     assert (line.organization_id, line.tries, line.path) == ("o", 0, "data/p1_1/a")
@@ -59,11 +66,9 @@ def test_a_carried_line_forgets_earlier_failures_and_a_skipped_one_keeps_them() 
         "failures": 2,
         "tried_at": "2026-11-21T03:00:00Z",
     }
-    carried = settled(make_decision(earlier=make_entry(**failed), request=False))
+    carried = settled(make_no_request(earlier=make_entry(**failed)))
     assert (carried.error, carried.failures) == ("", 0)
-    skipped = make_decision(
-        earlier=make_missing(**failed), request=False, outcome=Outcome.SKIPPED, reason="x"
-    )
+    skipped = make_no_request(earlier=make_missing(**failed), outcome=Outcome.SKIPPED, reason="x")
     assert (settled(skipped).failures, settled(skipped).reason) == (2, "x")
 
 
@@ -187,8 +192,10 @@ def test_a_failed_refresh_keeps_what_was_archived() -> None:
 
 
 def unlisted(entry: InventoryEntry | None, *, gone: bool) -> Decision:
-    backtest = None if entry is not None else make_backtest()
-    return make_decision(backtest=backtest, earlier=entry, request=False, listed=False, gone=gone)
+    project = make_project()
+    if entry is None:
+        return Orphan(project, make_backtest(), None, reason="why", gone=gone)
+    return Gone(project, entry, Outcome.CARRIED) if gone else AsBefore(project, entry, Outcome.CARRIED, "why")
 
 
 def test_gone_since_is_the_first_snapshot_that_missed_it() -> None:
@@ -206,7 +213,7 @@ def test_a_project_that_could_not_be_listed_changes_nothing() -> None:
 
 def test_what_comes_back_is_no_longer_gone() -> None:
     earlier = make_entry(listed=False, gone_since="2026-11-01")
-    line = settled(make_decision(earlier=earlier, request=False))
+    line = settled(make_no_request(earlier=earlier))
     assert (line.listed, line.gone_since) == (True, "")
 
 
@@ -214,13 +221,6 @@ def test_what_comes_back_is_no_longer_gone() -> None:
 def test_what_a_cut_off_attempt_has_read_keeps_its_report(gone: bool, since: str) -> None:
     line = settled(unlisted(None, gone=gone), FRESH)
     assert (line.outcome, line.listed, line.gone_since) == (Outcome.SAVED, False, since)
-
-
-def test_a_decision_about_nothing_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="needs an earlier one"):
-        settled(make_decision(backtest=None))
-    nothing = make_decision(backtest=None)
-    assert (nothing.backtest_id, nothing.name, nothing.order) == ("", "", ("", ""))
 
 
 def test_every_outcome_is_counted_also_those_that_did_not_occur() -> None:
