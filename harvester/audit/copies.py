@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from harvester.archive import CheckedSnapshot, file_names
-from harvester.audit.verify.fixity import Hasher, Recorded, check_directories
-from harvester.audit.verify.problem import Kind
+from harvester.audit.verify import Hasher, ProblemKind, RecordedDirectory, check_directories
 from harvester.errors import ArchiveError
 from harvester.format import MANIFEST, PAYLOAD, file_sha256, load_blocks
 
-_LOST: Final = frozenset({Kind.MISSING, Kind.ALTERED, Kind.ODD, Kind.UNREADABLE})
+_LOST: Final = frozenset({ProblemKind.MISSING, ProblemKind.ALTERED, ProblemKind.ODD, ProblemKind.UNREADABLE})
 _Copy = tuple[int, str]
 """Number of a Snapshot that stays, and the report's directory in it."""
 
 
-class Holders:
+class RemainingCopies:
     """The Snapshots that stay, and the reports that they hold.
 
     A report is named by a key of the caller's choice, such as ids and the digest of one version.
@@ -170,7 +169,7 @@ def _digests_of_all(snapshot: CheckedSnapshot) -> set[str]:
     return found
 
 
-def _check(blocks: Iterable[Recorded], hasher: Hasher) -> Iterator[tuple[str, frozenset[str]]]:
+def _check(blocks: Iterable[RecordedDirectory], hasher: Hasher) -> Iterator[tuple[str, frozenset[str]]]:
     """Each directory and the names of its files that are missing or damaged."""
     for checked in check_directories(blocks, hasher, lambda _: None):
         inside = len(checked.path) + 1
@@ -180,7 +179,7 @@ def _check(blocks: Iterable[Recorded], hasher: Hasher) -> Iterator[tuple[str, fr
         )
 
 
-def _recorded(snapshot: CheckedSnapshot, paths: set[str]) -> Iterator[Recorded]:
+def _recorded(snapshot: CheckedSnapshot, paths: set[str]) -> Iterator[RecordedDirectory]:
     """The directories as the Manifest has them.
 
     Raises:
@@ -189,4 +188,6 @@ def _recorded(snapshot: CheckedSnapshot, paths: set[str]) -> Iterator[Recorded]:
     """
     for block in load_blocks(snapshot.path / MANIFEST):
         if block.directory in paths:
-            yield Recorded(snapshot.name, str(snapshot.path), block.directory, tuple(block.files().items()))
+            yield RecordedDirectory(
+                snapshot.name, str(snapshot.path), block.directory, tuple(block.files().items())
+            )

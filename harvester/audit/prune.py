@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from harvester.archive import Archive, CheckedSnapshot, check_lists
-from harvester.audit.copies import Holders
+from harvester.audit.copies import RemainingCopies
 from harvester.audit.retention import Retention, plan_retention
 from harvester.errors import ArchiveError
 from harvester.model import InventoryEntry
@@ -86,7 +86,7 @@ def plan_prune(
     key = _backtest if drop_superseded else _version
     plan = PrunePlan(keep={name: why for name, why in reasons.items() if why})
     ledger = archive.ledger()
-    holders = Holders()
+    remaining = RemainingCopies()
     for name in sorted(reasons, key=lambda name: not reasons[name]):  # what is kept first
         try:
             checked = check_lists(snapshots[name], ledger)
@@ -96,13 +96,13 @@ def plan_prune(
             if not reasons[name]:
                 plan.refused[name] = Refused(0, error=str(exc))
             continue
-        refused = None if reasons[name] else _only_here(checked, key, holders)
+        refused = None if reasons[name] else _only_here(checked, key, remaining)
         if refused is not None:
             plan.refused[name] = refused
         elif not reasons[name]:
             plan.remove.append(name)
             continue
-        holders.add(checked, {key(entry): entry.path for entry in checked.inventory() if entry.archived})
+        remaining.add(checked, {key(entry): entry.path for entry in checked.inventory() if entry.archived})
     plan.remove.reverse()
     return plan
 
@@ -129,7 +129,7 @@ def _backtest(entry: InventoryEntry) -> str:
     return f"{entry.project_id}/{entry.backtest_id}"
 
 
-def _only_here(snapshot: CheckedSnapshot, key: _Key, holders: Holders) -> Refused | None:
+def _only_here(snapshot: CheckedSnapshot, key: _Key, remaining: RemainingCopies) -> Refused | None:
     """Why a Snapshot may not go; None when sound copies of everything in it stay in other ones."""
     count = 0
     examples: list[InventoryEntry] = []
@@ -138,13 +138,13 @@ def _only_here(snapshot: CheckedSnapshot, key: _Key, holders: Holders) -> Refuse
         for entry in snapshot.inventory():
             if not entry.archived:
                 continue
-            if key(entry) in holders:
+            if key(entry) in remaining:
                 elsewhere[key(entry)] = entry.path
                 continue
             count += 1
             if len(examples) < _NAMED:
                 examples.append(entry)
-        last = holders.find_last_copies(snapshot, elsewhere)
+        last = remaining.find_last_copies(snapshot, elsewhere)
         last_examples = _last_copies(snapshot, key, last)
     except ArchiveError as exc:
         return Refused(count, tuple(examples), error=str(exc))

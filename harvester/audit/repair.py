@@ -16,7 +16,7 @@ import msgspec
 from harvester.archive import READ_ONLY, Archive, Disk, Snapshot
 from harvester.audit.catalog import rebuild_catalog
 from harvester.audit.damaged import MOST_BYTES, DamagedFiles
-from harvester.audit.verify.problem import Kind, Problem
+from harvester.audit.verify import Problem, ProblemKind
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, ReportError
 from harvester.format import (
     BAGIT,
@@ -112,7 +112,7 @@ def repair_archive(
 
 def _rebuild_catalog(bench: _Bench, problems: Sequence[Problem]) -> list[Problem]:
     """Make the catalog again if it is among the Problems; gives those that are gone then."""
-    found = [problem for problem in problems if problem.kind is Kind.CATALOG]
+    found = [problem for problem in problems if problem.kind is ProblemKind.CATALOG]
     if not found:
         return []
     bench.damaged.keep("", CATALOG)
@@ -127,11 +127,11 @@ def _rebuild_catalog(bench: _Bench, problems: Sequence[Problem]) -> list[Problem
 
 def _seal(bench: _Bench, problems: Sequence[Problem], *, unsound: set[str]) -> list[Problem]:
     """Make writable files read-only; gives their Problems. One with other bytes is left to people."""
-    unsound = unsound | {problem.place for problem in problems if problem.kind is not Kind.WRITABLE}
+    unsound = unsound | {problem.place for problem in problems if problem.kind is not ProblemKind.WRITABLE}
     sealed = [
         problem
         for problem in problems
-        if problem.kind is Kind.WRITABLE and problem.place not in unsound and bench.seal(problem)
+        if problem.kind is ProblemKind.WRITABLE and problem.place not in unsound and bench.seal(problem)
     ]
     if sealed:
         bench.archive.disk.sync_all(bench.archive.root)
@@ -144,12 +144,14 @@ def _repairable(problems: Iterable[Problem]) -> list[Problem]:
     doubtful = {
         item.snapshot
         for item in listed
-        if item.path.split(":")[0] in {MANIFEST, TAGMANIFEST} and item.kind is not Kind.WRITABLE
+        if item.path.split(":")[0] in {MANIFEST, TAGMANIFEST} and item.kind is not ProblemKind.WRITABLE
     }
     return [
         item
         for item in listed
-        if item.kind in {Kind.MISSING, Kind.ALTERED} and item.sha256 and item.snapshot not in doubtful
+        if item.kind in {ProblemKind.MISSING, ProblemKind.ALTERED}
+        and item.sha256
+        and item.snapshot not in doubtful
     ]
 
 
@@ -189,7 +191,7 @@ class _Bench:
         for problem in problems:
             if not wanted:
                 return
-            if problem.kind is not Kind.ALTERED:
+            if problem.kind is not ProblemKind.ALTERED:
                 continue
             try:
                 sha256, _ = file_sha256(self.archive.root / problem.snapshot / problem.path)
@@ -221,7 +223,7 @@ class _Bench:
         if (source is None and content is None) or not self._make_parents(target):
             return False
         disk = self.archive.disk
-        if problem.kind is Kind.ALTERED:
+        if problem.kind is ProblemKind.ALTERED:
             self.damaged.keep(problem.snapshot, problem.path)
         if source is not None:
             disk.adopt(source, target, self._part)

@@ -14,7 +14,7 @@ from support.builders import make_backtests, make_scenario, run_against
 from support.cli import harvester
 
 from harvester.archive import Archive
-from harvester.audit.catalog import history, rebuild_catalog, update_catalog
+from harvester.audit import history, rebuild_catalog, update_catalog
 from harvester.simulator import Simulator
 
 _FIRST = f"{1:032x}"

@@ -15,7 +15,7 @@ import pytest
 from support.builders import SMALL, TOKEN, USER_ID, make_backtests, make_scenario
 
 from harvester.archive import Archive
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import verify_archive
 from harvester.simulator import Simulator
 
 _REPORTS = 12

@@ -13,7 +13,7 @@ from support.disks import check_bag
 from support.nights import Nights, edit
 
 from harvester.archive import Archive
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import verify_archive
 from harvester.harvest.events import Damaged, Event
 from harvester.harvest.run import Run
 from harvester.simulator import Fault, FaultKind, ReportKind, Simulator

@@ -15,8 +15,7 @@ import pytest
 from support.builders import Asked, make_backtests, make_scenario, run_against
 
 from harvester.archive import Archive
-from harvester.audit.catalog import update_catalog
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import update_catalog, verify_archive
 from harvester.errors import ArchiveError
 from harvester.simulator import Simulator
 from harvester.site import write_pages

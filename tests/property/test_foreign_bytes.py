@@ -14,8 +14,7 @@ from support.archives import Night, make_reports, open_archive
 from support.oracles import CHECKS
 
 from harvester.archive import Archive
-from harvester.audit.catalog import rebuild_catalog
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import rebuild_catalog, verify_archive
 from harvester.errors import ArchiveError, HarvesterError
 
 SEEDS = Path(__file__).parents[1] / "fuzz" / "seeds"

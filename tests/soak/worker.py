@@ -20,17 +20,13 @@ from harvester.api.client import ApiClient
 from harvester.api.pace import limiter_for
 from harvester.api.retry import Backoff
 from harvester.archive import Archive
-from harvester.audit.catalog import update_catalog
-from harvester.audit.prune import plan_prune, prune_snapshots
-from harvester.audit.retention import Retention
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import Retention, plan_prune, prune_snapshots, update_catalog, verify_archive
 from harvester.config.selection import Selection
 from harvester.config.settings import Settings
 from harvester.harvest.plan import Policy
 from harvester.harvest.run import Run, RunDependencies
 from harvester.model import Learned, account_fingerprint
-from harvester.operate.journal import journal_at
-from harvester.operate.observers import Observers
+from harvester.operate import Observers, journal_at
 from harvester.site import write_pages
 from harvester.text import Duration
 

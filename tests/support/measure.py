@@ -134,7 +134,7 @@ def _as_listed(entry: InventoryEntry) -> Backtest:
 
 def verify_all(root: Path) -> dict[str, float]:
     """Verify the newest Snapshot; seconds and peak memory."""
-    from harvester.audit.verify.verify import verify_archive
+    from harvester.audit import verify_archive
 
     archive = Archive.open(root)
     started = time.perf_counter()

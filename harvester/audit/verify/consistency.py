@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 
 from harvester.archive import Archive, Snapshot
-from harvester.audit.verify.payload import Directory
-from harvester.audit.verify.problem import Findings, Kind, Problem
+from harvester.audit.verify.payload import DirectorySummary
+from harvester.audit.verify.problem import Findings, Problem, ProblemKind
 from harvester.errors import ArchiveError
 from harvester.format import BAG_INFO, INVENTORY, LEDGER, SNAPSHOT_FILE, Ledger, load_bytes, parse_bag_info
 from harvester.model import InventoryEntry, Outcome, SnapshotRecord
 
 
-def check_agreement(
-    archive: Archive, ledger: Ledger | None, snapshot: Snapshot, directories: dict[str, Directory] | None
+def check_consistency(
+    archive: Archive,
+    ledger: Ledger | None,
+    snapshot: Snapshot,
+    directories: dict[str, DirectorySummary] | None,
 ) -> list[Problem]:
     """Where the Snapshot contradicts itself, its Archive or the Ledger.
 
@@ -28,10 +31,12 @@ def check_agreement(
     try:
         record = snapshot.record()
     except ArchiveError as exc:
-        found.add_unusable(Kind.RECORD, SNAPSHOT_FILE, exc)
+        found.add_unusable(ProblemKind.RECORD, SNAPSHOT_FILE, exc)
         return found.problems
     if record.account != archive.account:
-        found.add(Kind.RECORD, SNAPSHOT_FILE, f"is of account {record.account}, the Archive of another one")
+        found.add(
+            ProblemKind.RECORD, SNAPSHOT_FILE, f"is of account {record.account}, the Archive of another one"
+        )
     if sums is not None:
         _check_sums(record, sums, found)
     _check_oxum(snapshot, record, found)
@@ -41,7 +46,7 @@ def check_agreement(
 
 
 def _check_inventory(
-    snapshot: Snapshot, directories: dict[str, Directory] | None, found: Findings
+    snapshot: Snapshot, directories: dict[str, DirectorySummary] | None, found: Findings
 ) -> Counter[str] | None:
     """Compare each entry with its directory; gives the sums, None when the Inventory cannot be read."""
     sums = Counter[str]()
@@ -56,23 +61,23 @@ def _check_inventory(
             if entry.archived and directories is not None:
                 _check_entry(entry, missing.pop(entry.path, None), found)
     except ArchiveError as exc:
-        found.add_unusable(Kind.INVENTORY, INVENTORY, exc)
+        found.add_unusable(ProblemKind.INVENTORY, INVENTORY, exc)
         return None
     for path in missing:
-        found.add(Kind.INVENTORY, INVENTORY, f"has no entry for {path}")
+        found.add(ProblemKind.INVENTORY, INVENTORY, f"has no entry for {path}")
     return sums
 
 
-def _check_entry(entry: InventoryEntry, directory: Directory | None, found: Findings) -> None:
+def _check_entry(entry: InventoryEntry, directory: DirectorySummary | None, found: Findings) -> None:
     if directory is None:
-        found.add(Kind.INVENTORY, INVENTORY, f"has {entry.path}, the Manifest has not")
+        found.add(ProblemKind.INVENTORY, INVENTORY, f"has {entry.path}, the Manifest has not")
         return
     said = (entry.files, entry.images, entry.report_sha256)
     if said != (directory.files, directory.images, directory.report_sha256):
-        found.add(Kind.INVENTORY, INVENTORY, f"and Manifest differ in what {entry.path} holds")
+        found.add(ProblemKind.INVENTORY, INVENTORY, f"and Manifest differ in what {entry.path} holds")
     if directory.payload_bytes not in {None, entry.payload_bytes}:
         text = f"has {entry.payload_bytes} bytes for {entry.path}, the disk {directory.payload_bytes}"
-        found.add(Kind.INVENTORY, INVENTORY, text)
+        found.add(ProblemKind.INVENTORY, INVENTORY, text)
 
 
 def _check_sums(record: SnapshotRecord, sums: Counter[str], found: Findings) -> None:
@@ -86,10 +91,12 @@ def _check_sums(record: SnapshotRecord, sums: Counter[str], found: Findings) -> 
     for name in sorted({*said, *sums}):
         if said.get(name, 0) != sums[name]:
             found.add(
-                Kind.RECORD, SNAPSHOT_FILE, f"has {said.get(name, 0)} {name}, the Inventory {sums[name]}"
+                ProblemKind.RECORD,
+                SNAPSHOT_FILE,
+                f"has {said.get(name, 0)} {name}, the Inventory {sums[name]}",
             )
     if sum(record.counts.values()) != record.listed:
-        found.add(Kind.RECORD, SNAPSHOT_FILE, "has counts that do not add up to what was listed")
+        found.add(ProblemKind.RECORD, SNAPSHOT_FILE, "has counts that do not add up to what was listed")
 
 
 def _check_oxum(snapshot: Snapshot, record: SnapshotRecord, found: Findings) -> None:
@@ -99,7 +106,7 @@ def _check_oxum(snapshot: Snapshot, record: SnapshotRecord, found: Findings) -> 
         return  # a Problem of the tag files already
     oxum = f"{record.payload_bytes}.{record.files}"
     if info.get("Payload-Oxum") != oxum:
-        found.add(Kind.BAG, BAG_INFO, f"has the Payload-Oxum {info.get('Payload-Oxum')}, not {oxum}")
+        found.add(ProblemKind.BAG, BAG_INFO, f"has the Payload-Oxum {info.get('Payload-Oxum')}, not {oxum}")
 
 
 def _check_ledger(ledger: Ledger, record: SnapshotRecord, found: Findings) -> None:
@@ -110,6 +117,8 @@ def _check_ledger(ledger: Ledger, record: SnapshotRecord, found: Findings) -> No
         record.listed,
         record.counts,
     ):
-        found.add(Kind.RECORD, SNAPSHOT_FILE, f"and {LEDGER}:{line.n} differ in what the run has done")
+        found.add(ProblemKind.RECORD, SNAPSHOT_FILE, f"and {LEDGER}:{line.n} differ in what the run has done")
     if previous is not None and (previous.name, previous.tagmanifest_sha256) not in ledger.seals:
-        found.add(Kind.RECORD, SNAPSHOT_FILE, f"was built on a {previous.name} that the Ledger does not know")
+        found.add(
+            ProblemKind.RECORD, SNAPSHOT_FILE, f"was built on a {previous.name} that the Ledger does not know"
+        )

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from harvester.audit.verify.parallel import in_order
-from harvester.audit.verify.problem import Findings, Kind, Problem
+from harvester.audit.parallel import map_in_order
+from harvester.audit.verify.problem import Findings, Problem, ProblemKind
 from harvester.format import IMAGES
 
 _CHUNK_BYTES: Final = 2**20
@@ -29,7 +29,7 @@ _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedDirectory:
     """A report's directory as the Manifest has it."""
 
     snapshot: str
@@ -42,7 +42,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedDirectory:
     """What was found in one directory."""
 
     path: str
@@ -71,8 +71,8 @@ class Hasher:
 
 
 def check_directories(
-    directories: Iterable[Recorded], hasher: Hasher, on_bytes: Callable[[int], None]
-) -> Iterator[Checked]:
+    directories: Iterable[RecordedDirectory], hasher: Hasher, on_bytes: Callable[[int], None]
+) -> Iterator[CheckedDirectory]:
     """Check directories by as many threads as there are cores; results come in the order of what was given.
 
     Args:
@@ -81,13 +81,13 @@ def check_directories(
         on_bytes: Told how many bytes were checked since it was last told.
     """
     check = partial(_check_batch, hasher=hasher)
-    for batch in in_order(check, _batches(directories), waiting=_WAITING):
+    for batch in map_in_order(check, _batches(directories), waiting=_WAITING):
         on_bytes(sum(checked.payload_bytes for checked in batch))
         yield from batch
 
 
-def _batches(directories: Iterable[Recorded]) -> Iterator[list[Recorded]]:
-    batch: list[Recorded] = []
+def _batches(directories: Iterable[RecordedDirectory]) -> Iterator[list[RecordedDirectory]]:
+    batch: list[RecordedDirectory] = []
     files = 0
     for directory in directories:
         batch.append(directory)
@@ -99,12 +99,12 @@ def _batches(directories: Iterable[Recorded]) -> Iterator[list[Recorded]]:
         yield batch
 
 
-def _check_batch(batch: Sequence[Recorded], hasher: Hasher) -> list[Checked]:
+def _check_batch(batch: Sequence[RecordedDirectory], hasher: Hasher) -> list[CheckedDirectory]:
     buffer = memoryview(bytearray(_CHUNK_BYTES))
     return [check_directory(directory, hasher, buffer) for directory in batch]
 
 
-def check_directory(directory: Recorded, hasher: Hasher, buffer: memoryview) -> Checked:
+def check_directory(directory: RecordedDirectory, hasher: Hasher, buffer: memoryview) -> CheckedDirectory:
     """Compare one directory with what was recorded: every file, nothing else."""
     found = Findings(directory.snapshot)
     base = f"{directory.root}/{directory.path}/"
@@ -120,17 +120,17 @@ def check_directory(directory: Recorded, hasher: Hasher, buffer: memoryview) -> 
     try:
         for name in _names(base):
             if name not in names:
-                found.add(Kind.EXTRA, f"{directory.path}/{name}".rstrip("/"), "is in no Manifest")
+                found.add(ProblemKind.EXTRA, f"{directory.path}/{name}".rstrip("/"), "is in no Manifest")
     except (FileNotFoundError, NotADirectoryError):
         pass  # its files are missing, each by its own name
     except OSError as exc:
-        found.add(Kind.UNREADABLE, directory.path, f"cannot be listed: {exc.strerror}")
-    return Checked(directory.path, payload_bytes, found.problems)
+        found.add(ProblemKind.UNREADABLE, directory.path, f"cannot be listed: {exc.strerror}")
+    return CheckedDirectory(directory.path, payload_bytes, found.problems)
 
 
 def _check_file(
     path: str, sha256: str, hasher: Hasher, buffer: memoryview
-) -> tuple[list[tuple[Kind, str]], int]:
+) -> tuple[list[tuple[ProblemKind, str]], int]:
     """What is wrong with a file, and its size in bytes."""
     try:
         fd = os.open(path, _OPEN)
@@ -139,25 +139,25 @@ def _check_file(
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            return [(Kind.ODD, "is not a regular file")], 0
+            return [(ProblemKind.ODD, "is not a regular file")], 0
         same = hasher.sha256(fd, status, buffer) == sha256
     except OSError as exc:
-        return [(Kind.UNREADABLE, f"cannot be read: {exc.strerror}")], 0
+        return [(ProblemKind.UNREADABLE, f"cannot be read: {exc.strerror}")], 0
     finally:
         os.close(fd)
-    wrong = [] if same else [(Kind.ALTERED, "has other bytes than were recorded")]
+    wrong = [] if same else [(ProblemKind.ALTERED, "has other bytes than were recorded")]
     if status.st_mode & 0o222:
-        wrong.append((Kind.WRITABLE, "is writable"))
+        wrong.append((ProblemKind.WRITABLE, "is writable"))
     return wrong, status.st_size
 
 
-def explain_open(exc: OSError) -> tuple[Kind, str]:
+def explain_open(exc: OSError) -> tuple[ProblemKind, str]:
     """What it means that a file cannot be opened."""
     if exc.errno in {errno.ENOENT, errno.ENOTDIR}:
-        return Kind.MISSING, "is missing"
+        return ProblemKind.MISSING, "is missing"
     if exc.errno == errno.ELOOP:
-        return Kind.ODD, "is a symbolic link"
-    return Kind.UNREADABLE, f"cannot be opened: {exc.strerror}"
+        return ProblemKind.ODD, "is a symbolic link"
+    return ProblemKind.UNREADABLE, f"cannot be opened: {exc.strerror}"
 
 
 def _names(base: str) -> Iterator[str]:

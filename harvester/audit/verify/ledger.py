@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from harvester.archive import Archive, check_adoptable, find_holder, read_latest
-from harvester.audit.verify.problem import Findings, Kind, Problem
+from harvester.audit.verify.problem import Findings, Problem, ProblemKind
 from harvester.errors import ArchiveError
 from harvester.format import (
     ARCHIVE_FILE,
@@ -25,7 +25,7 @@ _PAUSES_S: Final = (0.0, 0.5, 1.0)
 """Before each further look; the steps between a Snapshot's name and `latest` take some milliseconds."""
 
 
-def check_chain(archive: Archive, *, wait: Callable[[float], None] = time.sleep) -> list[Problem]:
+def check_ledger(archive: Archive, *, wait: Callable[[float], None] = time.sleep) -> list[Problem]:
     """What is wrong with the Archive itself, its Snapshots' insides left out.
 
     A run that commits at this moment has given a Snapshot its name and not yet its line in the Ledger. So
@@ -64,18 +64,20 @@ def _look(archive: Archive) -> list[Problem]:
         _check_archive_file(archive, ledger, found)
         problems += [*_check_standing(archive, ledger), *_check_seals(archive, ledger)]
     except ArchiveError as exc:
-        found.add_unusable(Kind.LEDGER, LEDGER, exc)
+        found.add_unusable(ProblemKind.LEDGER, LEDGER, exc)
     except OSError as exc:
-        found.add(Kind.UNREADABLE, ".", f"cannot be listed: {exc.strerror}")
+        found.add(ProblemKind.UNREADABLE, ".", f"cannot be listed: {exc.strerror}")
     return [*found.problems, *problems]
 
 
 def _check_lines(ledger: Ledger, found: Findings) -> None:
     for fault in (*ledger.faults, *ledger.edits):
-        found.add(Kind.LEDGER, f"{LEDGER}:{fault.number}", fault.text)
+        found.add(ProblemKind.LEDGER, f"{LEDGER}:{fault.number}", fault.text)
     if ledger.torn:
         place = f"{LEDGER}:{len(ledger.lines) + 1}"
-        found.add(Kind.LEDGER, place, "was cut off while it was written", remedy="the next run mends it")
+        found.add(
+            ProblemKind.LEDGER, place, "was cut off while it was written", remedy="the next run mends it"
+        )
 
 
 def _check_archive_file(archive: Archive, ledger: Ledger, found: Findings) -> None:
@@ -84,10 +86,10 @@ def _check_archive_file(archive: Archive, ledger: Ledger, found: Findings) -> No
     try:
         sha256 = file_sha256(archive.root / ARCHIVE_FILE)[0]
     except ArchiveError as exc:
-        found.add_unusable(Kind.RECORD, ARCHIVE_FILE, exc)
+        found.add_unusable(ProblemKind.RECORD, ARCHIVE_FILE, exc)
         return
     if sha256 != ledger.archive_sha256:
-        found.add(Kind.RECORD, ARCHIVE_FILE, f"is not the one that {LEDGER} has the digest of")
+        found.add(ProblemKind.RECORD, ARCHIVE_FILE, f"is not the one that {LEDGER} has the digest of")
 
 
 def _check_standing(archive: Archive, ledger: Ledger) -> list[Problem]:
@@ -97,13 +99,13 @@ def _check_standing(archive: Archive, ledger: Ledger) -> list[Problem]:
     for name in set(ledger.committed) - standing:
         found = Findings(name)
         remedy = f"restore it from a backup, or accept the loss: harvester prune --forget {name} --yes"
-        found.add(Kind.MISSING, "", "is missing: it was committed and never pruned", remedy=remedy)
+        found.add(ProblemKind.MISSING, "", "is missing: it was committed and never pruned", remedy=remedy)
         problems += found.problems
     for name in standing - set(ledger.committed):
         found = Findings(name)
         if name in ledger.pruned:
             remedy = "the next run or prune removes it"
-            found.add(Kind.LEDGER, "", "was pruned and is still there", remedy=remedy)
+            found.add(ProblemKind.LEDGER, "", "was pruned and is still there", remedy=remedy)
         else:
             _name_unknown(archive, ledger, name, found)
         problems += found.problems
@@ -120,7 +122,7 @@ def _name_unknown(archive: Archive, ledger: Ledger, name: str, found: Findings) 
     else:
         text = "has no line in the Ledger yet: its run was stopped in the last steps of the commit"
         remedy = "the next run or prune adds the line; nothing is lost"
-    found.add(Kind.LEDGER, "", text, remedy=remedy)
+    found.add(ProblemKind.LEDGER, "", text, remedy=remedy)
 
 
 def _check_seals(archive: Archive, ledger: Ledger) -> list[Problem]:
@@ -133,7 +135,7 @@ def _check_seals(archive: Archive, ledger: Ledger) -> list[Problem]:
         except ArchiveError:
             continue  # the Snapshot's own check names it
         if sha256 != line.tagmanifest_sha256:
-            found.add(Kind.ALTERED, TAGMANIFEST, f"is not the one of {LEDGER}:{line.n}")
+            found.add(ProblemKind.ALTERED, TAGMANIFEST, f"is not the one of {LEDGER}:{line.n}")
         problems += found.problems
     return problems
 
@@ -141,12 +143,14 @@ def _check_seals(archive: Archive, ledger: Ledger) -> list[Problem]:
 def _check_links(archive: Archive, found: Findings) -> None:
     for item in os.scandir(archive.root):
         if is_snapshot_name(item.name) and not item.is_dir(follow_symlinks=False):
-            found.add(Kind.ODD, item.name, "has a Snapshot's name and is no directory")
+            found.add(ProblemKind.ODD, item.name, "has a Snapshot's name and is no directory")
     for path in archive.foreign():
-        found.add(Kind.EXTRA, path.name, "has the name of a Snapshot but is not one: no run has committed it")
+        found.add(
+            ProblemKind.EXTRA, path.name, "has the name of a Snapshot but is not one: no run has committed it"
+        )
 
 
 def _check_latest(archive: Archive, found: Findings) -> None:
     newest = archive.newest()
     if newest is not None and read_latest(archive.root) != newest.name:
-        found.add(Kind.LATEST, LATEST, f"does not point to {newest.name}")
+        found.add(ProblemKind.LATEST, LATEST, f"does not point to {newest.name}")

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from harvester.archive import Snapshot
-from harvester.audit.verify.fixity import Hasher, Recorded, check_directories
-from harvester.audit.verify.problem import Findings, Kind, Problem
+from harvester.audit.verify.fixity import Hasher, RecordedDirectory, check_directories
+from harvester.audit.verify.problem import Findings, Problem, ProblemKind
 from harvester.errors import ArchiveError, DiskError
 from harvester.format import (
     IMAGES,
@@ -22,7 +22,7 @@ from harvester.format import (
 
 
 @dataclass
-class Directory:
+class DirectorySummary:
     """What Manifest and disk say of one report's directory; the Inventory should say the same."""
 
     files: int
@@ -38,14 +38,14 @@ class Directory:
 class _Seen:
     """The directories that the Manifest names."""
 
-    directories: dict[str, Directory] = field(default_factory=dict)
+    directories: dict[str, DirectorySummary] = field(default_factory=dict)
     whole: bool = True
     """Whether the Manifest could be read to its end; if not, what it does not name may be sound."""
 
 
 def check_payload(
     snapshot: Snapshot, hasher: Hasher, *, selected: Callable[[str], bool], on_bytes: Callable[[int], None]
-) -> tuple[list[Problem], dict[str, Directory] | None]:
+) -> tuple[list[Problem], dict[str, DirectorySummary] | None]:
     """What is wrong with the payload, and what was seen of each report's directory.
 
     The latter is None when the Manifest cannot be read to its end.
@@ -71,18 +71,18 @@ def check_payload(
 
 def _recorded(
     snapshot: Snapshot, selected: Callable[[str], bool], seen: _Seen, found: Findings
-) -> Iterator[Recorded]:
+) -> Iterator[RecordedDirectory]:
     """The directories to hash, from the Manifest; notes in `seen` what it says of all of them."""
     for path, files in _directories(snapshot, seen, found):
         if path in seen.directories:
-            found.add(Kind.MANIFEST, MANIFEST, f"has the files of {path} in two places")
+            found.add(ProblemKind.MANIFEST, MANIFEST, f"has the files of {path} in two places")
             continue
         digests = dict(files)
         images = sum(name.startswith(f"{IMAGES}/") for name in digests)
         hashed = selected(path)
-        seen.directories[path] = Directory(len(files), images, digests.get(REPORT_HTML, ""), hashed)
+        seen.directories[path] = DirectorySummary(len(files), images, digests.get(REPORT_HTML, ""), hashed)
         if hashed:
-            yield Recorded(snapshot.name, str(snapshot.path), path, tuple(files))
+            yield RecordedDirectory(snapshot.name, str(snapshot.path), path, tuple(files))
 
 
 def _directories(
@@ -94,7 +94,7 @@ def _directories(
         parts = path.split("/", 3)
         directory = "/".join(parts[:3])
         if len(parts) != 4 or not is_report_path(directory) or ".." in path.split("/"):
-            found.add(Kind.MANIFEST, MANIFEST, f"names {path!r}, which is no file of a report")
+            found.add(ProblemKind.MANIFEST, MANIFEST, f"names {path!r}, which is no file of a report")
             continue
         if directory != current:
             if files:
@@ -109,23 +109,23 @@ def _lines(snapshot: Snapshot, seen: _Seen, found: Findings) -> Iterator[tuple[s
     """Path and sha256 of each line of the Manifest; a damaged line is a Problem, and the next one is read."""
 
     def on_damage(number: int, text: str) -> None:
-        found.add(Kind.MANIFEST, f"{MANIFEST}:{number}", text)
+        found.add(ProblemKind.MANIFEST, f"{MANIFEST}:{number}", text)
 
     try:
         yield from load_manifest(snapshot.path / MANIFEST, on_damage=on_damage)
     except ArchiveError as exc:
         seen.whole = False
         if isinstance(exc, DiskError):  # else a Problem of the tag files already
-            found.add_unusable(Kind.MANIFEST, MANIFEST, exc)
+            found.add_unusable(ProblemKind.MANIFEST, MANIFEST, exc)
 
 
 def _check_link(snapshot: Snapshot, found: Findings) -> None:
     with suppress(OSError):  # it cannot be listed either, nor can the Manifest beside it be read
         if (snapshot.path / PAYLOAD).is_symlink():
-            found.add(Kind.ODD, PAYLOAD, "is a symbolic link")
+            found.add(ProblemKind.ODD, PAYLOAD, "is a symbolic link")
 
 
-def _check_directories(snapshot: Snapshot, seen: dict[str, Directory], found: Findings) -> None:
+def _check_directories(snapshot: Snapshot, seen: dict[str, DirectorySummary], found: Findings) -> None:
     """Directories that the Manifest does not know; and missing ones whose files were not looked at."""
     known: dict[str, set[str]] = {}
     for path in seen:
@@ -136,7 +136,7 @@ def _check_directories(snapshot: Snapshot, seen: dict[str, Directory], found: Fi
         below = f"{PAYLOAD}/{project}"
         for name in backtests - _check_names(snapshot, below, backtests, found):
             if not seen[f"{below}/{name}"].hashed:  # else each of its files is named
-                found.add(Kind.MISSING, f"{below}/{name}", "is missing")
+                found.add(ProblemKind.MISSING, f"{below}/{name}", "is missing")
 
 
 def _check_names(snapshot: Snapshot, below: str, known: set[str], found: Findings) -> set[str]:
@@ -147,12 +147,12 @@ def _check_names(snapshot: Snapshot, below: str, known: set[str], found: Finding
             for item in items:
                 names.add(item.name)
                 if item.name not in known:
-                    found.add(Kind.EXTRA, f"{below}/{item.name}", "is in no Manifest")
+                    found.add(ProblemKind.EXTRA, f"{below}/{item.name}", "is in no Manifest")
                 elif not item.is_dir(follow_symlinks=False):
-                    found.add(Kind.ODD, f"{below}/{item.name}", "is not a directory")
+                    found.add(ProblemKind.ODD, f"{below}/{item.name}", "is not a directory")
     except (FileNotFoundError, NotADirectoryError):
         return names
     except OSError as exc:
-        found.add(Kind.UNREADABLE, below, f"cannot be listed: {exc.strerror}")
+        found.add(ProblemKind.UNREADABLE, below, f"cannot be listed: {exc.strerror}")
         return known  # nobody knows what is missing
     return names

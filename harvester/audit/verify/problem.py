@@ -9,7 +9,7 @@ import msgspec
 from harvester.errors import ArchiveError, DiskError
 
 
-class Kind(StrEnum):
+class ProblemKind(StrEnum):
     """What is wrong, in one word."""
 
     MISSING = "missing"
@@ -41,19 +41,19 @@ class Kind(StrEnum):
 
 
 _REMEDIES = {
-    Kind.MISSING: "harvester verify {snapshot} --repair",
-    Kind.ALTERED: "harvester verify {snapshot} --repair",
-    Kind.EXTRA: "see whose it is, and move it out of the Archive",
-    Kind.ODD: "see who put it there, remove it, then harvester verify {snapshot} --repair",
-    Kind.UNREADABLE: "check permissions and the disk (dmesg, smartctl), then verify again",
-    Kind.WRITABLE: "harvester verify {snapshot} --repair",
-    Kind.BAG: "restore the file from a backup",
-    Kind.MANIFEST: "restore the file from a backup",
-    Kind.INVENTORY: "restore the file from a backup",
-    Kind.RECORD: "restore the file from a backup",
-    Kind.LEDGER: "restore ledger.jsonl from a backup",
-    Kind.LATEST: "the next run mends it",
-    Kind.CATALOG: "harvester catalog rebuild",
+    ProblemKind.MISSING: "harvester verify {snapshot} --repair",
+    ProblemKind.ALTERED: "harvester verify {snapshot} --repair",
+    ProblemKind.EXTRA: "see whose it is, and move it out of the Archive",
+    ProblemKind.ODD: "see who put it there, remove it, then harvester verify {snapshot} --repair",
+    ProblemKind.UNREADABLE: "check permissions and the disk (dmesg, smartctl), then verify again",
+    ProblemKind.WRITABLE: "harvester verify {snapshot} --repair",
+    ProblemKind.BAG: "restore the file from a backup",
+    ProblemKind.MANIFEST: "restore the file from a backup",
+    ProblemKind.INVENTORY: "restore the file from a backup",
+    ProblemKind.RECORD: "restore the file from a backup",
+    ProblemKind.LEDGER: "restore ledger.jsonl from a backup",
+    ProblemKind.LATEST: "the next run mends it",
+    ProblemKind.CATALOG: "harvester catalog rebuild",
 }
 
 
@@ -64,7 +64,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
     """Its name; empty for what concerns the Archive as a whole."""
     path: str
     """Below the Snapshot, or below the Archive when `snapshot` is empty."""
-    kind: Kind
+    kind: ProblemKind
     text: str
     """What is wrong with it, as a sentence's end: `is missing`."""
     remedy: str
@@ -88,11 +88,13 @@ class Findings:
         self.problems: list[Problem] = []
         self._snapshot = snapshot
 
-    def add(self, kind: Kind, path: str, text: str, *, sha256: str = "", remedy: str = "") -> None:
+    def add(self, kind: ProblemKind, path: str, text: str, *, sha256: str = "", remedy: str = "") -> None:
         """Note a Problem; its remedy is the usual one of its kind, unless another one is given."""
         usual = _REMEDIES[kind].format(snapshot=self._snapshot)
         self.problems.append(Problem(self._snapshot, path, kind, text, remedy or usual, sha256))
 
-    def add_unusable(self, kind: Kind, path: str, exc: ArchiveError) -> None:
+    def add_unusable(self, kind: ProblemKind, path: str, exc: ArchiveError) -> None:
         """Note a file that cannot be used; of `kind`, unless it is the disk that does not give it."""
-        self.add(Kind.UNREADABLE if isinstance(exc, DiskError) else kind, path, f"cannot be used: {exc}")
+        self.add(
+            ProblemKind.UNREADABLE if isinstance(exc, DiskError) else kind, path, f"cannot be used: {exc}"
+        )

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from harvester.archive import Snapshot
-from harvester.audit.verify.problem import Findings, Kind, Problem
+from harvester.audit.verify.problem import Findings, Problem, ProblemKind
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError
 from harvester.format import (
     BAG_INFO,
@@ -28,21 +28,21 @@ _DECLARED: Final = hashlib.sha256(DECLARATION).hexdigest()
 _REQUIRED: Final = (BAGIT, BAG_INFO, MANIFEST, INVENTORY, SNAPSHOT_FILE)
 
 
-def check_tags(snapshot: Snapshot) -> list[Problem]:
+def check_tag_files(snapshot: Snapshot) -> list[Problem]:
     """What is wrong with the tag files of a Snapshot."""
     found = Findings(snapshot.name)
     try:
         recorded = dict(load_manifest(snapshot.path / TAGMANIFEST))
     except ArchiveError as exc:
-        found.add_unusable(Kind.BAG, TAGMANIFEST, exc)
+        found.add_unusable(ProblemKind.BAG, TAGMANIFEST, exc)
         return found.problems
     _check_mode(snapshot, TAGMANIFEST, found)
     for name in _REQUIRED:
         if name not in recorded:
-            found.add(Kind.BAG, TAGMANIFEST, f"does not list {name}")
+            found.add(ProblemKind.BAG, TAGMANIFEST, f"does not list {name}")
     for name, sha256 in recorded.items():
         if name.startswith("/") or ".." in name.split("/"):
-            found.add(Kind.BAG, TAGMANIFEST, f"names {name!r}, which is outside of the Snapshot")
+            found.add(ProblemKind.BAG, TAGMANIFEST, f"names {name!r}, which is outside of the Snapshot")
         else:
             _check_tag(snapshot, name, sha256, found)
     _check_extra(snapshot, set(recorded), found)
@@ -56,15 +56,15 @@ def _check_tag(snapshot: Snapshot, name: str, sha256: str, found: Findings) -> N
     except CorruptArchiveError as exc:
         missing = not os.path.lexists(path)
         text = "is missing" if missing else _without(path, exc)
-        found.add(Kind.MISSING if missing else Kind.ODD, name, text, sha256=sha256)
+        found.add(ProblemKind.MISSING if missing else ProblemKind.ODD, name, text, sha256=sha256)
         return
     except DiskError as exc:
-        found.add(Kind.UNREADABLE, name, _without(path, exc))
+        found.add(ProblemKind.UNREADABLE, name, _without(path, exc))
         return
     if actual != sha256:
-        found.add(Kind.ALTERED, name, "has other bytes than were recorded", sha256=sha256)
+        found.add(ProblemKind.ALTERED, name, "has other bytes than were recorded", sha256=sha256)
     elif name == BAGIT and actual != _DECLARED:
-        found.add(Kind.BAG, name, "does not declare BagIt 1.0 in UTF-8")
+        found.add(ProblemKind.BAG, name, "does not declare BagIt 1.0 in UTF-8")
     _check_mode(snapshot, name, found)
 
 
@@ -81,9 +81,9 @@ def _check_extra(snapshot: Snapshot, recorded: set[str], found: Findings) -> Non
             if is_dir and name in parents:
                 waiting.append(name)
             elif is_dir or item.is_file(follow_symlinks=False):
-                found.add(Kind.EXTRA, name, "is in no tag manifest")
+                found.add(ProblemKind.EXTRA, name, "is in no tag manifest")
             else:
-                found.add(Kind.ODD, name, "is neither a file nor a directory, and in no tag manifest")
+                found.add(ProblemKind.ODD, name, "is neither a file nor a directory, and in no tag manifest")
 
 
 def _listed(snapshot: Snapshot, below: str, found: Findings) -> list[tuple[str, os.DirEntry[str]]]:
@@ -92,7 +92,7 @@ def _listed(snapshot: Snapshot, below: str, found: Findings) -> list[tuple[str, 
         with os.scandir(snapshot.path / below) as items:
             return sorted(((f"{below}/{item.name}".lstrip("/"), item) for item in items), key=itemgetter(0))
     except OSError as exc:
-        found.add(Kind.UNREADABLE, below or ".", f"cannot be listed: {exc.strerror}")
+        found.add(ProblemKind.UNREADABLE, below or ".", f"cannot be listed: {exc.strerror}")
         return []
 
 
@@ -100,10 +100,10 @@ def _check_mode(snapshot: Snapshot, name: str, found: Findings) -> None:
     try:
         mode = (snapshot.path / name).lstat().st_mode
     except OSError as exc:  # such as a prune that removes it at this moment
-        found.add(Kind.UNREADABLE, name, f"cannot be looked at: {exc.strerror}")
+        found.add(ProblemKind.UNREADABLE, name, f"cannot be looked at: {exc.strerror}")
         return
     if mode & 0o222:
-        found.add(Kind.WRITABLE, name, "is writable")
+        found.add(ProblemKind.WRITABLE, name, "is writable")
 
 
 def _without(path: Path, exc: Exception) -> str:

@@ -10,9 +10,7 @@ from support.archives import STARTED, Night, make_reports, open_archive
 from support.watching import watched_reads
 
 from harvester.archive import Archive
-from harvester.audit.catalog import update_catalog
-from harvester.audit.prune import prune_snapshots
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import prune_snapshots, update_catalog, verify_archive
 from harvester.format.ledger import load_sound_ledger
 
 REPORTS = make_reports(2, 2)

@@ -13,7 +13,7 @@ from support.disks import FailingDisk, NoSymlinksDisk, check_archive
 from harvester.archive import Archive, Disk
 from harvester.archive.latest import point_latest, read_latest
 from harvester.archive.store import Store
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import verify_archive
 from harvester.errors import DiskError
 
 REPORTS = make_reports(projects=1, each=2)

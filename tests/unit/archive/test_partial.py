@@ -12,7 +12,7 @@ from support.archives import STARTED, Night, Report, make_record, make_reports, 
 from support.disks import BareDisk, NoLinksDisk, ShortNamesDisk, check_archive, check_bag
 
 from harvester.archive import Archive, Disk, LinkMode, PartialSnapshot, Placement, Source
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import verify_archive
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import Comparison, Outcome, Project, ReportRecord
 

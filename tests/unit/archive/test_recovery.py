@@ -14,7 +14,7 @@ from harvester.archive import Archive, Disk
 from harvester.archive.names import snapshot_names
 from harvester.archive.recovery import recover
 from harvester.archive.store import Store
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import verify_archive
 from harvester.errors import CorruptArchiveError
 from harvester.format.ledger import load_ledger
 

@@ -13,7 +13,7 @@ import pytest
 from support.archives import Night, make_reports, open_archive, sha256
 
 from harvester.archive import Archive
-from harvester.audit.catalog import history, rebuild_catalog, update_catalog
+from harvester.audit import history, rebuild_catalog, update_catalog
 from harvester.errors import CorruptArchiveError
 
 

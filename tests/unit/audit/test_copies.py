@@ -14,8 +14,7 @@ import pytest
 from support.archives import Night, make_reports, open_archive
 
 from harvester.archive import Archive
-from harvester.audit.prune import PrunePlan, plan_prune
-from harvester.audit.retention import Retention
+from harvester.audit import PrunePlan, Retention, plan_prune
 
 REPORTS = make_reports(projects=1, each=2)
 FIRST, SECOND, THIRD = "2026-11-20", "2026-11-21", "2026-11-22"

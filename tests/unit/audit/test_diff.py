@@ -7,7 +7,7 @@ import pytest
 from support.archives import Night, Report, make_reports, open_archive
 
 from harvester.archive import Archive
-from harvester.audit.diff import Diff, compare_snapshots
+from harvester.audit import Diff, compare_snapshots
 from harvester.errors import CorruptArchiveError
 
 REPORTS = make_reports(projects=2, each=3)

@@ -11,9 +11,7 @@ from support.archives import STARTED, Night, make_reports, open_archive
 from support.disks import DyingDisk, FailingDisk, Killed, SteppingDisk, check_archive
 
 from harvester.archive import Archive
-from harvester.audit.prune import PrunePlan, plan_prune, prune_snapshots
-from harvester.audit.retention import Retention
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import PrunePlan, Retention, plan_prune, prune_snapshots, verify_archive
 from harvester.errors import ArchiveError, DiskError
 from harvester.format.ledger import load_ledger
 

@@ -9,10 +9,9 @@ from support.archives import STARTED, Night, Report, make_reports, open_archive,
 from support.disks import FailingDisk, SteppingDisk, check_archive
 
 from harvester.archive import Archive, Placement, Source
+from harvester.audit import Repaired, Reread, repair_archive, verify_archive
 from harvester.audit.damaged import DamagedFiles
-from harvester.audit.repair import Repaired, Reread, repair_archive
-from harvester.audit.verify.problem import Kind, Problem
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit.verify.problem import Problem, ProblemKind
 from harvester.errors import DiskError
 from harvester.model import InventoryEntry, Outcome
 
@@ -128,7 +127,7 @@ def test_what_is_extra_or_odd_is_left_to_people(archive: Archive) -> None:
     (archive.root / SECOND / DIR / "report.html").unlink()
     (archive.root / SECOND / DIR / "report.html").symlink_to("/etc/passwd")
     repaired = mend(archive)
-    assert {problem.kind for problem in repaired.left} == {Kind.EXTRA, Kind.ODD}
+    assert {problem.kind for problem in repaired.left} == {ProblemKind.EXTRA, ProblemKind.ODD}
     assert (archive.root / SECOND / DIR / "mine.txt").exists()
 
 
@@ -221,10 +220,10 @@ def test_modes_lost_by_a_restore_come_back(archive: Archive) -> None:
     """As `chmod -R u+w` leaves an archive; tag files and the tag manifest too."""
     for path in archive.root.glob("2026-*/**/*"):
         path.chmod(path.stat().st_mode | 0o220)
-    assert {problem.kind for problem in verify_archive(archive)} == {Kind.WRITABLE}
+    assert {problem.kind for problem in verify_archive(archive)} == {ProblemKind.WRITABLE}
     repaired = mend(archive)
     assert repaired.left == []
-    assert {problem.kind for problem in repaired.mended} == {Kind.WRITABLE}
+    assert {problem.kind for problem in repaired.mended} == {ProblemKind.WRITABLE}
     assert verify_archive(archive) == []
     check_archive(archive.root)
 
@@ -233,7 +232,7 @@ def test_a_writable_file_with_other_bytes_is_not_sealed(archive: Archive) -> Non
     for date in (FIRST, SECOND):
         damage(archive, f"{DIR}/report.html", date).chmod(0o644)
     repaired = mend(archive)
-    assert [problem.kind for problem in repaired.left].count(Kind.WRITABLE) == 2
+    assert [problem.kind for problem in repaired.left].count(ProblemKind.WRITABLE) == 2
     assert (archive.root / SECOND / DIR / "report.html").stat().st_mode & 0o200
 
 
@@ -289,7 +288,7 @@ class Counted(str):
 
 def test_many_problems_are_not_looked_for_once_each_for_each_of_them(archive: Archive) -> None:
     problems = [
-        Problem(SECOND, f"page-{n}.html", Kind.MISSING, "is missing", "", Counted(f"{n:064x}"))
+        Problem(SECOND, f"page-{n}.html", ProblemKind.MISSING, "is missing", "", Counted(f"{n:064x}"))
         for n in range(200)
     ]
     Counted.times = 0

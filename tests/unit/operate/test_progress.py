@@ -10,8 +10,7 @@ import pytest
 from harvester.api.events import RequestEvent
 from harvester.harvest.events import Asked, Event, Filling, Listed, Planned, Settled, Started, Stopping
 from harvester.model import Outcome
-from harvester.operate.observers import Observers
-from harvester.operate.progress import Bar, Lines, Tally
+from harvester.operate import Bar, Lines, Observers, Tally
 
 
 def request(hold_s: float = 0.0) -> RequestEvent:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.operate.schedule import Plan, render_cron, render_service, render_timer
+from harvester.operate import Plan, render_cron, render_service, render_timer
 
 PLAIN = Plan(Path("/usr/bin/true"), (Path("/srv/archive"),), Path("/etc/harvester.toml"))
 ODD = Plan(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from support.archives import sha256
 
-from harvester.audit.verify.fixity import Hasher, Recorded, check_directories, check_directory
-from harvester.audit.verify.problem import Kind
+from harvester.audit.verify.fixity import Hasher, RecordedDirectory, check_directories, check_directory
+from harvester.audit.verify.problem import ProblemKind
 
 BUFFER = memoryview(bytearray(1000))
 
@@ -39,12 +39,16 @@ def test_a_file_of_its_own_is_not_remembered(tmp_path: Path) -> None:
     assert digest(hasher, tmp_path / "a") == sha256(b"other")
 
 
-def recorded(tmp_path: Path, *names: str) -> Recorded:
-    return Recorded("2026-11-22", str(tmp_path), "data/p_1/b_2", tuple((name, sha256(b"")) for name in names))
+def recorded(tmp_path: Path, *names: str) -> RecordedDirectory:
+    return RecordedDirectory(
+        "2026-11-22", str(tmp_path), "data/p_1/b_2", tuple((name, sha256(b"")) for name in names)
+    )
 
 
 def test_results_come_in_the_order_of_the_directories(tmp_path: Path) -> None:
-    directories = [Recorded("s", str(tmp_path), f"data/p_1/b_{n}", (("f", "0" * 64),)) for n in range(500)]
+    directories = [
+        RecordedDirectory("s", str(tmp_path), f"data/p_1/b_{n}", (("f", "0" * 64),)) for n in range(500)
+    ]
     told: list[int] = []
     found = [checked.path for checked in check_directories(iter(directories), Hasher(), told.append)]
     assert found == [directory.path for directory in directories]
@@ -58,11 +62,11 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
     path.write_bytes(b"")
     path.chmod(0)
     (problem,) = check_directory(recorded(tmp_path, "f"), Hasher(), BUFFER).problems
-    assert problem.kind is Kind.UNREADABLE
+    assert problem.kind is ProblemKind.UNREADABLE
 
 
 def test_a_name_that_no_file_system_takes_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "data/p_1/b_2").mkdir(parents=True)
     (problem,) = check_directory(recorded(tmp_path, "x" * 300), Hasher(), BUFFER).problems
-    assert problem.kind is Kind.UNREADABLE
+    assert problem.kind is ProblemKind.UNREADABLE
     assert "too long" in problem.text

@@ -12,8 +12,8 @@ from support.archives import Night, make_reports, open_archive
 from support.disks import Killed, SteppingDisk
 
 from harvester.archive import Archive
-from harvester.audit.verify.ledger import check_chain
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import verify_archive
+from harvester.audit.verify.ledger import check_ledger
 
 REPORTS = make_reports(projects=1, each=2)
 
@@ -53,7 +53,7 @@ def test_a_run_that_commits_meanwhile_is_no_problem(archive: Archive, step: str)
         disk.go_on.set()
         run.join()
 
-    assert check_chain(archive, wait=wait) == []
+    assert check_ledger(archive, wait=wait) == []
     assert len(archive.snapshots()) == 2
 
 
@@ -61,7 +61,7 @@ def test_what_is_wrong_all_the_time_is_a_problem_next_to_a_run_too(archive: Arch
     (archive.root / "latest").unlink()
     pauses: list[float] = []
     with archive.lock(command="run", wait_s=0):
-        (problem,) = check_chain(archive, wait=pauses.append)
+        (problem,) = check_ledger(archive, wait=pauses.append)
     assert problem.path == "latest"
     assert pauses == [0.0, 0.5, 1.0]
 
@@ -71,7 +71,7 @@ def test_nobody_is_waited_for_where_nobody_is(archive: Archive) -> None:
     (archive.root / ".harvester.lock").unlink()
     (archive.root / ".harvester.lock").symlink_to("elsewhere")
     pauses: list[float] = []
-    assert len(check_chain(archive, wait=pauses.append)) == 1
+    assert len(check_ledger(archive, wait=pauses.append)) == 1
     assert pauses == [0.0]
 
 

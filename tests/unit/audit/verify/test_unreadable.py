@@ -12,8 +12,7 @@ import pytest
 from support.archives import Night, make_reports, open_archive
 
 from harvester.archive import Archive
-from harvester.audit.verify.problem import Problem
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import Problem, verify_archive
 from harvester.format.layout import MANIFEST, TAGMANIFEST
 
 REPORTS = make_reports(projects=2, each=2)

@@ -19,7 +19,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="audit")
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T], *, waiting: int) -> Iterator[R]:
+def map_in_order(work: Callable[[T], R], items: Iterable[T], *, waiting: int) -> Iterator[R]:
     """The result for each item, in the order of the items, by as many threads as there are cores.
 
     Args:

@@ -11,8 +11,8 @@ import pytest
 from support.archives import Night, make_reports, open_archive, sha256
 
 from harvester.archive import Archive
-from harvester.audit.verify.problem import Kind, Problem
-from harvester.audit.verify.verify import in_subset, subset_of_day, verify_archive
+from harvester.audit.verify.archive import in_subset, subset_of_day, verify_archive
+from harvester.audit.verify.problem import Problem, ProblemKind
 from harvester.format.layout import TAGMANIFEST
 
 REPORTS = make_reports(projects=2, each=2)
@@ -70,7 +70,7 @@ def test_a_flipped_bit_is_found_and_named(archive: Archive, name: str) -> None:
     rewrite(newest(archive, f"{DIR}/{name}"), flip)
     (problem,) = verify_archive(archive)
     assert problem.place == f"{NEWEST}/{DIR}/{name}"
-    assert problem.kind is Kind.ALTERED
+    assert problem.kind is ProblemKind.ALTERED
     assert problem.remedy == f"harvester verify {NEWEST} --repair"
     assert len(problem.sha256) == 64
 
@@ -361,7 +361,9 @@ def test_a_removed_directory_is_found_whatever_part_is_hashed(archive: Archive) 
         assert verify_archive(archive, subset=(part, 3))[0].path.startswith(DIR)
     shutil.rmtree(newest(archive, "data"))
     directories = [
-        problem.path for problem in verify_archive(archive, subset=(1, 1000)) if problem.kind is Kind.MISSING
+        problem.path
+        for problem in verify_archive(archive, subset=(1, 1000))
+        if problem.kind is ProblemKind.MISSING
     ]
     assert len(directories) == 4
 

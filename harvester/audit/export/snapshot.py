@@ -27,7 +27,7 @@ from harvester.audit.export.readme import (
     render_readme,
 )
 from harvester.audit.export.targets import Package, Purpose, open_directory, open_zip
-from harvester.audit.verify.parallel import in_order
+from harvester.audit.parallel import map_in_order
 from harvester.errors import ArchiveError, CorruptArchiveError, UsageError
 from harvester.format import (
     BAG_INFO,
@@ -202,7 +202,7 @@ class _Export:
             (self._draft / INVENTORY).open("wb") as inventory,
         ):
             jobs = self._jobs(manifest, inventory)
-            for packed in in_order(self._read, jobs, waiting=_WAITING):
+            for packed in map_in_order(self._read, jobs, waiting=_WAITING):
                 for name, content in packed.files:
                     self._package.add(name, content)
                 if self._order.on_progress is not None:

@@ -9,8 +9,7 @@ import pytest
 from support.archives import Night, append_line, make_reports, open_archive, sha256
 
 from harvester.archive import Archive
-from harvester.audit.verify.problem import Problem
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import Problem, verify_archive
 from harvester.format.ledger import LedgerLine, load_ledger
 
 REPORTS = make_reports(projects=2, each=2)

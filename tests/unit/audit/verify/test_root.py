@@ -12,10 +12,7 @@ import pytest
 from support.archives import STARTED, Night, make_reports, open_archive, sha256
 
 from harvester.archive import Archive
-from harvester.audit.catalog import history, update_catalog
-from harvester.audit.repair import repair_archive
-from harvester.audit.verify.surroundings import look_around
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import history, look_around, repair_archive, update_catalog, verify_archive
 
 REPORTS = make_reports(projects=1, each=2)
 CHANGED = [replace(REPORTS[0], html=b"<html>later</html>"), REPORTS[1]]

@@ -16,7 +16,7 @@ from harvester.audit.catalog import (
     known_snapshots,
     reading_catalog,
 )
-from harvester.audit.verify.problem import Findings, Kind, Problem
+from harvester.audit.verify.problem import Findings, Problem, ProblemKind
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.format import (
     ARCHIVE_FILE,
@@ -65,7 +65,7 @@ def look_around(archive: Archive) -> Surroundings:
         except DiskError as exc:
             warnings.append(f"the catalog was not compared with the Inventories: {exc}")
         except (sqlite3.DatabaseError, OverflowError) as exc:
-            found.add(Kind.CATALOG, CATALOG, f"cannot be used: {exc}")
+            found.add(ProblemKind.CATALOG, CATALOG, f"cannot be used: {exc}")
     return Surroundings(found.problems, warnings, _strangers(archive))
 
 
@@ -84,7 +84,9 @@ def _check_catalog(archive: Archive, found: Findings) -> list[str]:
             with fresh_catalog([check_lists(found_here[name], ledger) for name in names]) as expected:
                 table = next((table for table in _TABLES if not _is_same(table, base, expected)), None)
             if table is not None:
-                found.add(Kind.CATALOG, CATALOG, f"does not say what the Inventories say (table {table})")
+                found.add(
+                    ProblemKind.CATALOG, CATALOG, f"does not say what the Inventories say (table {table})"
+                )
     return [f"{archive.root / CATALOG} knows {UNKNOWN.format(name)}" for name in unknown]
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from harvester.archive import Archive, Snapshot
-from harvester.audit.verify.consistency import check_agreement
+from harvester.audit.verify.consistency import check_consistency
 from harvester.audit.verify.fixity import Hasher
-from harvester.audit.verify.ledger import check_chain
+from harvester.audit.verify.ledger import check_ledger
 from harvester.audit.verify.payload import check_payload
-from harvester.audit.verify.problem import Kind, Problem
-from harvester.audit.verify.tags import check_tags
+from harvester.audit.verify.problem import Problem, ProblemKind
+from harvester.audit.verify.tags import check_tag_files
 from harvester.errors import ArchiveError
 from harvester.format import Ledger, load_ledger
 from harvester.model import InventoryEntry, Outcome
@@ -59,17 +59,17 @@ def verify_archive(
     problems: list[Problem] = []
     hasher, ledger = Hasher(), _ledger(archive)
     for snapshot in chosen:
-        problems += check_tags(snapshot)
+        problems += check_tag_files(snapshot)
         found, directories = check_payload(
             snapshot, hasher, selected=lambda path: in_subset(path, part), on_bytes=on_bytes
         )
         problems += found
-        problems += check_agreement(archive, ledger, snapshot, directories)
+        problems += check_consistency(archive, ledger, snapshot, directories)
     # Last, for a run or a prune may have ended meanwhile: what it removed was no damage.
     pruned = _pruned(archive)
-    if any(problem.kind is Kind.WRITABLE for problem in problems) and not _permissions_count(archive):
-        problems = [problem for problem in problems if problem.kind is not Kind.WRITABLE]
-    return sorted([*check_chain(archive), *(item for item in problems if item.snapshot not in pruned)])
+    if any(problem.kind is ProblemKind.WRITABLE for problem in problems) and not _permissions_count(archive):
+        problems = [problem for problem in problems if problem.kind is not ProblemKind.WRITABLE]
+    return sorted([*check_ledger(archive), *(item for item in problems if item.snapshot not in pruned)])
 
 
 def find_lost(snapshot: Snapshot) -> list[InventoryEntry]:

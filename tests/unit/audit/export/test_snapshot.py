@@ -14,7 +14,7 @@ from support.archives import Night, make_reports, open_archive
 from support.disks import DyingDisk, FailingDisk, Killed, SteppingDisk, check_bag
 
 from harvester.archive import Archive, Snapshot
-from harvester.audit.export.export import Exported, ExportOrder, export_snapshot
+from harvester.audit import Exported, ExportOrder, export_snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, UsageError
 from harvester.model import InventoryEntry
 

@@ -9,8 +9,7 @@ import pytest
 from support.archives import Night, make_reports, open_archive
 
 from harvester.archive import Archive
-from harvester.audit.verify.problem import Problem
-from harvester.audit.verify.verify import verify_archive
+from harvester.audit import Problem, verify_archive
 
 REPORTS = make_reports(projects=2, each=2)
 DIR = "data/project-1_101/backtest-1_00000000000000010000000000000001"
