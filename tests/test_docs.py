@@ -159,3 +159,9 @@ def test_a_topic_lists_its_sections_first(topic: str) -> None:
 )  # fmt: skip
 def test_the_sections_that_people_look_for_exist(section: str) -> None:
     assert f"\n## {section}\n" in MANUAL
+
+
+@pytest.mark.parametrize("topic", topics())
+def test_code_in_a_topic_fits_a_terminal_of_80_columns(topic: str) -> None:
+    blocks = re.findall(r"(?m)^```\w*\n(.*?)^```", text(topic), re.DOTALL)
+    assert [line for block in blocks for line in block.splitlines() if len(line) > 78] == []
