@@ -1,9 +1,9 @@
-"""How many bytes of answers may be in memory at once, however many requests are in flight.
+"""Bounds the bytes of answers that are in memory at once, however many requests are in flight.
 
-Rule 1: everything but the largest answer fits into the budget. So one answer of any size always gets through,
-and it is the only one that may be larger than what is left.
-Rule 2: the largest never waits, so something always goes on; when it is done, whoever has waited longest gets
-what it asks for.
+Rule 1: all answers but the largest fit into the budget together. So one answer of any size is always
+received, and it is the only one that may exceed the budget.
+Rule 2: the largest answer never waits, so there is always progress; when it is done, those that wait are
+served in the order in which they came.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ import anyio
 from harvester.api.large import LARGE_BYTES
 
 BUDGET_BYTES: Final = 16 * 2**20
-"""Eight reports of the usual size next to the largest one."""
+"""Eight reports of the usual size, in addition to the largest one."""
 
 
 class Shares:
-    """The bytes that each of several answers holds, and whether one may hold more: pure."""
+    """Knows how many bytes each answer holds, and decides whether one may hold more: pure."""
 
     def __init__(self, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
         self._held: dict[int, int] = {}
 
     @property
-    def beside_largest(self) -> int:
-        """What all but the largest hold; never more than the budget."""
+    def without_largest(self) -> int:
+        """Bytes that all answers but the largest hold; never more than the budget."""
         return sum(self._held.values()) - max(self._held.values(), default=0)
 
     def grant(self, holder: int, size_bytes: int) -> bool:
-        """Let an answer grow to a size, if it may; gives whether it may."""
+        """Let an answer grow to a size if rule 1 allows it; returns whether it does."""
         held = self._held | {holder: size_bytes}
         if sum(held.values()) - max(held.values()) > self.budget_bytes:
             return False
@@ -43,7 +43,7 @@ class Shares:
         return True
 
     def release(self, holder: int) -> None:
-        """An answer is gone from memory."""
+        """Forget an answer that is no longer in memory."""
         self._held.pop(holder, None)
 
 
@@ -55,16 +55,16 @@ class _Waiter:
 
 
 class Room:
-    """The memory of one answer, from its first byte until nobody needs it any more."""
+    """The memory of one answer, from its first byte until it is no longer needed."""
 
     def __init__(self, budget: ByteBudget, holder: int) -> None:
         self._budget = budget
         self._holder = holder
         self.size_bytes = 0
-        """What it may hold; it never shrinks but to nothing."""
+        """Bytes that it may hold; grows until it is cleared."""
 
     def try_grow_to(self, size_bytes: int) -> bool:
-        """Have this size in all, if that is possible at once; gives whether it is."""
+        """Grow to this total size if that is possible at once; returns whether it is."""
         if size_bytes > self.size_bytes:
             if not self._budget.try_acquire(self._holder, size_bytes):
                 return False
@@ -72,20 +72,20 @@ class Room:
         return True
 
     async def grow_to(self, size_bytes: int) -> None:
-        """Wait until the answer may have this size in all."""
+        """Wait until the answer may have this total size."""
         if not self.try_grow_to(size_bytes):
             await self._budget.acquire(self._holder, size_bytes)
             self.size_bytes = size_bytes
 
     def clear(self) -> None:
-        """Give everything back."""
+        """Release all of it."""
         self.size_bytes = 0
         self._budget.release(self._holder)
 
 
-def _give_back() -> None:
-    """Return free memory to the system; the C library keeps tens of megabytes of a large report otherwise."""
-    with suppress(AttributeError):  # only glibc has it
+def _trim_heap() -> None:
+    """Return free memory to the system; otherwise the C library keeps tens of megabytes of a large report."""
+    with suppress(AttributeError):  # only glibc has this function
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -99,7 +99,7 @@ class ByteBudget:
 
     @contextmanager
     def room(self) -> Iterator[Room]:
-        """Memory for one answer; given back at the end, whatever happens."""
+        """Yield the memory of one answer; it is released at the end, whatever happens."""
         self._holders += 1
         room = Room(self, self._holders)
         try:
@@ -108,14 +108,14 @@ class ByteBudget:
             was_large = room.size_bytes >= LARGE_BYTES
             room.clear()
             if was_large:
-                _give_back()
+                _trim_heap()
 
     def try_acquire(self, holder: int, size_bytes: int) -> bool:
-        """Let an answer have a size, if that is possible at once; gives whether it is."""
+        """Let an answer have a size if that is possible at once; returns whether it is."""
         return self._shares.grant(holder, size_bytes)
 
     async def acquire(self, holder: int, size_bytes: int) -> None:
-        """Wait, after those who wait already, until an answer may have a size."""
+        """Wait, behind those who wait already, until an answer may have a size."""
         waiter = _Waiter(holder, size_bytes)
         self._waiting.append(waiter)
         try:
@@ -125,7 +125,7 @@ class ByteBudget:
                 self._waiting.remove(waiter)
 
     def release(self, holder: int) -> None:
-        """An answer needs no memory any more; those that waited for it are let in."""
+        """Release the memory of an answer, and wake those that waited for it."""
         self._shares.release(holder)
         for waiter in list(self._waiting):
             if self._shares.grant(waiter.holder, waiter.size_bytes):

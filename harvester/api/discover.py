@@ -1,4 +1,4 @@
-"""Everything that an Account lists, and whether the list of projects is proven complete."""
+"""Fetches the lists of an Account: its projects, proven complete or not, and the backtests of a project."""
 
 from __future__ import annotations
 
@@ -23,44 +23,45 @@ _BACKTESTS: Final = "backtests/list"
 
 
 async def fetch_projects(client: ApiClient) -> ProjectList:
-    """All projects of the Account; `harvester.api.paging` says what proves that none is missing.
+    """Fetch all projects of the Account; `harvester.api.paging` says what proves that none is missing.
 
-    A list that can be read only in part is no error: it says that it is not proven, and why.
+    A list that can be read only in part is no error: its `unproven` says why.
 
     Raises:
         ApiError: not even the call without bounds was answered.
-        AuthenticationError, ThrottledError: no further request has a point.
+        AuthenticationError, ThrottledError: every further request would fail too.
     """
     paging = Paging()
-    while (window := paging.asks) is not None:
+    while (window := paging.next_window) is not None:
         parse = partial(parse_projects, endpoint=_PROJECTS, first=window.start)
         try:
             rows = await client.call(_PROJECTS, window.payload, parse)
         except (AuthenticationError, ThrottledError):
             raise
         except ApiError as exc:
-            if not paging.begun:
+            if not paging.is_started:
                 raise
             if isinstance(exc, RateLimitedError):
-                paging.give_up(str(exc))  # asking again at once is what the server has just refused
+                paging.give_up(str(exc))  # requesting it again at once is what the server has just refused
             else:
-                paging.failed(str(exc), refused=isinstance(exc, RefusedError), no_row=_may_mean_no_row(exc))
+                no_row = _may_mean_no_row(exc)
+                paging.add_failure(str(exc), refused=isinstance(exc, RefusedError), no_row=no_row)
         else:
-            paging.answered(rows)
+            paging.add_rows(rows)
     return paging.result()
 
 
 def _may_mean_no_row(exc: ApiError) -> bool:
-    """Whether a refusal is the API's own plain no: not a gateway's, not about the item or the signature."""
+    """Whether a refusal comes from the API itself and is not about a missing item or the signature."""
     about_signature = isinstance(exc.__cause__, AuthenticationError)  # refused with good credentials
     return type(exc) is RefusedError and exc.status == 200 and not about_signature
 
 
 async def fetch_backtests(client: ApiClient, project_id: int, *, room: Room | None = None) -> BacktestList:
-    """All backtests of a project; `room` is memory for as long as the caller needs them.
+    """Fetch all backtests of a project; `room` is memory for as long as the caller needs them.
 
     Raises:
-        ApiError: the listing could not be read, or does not hold as many rows as it says.
+        ApiError: the listing could not be read, or has another number of rows than it says.
     """
     payload = {"projectId": project_id, "includeStatistics": True}
     parse = partial(parse_listing, project_id=project_id, endpoint=_BACKTESTS)

@@ -1,7 +1,8 @@
-"""Answers so large that a copy counts: a text is taken out of them piece by piece, in the body's own memory.
+"""Decodes the text of a very large answer piece by piece, in the memory of its body.
 
-A decoder needs three times the memory of such a body: the body, the text without escapes, and the value. A
-text without its escapes is never longer, so here it replaces the body from its beginning; that leaves two.
+A JSON decoder needs three times the memory of a body: the body, the text without escapes, and the value. A
+text without its escapes is never longer than with them, so here it overwrites the body from its beginning;
+that needs two times the memory.
 """
 
 from __future__ import annotations
@@ -12,30 +13,30 @@ from typing import Final
 import msgspec
 
 LARGE_BYTES: Final = 8 * 2**20
-"""A body from this size on is read this way; below it a decoder is quicker."""
+"""A body of at least this size is decoded this way; below it the JSON decoder is quicker."""
 
 _PIECE: Final = 2**20
 """Bytes that are decoded at once."""
 _LONGEST_ESCAPE: Final = 12
 r"""Bytes of `\ud83d\ude00`."""
 _SEARCHED: Final = 2**16
-"""So far back a place is looked for at which neither an escape nor a character is cut in two."""
+"""Bytes that are searched backwards for a place where neither an escape nor a character is split."""
 
 
 def decode_text(raw: msgspec.Raw, body: bytearray, *, piece_bytes: int = _PIECE) -> str:
-    """The text of a JSON string that is part of a body; the body is used up.
+    """Return the text of a JSON string that is part of a body; the body is overwritten.
 
     Args:
-        raw: The string with its quotes, as a view of `body`; a decoder has seen that its escapes are right.
+        raw: The string with its quotes, as a view of `body`; a decoder has already validated its escapes.
         body: UTF-8; holds nothing that can be used afterwards.
-        piece_bytes: Decoded at once.
+        piece_bytes: Bytes that are decoded at once.
     """
     source = memoryview(raw)[1:-1]
     done = at = 0
     while at < len(source):
         end = _find_cut(source, at, at + piece_bytes)
         piece = msgspec.json.decode(b"".join((b'"', source[at:end], b'"')), type=str).encode()
-        body[done : done + len(piece)] = piece  # no longer than what was read for it
+        body[done : done + len(piece)] = piece  # never longer than the source it was decoded from
         done, at = done + len(piece), end
     return str(memoryview(body)[:done], "utf-8")
 
@@ -55,7 +56,7 @@ def starts_with(raw: msgspec.Raw, mark: bytes) -> bool:
 
 
 def _find_cut(source: memoryview, at: int, end: int) -> int:
-    """The last place up to `end` where a piece may end; without one, all the rest is one piece."""
+    """Return the last place up to `end` where a piece may end; the end of the source if there is none."""
     for place in range(end, max(at + _LONGEST_ESCAPE, end - _SEARCHED), -1):
         if place >= len(source):
             break

@@ -1,4 +1,4 @@
-"""Repairs of JSON that its encoder got slightly wrong, so that one such character does not cost an answer."""
+"""Repairs JSON with small faults of its encoder, so that one bad character does not cost a whole answer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 _BOM: Final = b"\xef\xbb\xbf"
 _PIECES: Final = re.compile(
-    rb'"(?:[^"\\]++|\\.)*+"?'  # a whole string, so that nothing in it is taken for a number; one without
-    # an end matches too: tried again from each of its quotes, a hostile body would take quadratic time
+    rb'"(?:[^"\\]++|\\.)*+"?'  # a whole string, so that nothing in it is taken for a number. A string
+    # without an end matches too: otherwise each quote of a hostile body would be tried, in quadratic time
     rb"|-?\b(?:NaN|Infinity)\b",
     re.DOTALL,
 )
 _ESCAPES: Final = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair, as it should be
-    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # half of one
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a surrogate pair, as it should be
+    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # half of a pair
     rb"|\\.",  # any other escape; after `\\` a `ud83d` is plain text
     re.DOTALL,
 )
@@ -23,13 +23,16 @@ _REPLACEMENT: Final = rb"\ufffd"
 
 
 def repair_json(body: bytes | bytearray) -> tuple[bytes | bytearray, tuple[str, ...]]:
-    """Replace what strict readers of JSON refuse and lenient writers send.
+    """Replace what strict JSON parsers refuse and lenient encoders send.
 
-    A byte order mark is dropped; half of a surrogate pair (a text cut in the middle of an emoji) becomes
-    U+FFFD; NaN and Infinity become null. Everything else is left as it is.
+    1. A byte order mark is dropped.
+    2. Half of a surrogate pair (a text truncated in the middle of an emoji) becomes U+FFFD.
+    3. NaN and Infinity become null.
+
+    Everything else is left as it is.
 
     Returns:
-        The body, and one text for each kind of repair; no texts when there was nothing to repair.
+        The body, and one text for each kind of repair; no texts if there was nothing to repair.
     """
     repairs: list[str] = []
     if body.startswith(_BOM):

@@ -1,4 +1,4 @@
-"""Which part of the list of projects is read next, and when that list is proven complete: pure.
+"""Decides which part of the list of projects is read next, and when that list is proven complete: pure.
 
 `projects/read` sends no total, may answer a call without bounds with a first page only, and documents neither
 its page size nor its order. So the list is read like this:
@@ -15,15 +15,17 @@ What an answer to a window means:
 | the last known row and nothing behind it | the end: proven |
 | the last known row and others | they are appended, the next window follows |
 | another first row, no row at all, or a row that is known already | the list has shifted: from the start |
-| more rows than the window has | bounds are ignored: not proven |
-| refused | a narrower window; one of two rows is asked for again, then it is not proven |
-| any other failure | asked for again, then it is not proven |
+| more rows than the window has | the server ignores bounds: not proven |
+| refused | a narrower window; the narrowest is requested again, up to three times, then not proven |
+| any other failure | requested again, up to three times, then not proven |
 
-So the end is proven by answers that hold rows, never by a refusal or an empty list, which may mean anything
-else as well. Only where the call without bounds gave fewer than two rows that is not possible. There the
-position behind the known row must be refused as having no row, or be answered by an empty list; then the
-known row must be given once more with nothing behind it (or the call without bounds be empty once more); and
-then the position behind it must be refused, or its list empty, again.
+So the end is proven by answers that hold rows, never by a refusal or an empty list, which may have other
+reasons. That is impossible only if the call without bounds returned fewer than two rows. Then three answers
+in a row prove the end:
+
+1. The position behind the known row is refused as having no row, or its list is empty.
+2. The known row is returned again with nothing behind it (or the call without bounds is empty again).
+3. The position behind the known row is refused, or its list is empty, again.
 
 The promise: a list that is called proven has every project that was listed throughout its last reading,
 whatever else was created or deleted meanwhile, whatever the server's limits are, and however many requests
@@ -52,23 +54,23 @@ _WIDEST: Final = 100
 _NARROWEST: Final = 2
 """The last known row and one behind it."""
 _TRIES: Final = 3
-"""Requests for one window that may fail in a row, refusals of wider ones apart."""
+"""Requests for one window that may fail in a row; refusals of wide windows do not count."""
 _READINGS: Final = 5
-"""Times that the list is read from the start before a list that keeps shifting is given up."""
+"""Times that the list is read from the start; a list that still shifts then is not proven."""
 _MAX_WINDOWS: Final = 1000
-"""More of them in one reading are no list but a loop."""
+"""Windows in one reading; more of them mean that the server repeats itself."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Positions `start` to before `end`; no end: a call without bounds."""
+    """Positions from `start` up to but not including `end`; no end: a call without bounds."""
 
     start: int = 0
     end: int | None = None
 
     @property
     def payload(self) -> dict[str, int]:
-        """The window as the API takes it."""
+        """The fields of the request."""
         return {} if self.end is None else {"start": self.start, "end": self.end}
 
 
@@ -78,7 +80,7 @@ class ProjectList:
 
     projects: list[Project]
     unproven: str = ""
-    """Why it may lack some; empty: it is proven complete."""
+    """Why some may be missing; empty: the list is proven complete."""
     bad_rows: tuple[str, ...] = ()
     """Rows without a usable id; each may be a project."""
 
@@ -94,30 +96,30 @@ class _Step(Enum):
 
 
 class Paging:
-    """Reads a list of projects, given the answer to each window that it asks for."""
+    """Assembles the list of projects from the answers to its windows; makes no requests itself."""
 
     def __init__(self) -> None:
         self._step = _Step.ALL
         self._rows: list[Row] = []
-        """Of this reading, by position."""
+        """Rows of this reading, by position."""
         self._ids: set[int] = set()
-        """Those of this reading."""
-        self._met: dict[int, Project] = {}
-        """Of every reading."""
+        """Project ids of this reading."""
+        self._seen: dict[int, Project] = {}
+        """Projects of every reading, by id."""
         self._width = _NARROWEST
-        """Rows that the next window has."""
+        """Rows in the next window."""
         self._widest = _WIDEST
-        """Rows that a window may have, as far as the server has refused wider ones."""
+        """Most rows that a window may have; halved whenever the server refuses it."""
         self._paged = False
-        """Whether a window has had two rows, so that one row alone is the end."""
+        """Whether any window had two rows; then a window with one row is the end."""
         self._failures = 0
         self._windows = 0
         self._readings = 1
         self._unproven = ""
 
     @property
-    def asks(self) -> Window | None:
-        """The window to ask for now; None: the list is read."""
+    def next_window(self) -> Window | None:
+        """The window to request now; None: the list is finished."""
         known = len(self._rows)
         match self._step:
             case _Step.DONE:
@@ -134,44 +136,44 @@ class Paging:
                 return Window()
 
     @property
-    def begun(self) -> bool:
-        """Whether any rows, or the lack of any, are known."""
+    def is_started(self) -> bool:
+        """Whether the call without bounds was answered, be it by an empty list."""
         return self._step is not _Step.ALL or self._readings > 1
 
-    def answered(self, rows: Sequence[Row]) -> None:
-        """Take the answer to the window that was asked for."""
-        window = self.asks
+    def add_rows(self, rows: Sequence[Row]) -> None:
+        """Take the rows that the server returned for `next_window`."""
+        window = self.next_window
         self._failures = 0
         if window is None:
-            raise ValueError("nothing was asked for")
+            raise ValueError("no window was requested")
         if window.end is not None and len(rows) > window.end - window.start:
             self.give_up("the server ignores the bounds of a request and may have listed a first page only")
             return
         self._paged = self._paged or (window.end is not None and len(rows) > 1)
         match self._step:
             case _Step.ALL:
-                self._begin(rows)
+                self._start(rows)
             case _Step.WINDOW:
                 self._extend(rows)
             case _Step.MEASURE:
-                self._measured()
+                self._finish_if_paged()
             case _Step.CONTROL:
                 self._confirm(rows)
             case _ if rows:
-                self._contradicted(rows)
+                self._reopen(rows)
             case _:
-                self._no_row()
+                self._add_empty()
 
-    def failed(self, reason: str, *, refused: bool = False, no_row: bool = False) -> None:
-        """Take a failure to answer the window that was asked for.
+    def add_failure(self, reason: str, *, refused: bool = False, no_row: bool = False) -> None:
+        """Take a failed request for `next_window`.
 
         Args:
             reason: The error, for people.
-            refused: The server understood and said no; a narrower window may be allowed.
-            no_row: That refusal can be its way to say that the window has no row.
+            refused: The server refused it; a narrower window may be allowed.
+            no_row: The refusal may mean that the window has no row.
         """
         if no_row and self._step in {_Step.PROBE, _Step.PROBE_AGAIN}:
-            self._no_row()
+            self._add_empty()
         elif refused and self._step is _Step.WINDOW and self._width > _NARROWEST:
             self._width = self._widest = max(_NARROWEST, self._width // 2)
         else:
@@ -180,19 +182,19 @@ class Paging:
                 self.give_up(reason)
 
     def give_up(self, reason: str) -> None:
-        """Ask for nothing more; the list is not proven complete."""
+        """Finish; the list is not proven complete, for this reason."""
         self._unproven = reason
         self._step = _Step.DONE
 
     def result(self) -> ProjectList:
-        """What was listed: of the last reading when it is proven, else of all of them together."""
-        met = self._met
+        """Return the projects of the last reading if it is proven, else those of all readings together."""
+        seen = self._seen
         if not self._unproven:
-            met = {project_id: met[project_id] for project_id in self._ids}
+            seen = {project_id: seen[project_id] for project_id in self._ids}
         bad = tuple(row.text for row in self._rows if isinstance(row, BadRow))
-        return ProjectList([met[project_id] for project_id in sorted(met)], self._unproven, bad)
+        return ProjectList([seen[project_id] for project_id in sorted(seen)], self._unproven, bad)
 
-    def _begin(self, rows: Sequence[Row]) -> None:
+    def _start(self, rows: Sequence[Row]) -> None:
         self._rows, self._ids = [], set()
         self._windows = 0
         self._width = _NARROWEST
@@ -202,7 +204,7 @@ class Paging:
     def _extend(self, rows: Sequence[Row]) -> None:
         self._windows += 1
         if not self._continues(rows):
-            self._shifted()
+            self._restart()
         elif len(rows) > 1:
             self._width = self._widest
             self._append(rows[1:])
@@ -213,40 +215,40 @@ class Paging:
         if self._windows >= _MAX_WINDOWS and self._step is _Step.WINDOW:
             self.give_up(f"the list has no end after {_MAX_WINDOWS} windows")
 
-    def _measured(self) -> None:
+    def _finish_if_paged(self) -> None:
         if self._paged:
             self._step = _Step.DONE
         else:
-            self._shifted()
+            self._restart()
 
     def _confirm(self, rows: Sequence[Row]) -> None:
         if not self._rows and not rows:
             self._step = _Step.PROBE_AGAIN
         elif not self._rows or not self._continues(rows):
-            self._shifted()
+            self._restart()
         elif len(rows) == 1:
             self._step = _Step.PROBE_AGAIN
         else:
             self._step = _Step.WINDOW
             self._append(rows[1:])
 
-    def _contradicted(self, rows: Sequence[Row]) -> None:
-        """There is a row where the list seemed to end."""
+    def _reopen(self, rows: Sequence[Row]) -> None:
+        """Continue the list: there is a row where it seemed to end."""
         if not self._rows or any(_id(row) in self._ids for row in rows):
-            self._shifted()
+            self._restart()
             return
-        self._met.update((row.project_id, row) for row in rows if isinstance(row, Project))
+        self._seen.update((row.project_id, row) for row in rows if isinstance(row, Project))
         self._step, self._width = _Step.WINDOW, self._widest
 
-    def _no_row(self) -> None:
+    def _add_empty(self) -> None:
         if self._step is _Step.PROBE:
             self._step = _Step.CONTROL
-        elif self._rows or not self._met:
+        elif self._rows or not self._seen:
             self._step = _Step.DONE
         else:
             self.give_up("the list had projects when it was first read and none when it was read again")
 
-    def _shifted(self) -> None:
+    def _restart(self) -> None:
         self._readings += 1
         if self._readings > _READINGS:
             self.give_up(f"each of {_READINGS} readings of the list contradicted itself")
@@ -254,7 +256,7 @@ class Paging:
             self._step = _Step.ALL
 
     def _continues(self, rows: Sequence[Row]) -> bool:
-        """Whether a window begins with the last known row and has only unknown ones behind it."""
+        """Whether a window begins with the last known row and has only unknown rows behind it."""
         if not rows or _id(rows[0]) != _id(self._rows[-1]):
             return False
         return not any(_id(row) in self._ids for row in rows[1:])
@@ -264,9 +266,9 @@ class Paging:
         for row in rows:
             if isinstance(row, Project):
                 self._ids.add(row.project_id)
-                self._met[row.project_id] = row
+                self._seen[row.project_id] = row
 
 
 def _id(row: Row) -> int | None:
-    """What tells a row from others; None: it has no usable id, and is as good as any other without one."""
+    """Return the project id; None: the row has no usable id and cannot be told from another such row."""
     return row.project_id if isinstance(row, Project) else None

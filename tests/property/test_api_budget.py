@@ -20,7 +20,7 @@ class Watched(Shares):
 
     def grant(self, holder: int, size_bytes: int) -> bool:
         granted = super().grant(holder, size_bytes)
-        self.most = max(self.most, self.beside_largest)
+        self.most = max(self.most, self.without_largest)
         return granted
 
 
@@ -77,7 +77,7 @@ def test_every_answer_gets_through_however_many_workers_there_are(
     run_virtually(main)
     assert done == set(range(len(answers)))
     assert shares.most <= BUDGET
-    assert shares.beside_largest == 0
+    assert shares.without_largest == 0
 
 
 def test_whoever_has_waited_longest_is_next() -> None:
