@@ -20,7 +20,7 @@ from harvester.api import ApiClient, RateLimiter, limiter_for
 from harvester.app.bucket import AfterRun, push_after_run
 from harvester.app.notifications import RunEnd
 from harvester.app.pacing import shared_limiter, warn_of_problem
-from harvester.archive import Archive, CheckedSnapshot, find_holder
+from harvester.archive import Archive, CheckedSnapshot, Disk, find_holder
 from harvester.audit import update_catalog
 from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json, worst
 from harvester.cli.output.reporter import Reporter
@@ -150,7 +150,7 @@ async def run_once(job: Job, archive: Archive) -> Ended:
                 policy=job.policy,
                 observer=observers,
                 pages=write_pages,
-                journal=lambda path: _journal(path, observers),
+                journal=lambda path: _journal(path, observers, archive.disk),
             )
         )
         caught: list[int] = []
@@ -205,8 +205,8 @@ async def _watched(job: Job) -> AsyncIterator[Observers]:
 
 
 @asynccontextmanager
-async def _journal(path: Path, observers: Observers) -> AsyncIterator[None]:
-    async with journal_at(path, stamp=_precise_stamp) as journal:
+async def _journal(path: Path, observers: Observers, disk: Disk) -> AsyncIterator[None]:
+    async with journal_at(path, stamp=_precise_stamp, disk=disk) as journal:
         with observers.joined(journal):
             yield
 

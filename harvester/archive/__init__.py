@@ -1,13 +1,14 @@
 """How Snapshots stand on disk and how they get there."""
 
-from harvester.archive.advice import REFUSALS
+from harvester.archive.advice import REFUSALS, explain
 from harvester.archive.archive import PRIVATE, Archive, check_vacant
 from harvester.archive.calls import READ_ONLY, Room, room_at
-from harvester.archive.disk import Disk, LinkMode, explain
+from harvester.archive.disk import Disk
 from harvester.archive.latest import read_latest
+from harvester.archive.links import LinkMode
 from harvester.archive.lists import CheckedSnapshot, check_lists
 from harvester.archive.lock import find_holder
-from harvester.archive.partial import PartialSnapshot
+from harvester.archive.partial import Pages, PartialSnapshot
 from harvester.archive.placement import Damage, Placement, Source
 from harvester.archive.recovery import check_adoptable
 from harvester.archive.reports import file_names
@@ -23,6 +24,7 @@ __all__ = [
     "Damage",
     "Disk",
     "LinkMode",
+    "Pages",
     "PartialSnapshot",
     "Placement",
     "Room",

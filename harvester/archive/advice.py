@@ -1,12 +1,15 @@
-"""What to do when the operating system refuses something: one text for each error."""
+"""Turns errors of the operating system into errors that say what to do: one text for each."""
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from harvester.archive.calls import room_at
+from harvester.errors import DiskError
 
 _ADVICE: Final = {
     errno.ENOSPC: "the disk is full. Free space, then run again; what was finished is kept",
@@ -42,3 +45,17 @@ def advice(exc: OSError, path: Path | str) -> str:
             "(mkfs.ext4 -i 4096), then run again; what was finished is kept"
         )
     return _ADVICE.get(exc.errno or 0, f"{exc.strerror or exc}")
+
+
+def explain(exc: OSError, path: Path | str) -> DiskError:
+    """The error as the user reads it: where, what, and what to do now."""
+    return DiskError(f"{path}: {advice(exc, path)}", path=str(path))
+
+
+@contextmanager
+def explained(path: Path | str) -> Iterator[None]:
+    """Raise a `DiskError` about `path` in place of an `OSError`."""
+    try:
+        yield
+    except OSError as exc:
+        raise explain(exc, path) from exc

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harvester.archive.disk import Disk, LinkMode
+from harvester.archive.disk import Disk
+from harvester.archive.links import LinkMode
 from harvester.archive.reports import file_names, link
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.format import IMAGES, REPORT_JSON, ManifestBlock, file_sha256

@@ -1,66 +1,37 @@
 """The only code that changes an Archive's file system.
 
-Every method is one step that can fail or be cut off; a test subclasses `Disk` to make the n-th one do so.
-An `OSError` ends here: what comes out is a `DiskError` that says what to do.
+Every method is one step that can fail or be interrupted; a test subclasses `Disk` to make the n-th one do so.
+An `OSError` ends here: what comes out is a `DiskError` that says what to do. Two things are written past it:
+the tables within `catalog.sqlite`, by SQLite, and the lock file, by filelock.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from enum import StrEnum
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
-from harvester.archive.advice import NOT_OFFERED, advice
+from harvester.archive.advice import NOT_OFFERED, explain, explained
 from harvester.archive.calls import (
+    APPEND,
     DIRECTORY,
     NEW_FILE,
     READ_ONLY,
     WRITE_BITS,
-    has_bytes,
     inherited_mode,
     kernel,
     opened_dir,
-    opened_pair,
     syncfs,
     write_all,
 )
-from harvester.errors import DiskError
+from harvester.archive.links import FileLinks
 from harvester.format import PART, Content
 
-_FICLONE: Final = 0x40049409
-"""Linux: make one file share the extents of another (reflink)."""
 
-
-class LinkMode(StrEnum):
-    """How a file of an earlier Snapshot comes into a new one."""
-
-    HARDLINK = "hardlink"
-    REFLINK = "reflink"
-    COPY = "copy"
-
-
-def explain(exc: OSError, path: Path | str) -> DiskError:
-    """The error as the user reads it: where, what, and what to do now."""
-    return DiskError(f"{path}: {advice(exc, path)}", path=str(path))
-
-
-@contextmanager
-def _explained(path: Path | str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise explain(exc, path) from exc
-
-
-class Disk:
+class Disk(FileLinks):
     """Every change to the Archive's file system."""
 
     shared_sync_from = 2 if kernel() >= (5, 8) else sys.maxsize
@@ -72,7 +43,7 @@ class Disk:
         Who may enter it is decided by the directory above it, the Archive's own in the end, and the umask;
         whatever they say, not everybody may write.
         """
-        with _explained(path):
+        with explained(path):
             try:
                 path.mkdir(inherited_mode(path.parent))
             except FileExistsError:
@@ -91,7 +62,7 @@ class Disk:
 
     def restrict(self, path: Path, mode: int, *, exactly: bool) -> None:
         """Give a directory this mode, or at most this one, where there are modes and it is ours."""
-        with _explained(path), opened_dir(path) as fd:
+        with explained(path), opened_dir(path) as fd:
             before = stat.S_IMODE(os.fstat(fd).st_mode)
             self._set_mode(fd, mode | before & ~0o777 if exactly else before & (mode | ~0o777))
 
@@ -100,7 +71,7 @@ class Disk:
 
         Without `sync` it is durable only after `sync_all`.
         """
-        with _explained(path):
+        with explained(path):
             fd = os.open(path, NEW_FILE, READ_ONLY)
             try:
                 write_all(fd, content)
@@ -139,7 +110,7 @@ class Disk:
     def replace(self, path: Path, content: bytes) -> None:
         """Write a file beside its place, flush it, and put it there, whatever was there before."""
         part = path.with_name(f".{path.name}{PART}")
-        with _explained(path):
+        with explained(path):
             part.unlink(missing_ok=True)
         self.write(part, content)
         self.rename(part, path)
@@ -147,24 +118,24 @@ class Disk:
 
     def write_temp(self, path: Path, pieces: Iterable[bytes]) -> None:
         """Write a working file that need not outlive a power cut; what had its name is replaced."""
-        with _explained(path):
+        with explained(path):
             path.unlink(missing_ok=True)
             with path.open("xb") as file:
                 file.writelines(pieces)
 
     def create(self, path: Path | str) -> int:
         """Open a new file to be written piece by piece; `write_chunk` and `finish` take what this gives."""
-        with _explained(path):
+        with explained(path):
             return os.open(path, NEW_FILE, READ_ONLY)
 
     def write_chunk(self, fd: int, content: Content, path: Path | str) -> None:
         """Write the next piece of a file that `create` has opened."""
-        with _explained(path):
+        with explained(path):
             write_all(fd, content)
 
     def finish(self, fd: int, path: Path | str) -> None:
         """Flush a file that `create` has opened, and close it."""
-        with _explained(path):
+        with explained(path):
             try:
                 os.fsync(fd)
             finally:
@@ -172,9 +143,8 @@ class Disk:
 
     def append(self, path: Path, content: bytes) -> None:
         """Add to the end of a file in one write, and flush it; the file is made when it is missing."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with _explained(path):
-            fd = os.open(path, flags, 0o644)
+        with explained(path):
+            fd = os.open(path, APPEND, 0o644)
             try:
                 write_all(fd, content)
                 os.fsync(fd)
@@ -182,9 +152,14 @@ class Disk:
                 os.close(fd)
         self.sync_dir(path.parent)
 
+    def open_append(self, path: Path) -> int:
+        """Open a file to add to its end, made when it is missing; `write_chunk` and `finish` take this."""
+        with explained(path):
+            return os.open(path, APPEND, 0o644)
+
     def truncate(self, path: Path, size_bytes: int) -> None:
         """Cut the file down to its first bytes, and flush it."""
-        with _explained(path):
+        with explained(path):
             fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 os.ftruncate(fd, size_bytes)
@@ -197,7 +172,7 @@ class Disk:
 
         Without `sync` that is durable only after `sync_all`.
         """
-        with _explained(path):
+        with explained(path):
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 self._set_mode(fd, os.fstat(fd).st_mode & ~WRITE_BITS)
@@ -208,7 +183,7 @@ class Disk:
 
     def unseal(self, path: Path) -> None:
         """Let the owner of a sealed file write it again."""
-        with _explained(path):
+        with explained(path):
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 self._set_mode(fd, os.fstat(fd).st_mode | stat.S_IWUSR)
@@ -232,7 +207,7 @@ class Disk:
 
     def rename(self, source: Path, target: Path) -> None:
         """Move to another name on the same file system; a file there is replaced."""
-        with _explained(target):
+        with explained(target):
             source.rename(target)
 
     def symlink_atomic(self, link: Path, target: str) -> bool:
@@ -241,7 +216,7 @@ class Disk:
         False: the file system has no symbolic links; then it is a text file that holds `target`.
         """
         part = link.with_name(f".{link.name}{PART}")
-        with _explained(link):
+        with explained(link):
             part.unlink(missing_ok=True)
             try:
                 self.symlink(target, part)
@@ -267,7 +242,7 @@ class Disk:
 
     def sync_dir(self, path: Path) -> None:
         """Flush a directory: the names in it are as durable as the files."""
-        with _explained(path):
+        with explained(path):
             fd = os.open(path, DIRECTORY)
             try:
                 os.fsync(fd)
@@ -276,7 +251,7 @@ class Disk:
 
     def sync_all(self, path: Path) -> None:
         """Flush everything on the file system of `path`: one call in place of one for each linked file."""
-        with _explained(path):
+        with explained(path):
             fd = os.open(path, DIRECTORY)
             try:
                 syncfs(fd)
@@ -285,12 +260,12 @@ class Disk:
 
     def remove(self, path: Path) -> None:
         """Remove a file or symbolic link; one that is not there is fine."""
-        with _explained(path):
+        with explained(path):
             path.unlink(missing_ok=True)
 
     def remove_tree(self, path: Path) -> None:
         """Remove a directory with all that is in it, or whatever else has that name; no link is followed."""
-        with _explained(path):
+        with explained(path):
             try:
                 is_dir = stat.S_ISDIR(path.lstat().st_mode)
             except FileNotFoundError:
@@ -318,82 +293,13 @@ class Disk:
         finally:
             self.remove(link)
 
-    def probe_links(self, source: Path, target: Path) -> LinkMode:
-        """The cheapest way in which `target`, a free name, can be made to hold what `source` holds."""
-        with (
-            _explained(target),
-            opened_dir(source.parent) as source_dir,
-            opened_dir(target.parent) as target_dir,
-        ):
-            for mode in (LinkMode.HARDLINK, LinkMode.REFLINK):
-                try:
-                    self._link_one(mode, source.name, target.name, source_dir, target_dir)
-                except OSError as exc:
-                    if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
-                        raise
-                    target.unlink(missing_ok=True)
-                else:
-                    target.unlink()
-                    return mode
-        return LinkMode.COPY
-
-    def copy_file(self, source: Path, target: Path) -> None:
-        """Make a read-only copy under a free name; it is durable only after `sync_all`."""
-        with (
-            _explained(target),
-            opened_dir(source.parent) as source_dir,
-            opened_dir(target.parent) as target_dir,
-        ):
-            self.copy(source.name, target.name, source_dir, target_dir)
-
     def adopt(self, source: Path, target: Path, part: Path) -> None:
         """Give `target` the file `source`, linked or copied, in one step; `part` is a name to do it with."""
         self.remove(part)
-        with _explained(target), opened_dir(source.parent) as source_dir, opened_dir(part.parent) as part_dir:
+        with explained(target), opened_dir(source.parent) as source_dir, opened_dir(part.parent) as part_dir:
             try:
                 self.hardlink(source.name, part.name, source_dir, part_dir)
             except OSError:
                 self.copy(source.name, part.name, source_dir, part_dir)
         self.rename(part, target)
         self.sync_dir(target.parent)
-
-    def link_files(self, mode: LinkMode, source: str, target: str, names: Sequence[str]) -> list[str]:
-        """Bring files of one directory into another one; returns those that are empty or no regular files."""
-        name = ""
-        try:
-            with opened_dir(source) as source_dir, opened_dir(target) as target_dir:
-                for name in names:
-                    self._link_one(mode, name, name, source_dir, target_dir)
-                odd = [name for name in names if not has_bytes(name, target_dir)]
-        except OSError as exc:
-            raise explain(exc, f"{target}/{name}") from exc
-        return odd
-
-    def _link_one(self, mode: LinkMode, source: str, target: str, source_dir: int, target_dir: int) -> None:
-        if mode is LinkMode.HARDLINK:
-            try:
-                self.hardlink(source, target, source_dir, target_dir)
-            except OSError as exc:
-                if exc.errno != errno.EMLINK:
-                    raise
-                # This one file has all the links that the file system allows; it starts over as a copy.
-                self.copy(source, target, source_dir, target_dir)
-        elif mode is LinkMode.REFLINK:
-            self.reflink(source, target, source_dir, target_dir)
-        else:
-            self.copy(source, target, source_dir, target_dir)
-
-    def hardlink(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
-        """Give a file a second name; raises the plain `OSError`."""
-        os.link(source, target, src_dir_fd=source_dir, dst_dir_fd=target_dir, follow_symlinks=False)
-
-    def reflink(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
-        """Make a file that shares the blocks of another one; raises the plain `OSError`."""
-        with opened_pair(source, target, source_dir, target_dir) as (old, new):
-            fcntl.ioctl(new, _FICLONE, old)
-
-    def copy(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
-        """Copy a file; raises the plain `OSError`."""
-        with opened_pair(source, target, source_dir, target_dir) as (old, new):
-            while os.sendfile(new, old, None, 2**30):
-                pass

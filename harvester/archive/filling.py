@@ -10,8 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from harvester.archive.advice import explain
 from harvester.archive.carrying import Carry, Linker
-from harvester.archive.disk import Disk, LinkMode, explain
+from harvester.archive.disk import Disk
+from harvester.archive.links import LinkMode
 from harvester.archive.lists import Base, CheckedSnapshot
 from harvester.archive.new_file import NewFile
 from harvester.archive.placement import Damage, Placement, Source

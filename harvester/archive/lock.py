@@ -13,7 +13,8 @@ from pathlib import Path
 import filelock
 import msgspec
 
-from harvester.archive.disk import Disk, explain
+from harvester.archive.advice import explain
+from harvester.archive.disk import Disk
 from harvester.archive.store import Store
 from harvester.errors import ArchiveLockedError, CorruptArchiveError, DiskError
 from harvester.format import LOCK, load_record, open_regular

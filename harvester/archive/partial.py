@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 
 from harvester.archive import reports
+from harvester.archive.advice import explain
 from harvester.archive.commit import publish, seal, write_tags
-from harvester.archive.disk import explain
+from harvester.archive.disk import Disk
 from harvester.archive.filling import Filling, SnapshotContext
 from harvester.archive.flush import SharedFlush
 from harvester.archive.placement import Damage, Placement
@@ -50,6 +51,10 @@ LISTING: Final = "listing"
 """Below `.run/`: one file for each project that was listed."""
 _LISTING_LINE_BYTES: Final = 2**30
 """A listing is our own file and read under the lock; no row is larger than the answer that it comes from."""
+
+
+Pages = Callable[[Path, Disk], None]
+"""Writes `index.html` and `site/` of the Snapshot at the path, through the disk."""
 
 
 class PartialState(msgspec.Struct, frozen=True):
@@ -238,7 +243,7 @@ class PartialSnapshot:
         return self._filling
 
     def commit(
-        self, record: SnapshotRecord, *, pages: Callable[[Path], None] | None = None
+        self, record: SnapshotRecord, *, pages: Pages | None = None
     ) -> tuple[Snapshot, SnapshotRecord]:
         """Make a Snapshot of it: tag files, everything to disk, its name, the Ledger line, `latest`.
 
@@ -246,7 +251,7 @@ class PartialSnapshot:
 
         Args:
             record: complete but for what only the disk knows: files, bytes, link_mode, name, previous.
-            pages: writes `index.html` and `site/` below the path that it is given, in which everything but
+            pages: writes `index.html` and `site/` below the path that it is given, where everything but
                 BagIt's own files exists already.
 
         Returns:
@@ -274,9 +279,9 @@ class PartialSnapshot:
         self.notes = (*self.notes, *publish(self._context.store, record))
         return Snapshot(self.name, self._context.root / self.name), record
 
-    def _make_pages(self, pages: Callable[[Path], None]) -> None:
+    def _make_pages(self, pages: Pages) -> None:
         try:
-            pages(self.path)
+            pages(self.path, self._disk)
         except OSError as exc:
             raise explain(exc, exc.filename or self.path) from exc
 

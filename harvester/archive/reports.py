@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from harvester.archive.disk import Disk, LinkMode
+from harvester.archive.disk import Disk
 from harvester.archive.flush import SharedFlush
+from harvester.archive.links import LinkMode
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.format import (
     IMAGES,

@@ -123,9 +123,9 @@ def rebuild_catalog(archive: Archive) -> list[str]:
         snapshots, left_out = _check(archive.snapshots(), load_ledger(archive.root))
         with _opened(part) as base:
             add_snapshots(base, snapshots, first=0)
-        part.replace(path)
+        archive.disk.rename(part, path)
         for place in _beside(path):
-            place.unlink(missing_ok=True)
+            archive.disk.remove(place)
         _write_seal(archive)
     return [*aside, *left_out]
 

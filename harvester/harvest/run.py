@@ -14,7 +14,7 @@ import anyio
 import msgspec
 
 from harvester.api import ApiClient
-from harvester.archive import Archive, PartialSnapshot
+from harvester.archive import Archive, Pages, PartialSnapshot
 from harvester.config import Settings
 from harvester.harvest.events import Committed, RunObserver, Stopping
 from harvester.harvest.plan import Policy
@@ -34,7 +34,7 @@ class RunDependencies:
     settings: Settings
     policy: Policy
     observer: RunObserver
-    pages: Callable[[Path], None] | None = None
+    pages: Pages | None = None
     """Writes `index.html` and `site/` into the partial Snapshot."""
     journal: Callable[[Path], AbstractAsyncContextManager[None]] = lambda _: nullcontext()
     """Is entered while the run lists and requests, with the file it may write; closed before the commit."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import aiofiles
+import aiofiles.threadpool
 import anyio
 import anyio.to_thread
 import msgspec
 
 from harvester.api import RequestEvent
-from harvester.archive import explain
+from harvester.archive import Disk, explain
 from harvester.harvest import (
     Asked,
     Damaged,
@@ -30,6 +31,9 @@ from harvester.harvest import (
     Stopping,
 )
 from harvester.secrets import mask_value
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _WRITTEN: Final = (
     Started,
@@ -89,7 +93,9 @@ class Journal:
 
 
 @asynccontextmanager
-async def journal_at(path: Path, *, stamp: Callable[[], str]) -> AsyncIterator[Journal]:
+async def journal_at(
+    path: Path, *, stamp: Callable[[], str], disk: Disk | None = None
+) -> AsyncIterator[Journal]:
     """A journal that is streamed to a file, all of it on disk when this is left.
 
     A run that was cut off leaves its journal behind, perhaps with half a line at the end; the next one ends
@@ -98,44 +104,58 @@ async def journal_at(path: Path, *, stamp: Callable[[], str]) -> AsyncIterator[J
     Raises:
         DiskError: the file cannot be written (in an ExceptionGroup once the run has begun).
     """
-    await anyio.to_thread.run_sync(_end_torn_line, path)
+    disk = disk or Disk()
+    await anyio.to_thread.run_sync(_end_torn_line, path, disk)
     journal = Journal(stamp)
     async with anyio.create_task_group() as group:
-        group.start_soon(_stream, journal, path)
+        group.start_soon(_stream, journal, path, disk)
         try:
             yield journal
         finally:
             journal.over.set()
 
 
-async def _stream(journal: Journal, path: Path) -> None:
+class _StepFile(io.FileIO):
+    """A file whose writes are steps of the disk, so that a failing disk in a test reaches them."""
+
+    def __init__(self, disk: Disk, fd: int, path: Path) -> None:
+        super().__init__(fd, "ab", closefd=False)
+        self._disk = disk
+        self._path = path
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        """Write all of it."""
+        self._disk.write_chunk(self.fileno(), bytes(content), self._path)
+        return memoryview(content).nbytes
+
+
+async def _stream(journal: Journal, path: Path, disk: Disk) -> None:
     with anyio.CancelScope(shield=True):  # what a failing run has to tell is written too
+        fd = await anyio.to_thread.run_sync(disk.open_append, path)
         try:
-            await _write(journal, path)
-        except OSError as exc:
-            raise await anyio.to_thread.run_sync(explain, exc, path) from exc  # it looks at the disk
+            file = aiofiles.threadpool.wrap(_StepFile(disk, fd, path))
+            over = False
+            while not over:
+                with anyio.move_on_after(_PAUSE_S):
+                    await journal.over.wait()
+                over = journal.over.is_set()
+                if lines := journal.take():
+                    await file.write(lines)
+        except BaseException:
+            os.close(fd)
+            raise
+        await anyio.to_thread.run_sync(disk.finish, fd, path)
 
 
-async def _write(journal: Journal, path: Path) -> None:
-    async with aiofiles.open(path, "ab") as file:
-        over = False
-        while not over:
-            with anyio.move_on_after(_PAUSE_S):
-                await journal.over.wait()
-            over = journal.over.is_set()
-            await file.write(journal.take())
-            await file.flush()
-        await anyio.to_thread.run_sync(os.fsync, file.fileno())
-
-
-def _end_torn_line(path: Path) -> None:
+def _end_torn_line(path: Path, disk: Disk) -> None:
     """A line that a power cut has torn becomes a line of its own, which says what it is by not being JSON."""
     try:
         if not path.exists() or path.stat().st_size == 0:
             return
-        with path.open("r+b") as file:
+        with path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
+            torn = file.read(1) != b"\n"
     except OSError as exc:
         raise explain(exc, path) from exc
+    if torn:
+        disk.append(path, b"\n")

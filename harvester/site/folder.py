@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from harvester.archive import Disk
 
 
 class Folder:
     """Puts files below a Snapshot, or below a directory that stands alone."""
 
-    def __init__(self, directory: Path, before: Path | None) -> None:
+    def __init__(self, disk: Disk, directory: Path, before: Path | None) -> None:
+        self._disk = disk
         self._directory = directory
         self._before = before
+
+    def make(self, name: str) -> None:
+        """A directory for pages; a link that somebody has put in its place is removed, not followed."""
+        path = self._directory / name
+        if path.is_symlink():
+            self._disk.remove(path)
+        self._disk.make_dir(path)
 
     def put(self, name: str, content: bytes) -> None:
         """One file; what had its name is replaced."""
         target = self._directory / name
-        target.unlink(missing_ok=True)
-        if self._before is None or not self._linked(self._before / name, target, content):
-            with target.open("xb") as file:  # new, so that no link is followed that was planted meanwhile
-                file.write(content)
-
-    @staticmethod
-    def _linked(earlier: Path, target: Path, content: bytes) -> bool:
-        if not _holds(earlier, content):
-            return False
-        try:
-            os.link(earlier, target, follow_symlinks=False)
-        except OSError:  # the file system has no links, or no more of them for this file: it is written
-            return False
-        return True
+        self._disk.remove(target)
+        if self._before is not None:
+            earlier = self._before / name
+            if _holds(earlier, content) and self._disk.link_file(earlier, target):
+                return
+        self._disk.write(target, content, sync=False)
 
 
 def _holds(path: Path, content: bytes) -> bool:

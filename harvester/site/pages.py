@@ -7,7 +7,6 @@ without news is the same as in the Snapshot before, and is linked.
 from __future__ import annotations
 
 import os
-import stat
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
@@ -18,6 +17,7 @@ from typing import Final
 
 import jinja2
 
+from harvester.archive import Disk
 from harvester.format import (
     IMAGES,
     INDEX,
@@ -38,33 +38,30 @@ from harvester.text import render_size
 _ASSETS: Final = ("style.css", "query.js", "table.js", "gallery.js", "search.js", "icon.svg")
 
 
-def write_pages(directory: Path) -> None:
+def write_pages(directory: Path, disk: Disk | None = None) -> None:
     """Write the pages of a Snapshot, or of an export, in which all but its declarations is in place.
 
     Raises:
         CorruptArchiveError: its `snapshot.json` or Inventory cannot be read.
-        OSError: a page cannot be written.
+        DiskError: a page cannot be written.
     """
     record = load_record(directory / SNAPSHOT_FILE, SnapshotRecord)
-    _Pages(directory, record).write()
+    _Pages(directory, record, disk or Disk()).write()
 
 
 class _Pages:
-    def __init__(self, directory: Path, record: SnapshotRecord) -> None:
+    def __init__(self, directory: Path, record: SnapshotRecord, disk: Disk) -> None:
         self._directory = directory
         self._record = record
         self._alone = directory.name != partial_name(record.name)
         """An export, beside which no other Snapshot stands."""
         before = None if self._alone or record.previous is None else directory.parent / record.previous.name
-        self._folder = Folder(directory, before)
+        self._folder = Folder(disk, directory, before)
         self._search = SearchIndex()
         self._summary = Summary(record.name)
 
     def write(self) -> None:
-        site = self._directory / SITE
-        if site.is_symlink():
-            site.unlink()  # planted meanwhile; nothing is written through it
-        site.mkdir(stat.S_IMODE(self._directory.stat().st_mode), exist_ok=True)
+        self._folder.make(SITE)
         for _, entries in load_projects(self._directory / INVENTORY):
             self._write_project(entries)
         self._folder.put(f"{SITE}/backtests.js", self._search.render())

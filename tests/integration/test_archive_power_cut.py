@@ -35,8 +35,8 @@ SECOND = [
 """Against FIRST: one as it was, one renamed, one changed, one gone, one new."""
 
 
-def write_pages(path: Path) -> None:
-    (path / "index.html").write_text("<html>index</html>")
+def write_pages(path: Path, disk: Disk) -> None:
+    disk.write(path / "index.html", b"<html>index</html>", sync=False)
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from harvester.archive import Archive, Disk, PartialSnapshot, Placement, Snapshot, Source
+from harvester.archive import Archive, Disk, Pages, PartialSnapshot, Placement, Snapshot, Source
 from harvester.format.ledger import LedgerLine, render_line
 from harvester.model import (
     Backtest,
@@ -117,11 +117,11 @@ class Night:
     asked_for: list[str] = field(default_factory=list)
     """Backtest ids that were read from the source."""
 
-    def run(self, reports: Iterable[Report], pages: Callable[[Path], None] | None = None) -> Snapshot:
+    def run(self, reports: Iterable[Report], pages: Pages | None = None) -> Snapshot:
         with self.archive.lock(command="harvester run", wait_s=0):
             return self.run_locked(reports, pages)
 
-    def run_locked(self, reports: Iterable[Report], pages: Callable[[Path], None] | None = None) -> Snapshot:
+    def run_locked(self, reports: Iterable[Report], pages: Pages | None = None) -> Snapshot:
         listed = sorted(reports, key=lambda report: report.key)
         partial = self.archive.begin(
             date=self.date, run_id=self.run_id or f"run-{self.date}", started=STARTED

@@ -15,7 +15,7 @@ import msgspec
 from harvester.api.client import ApiClient
 from harvester.api.events import RequestEvent
 from harvester.api.retry import Backoff
-from harvester.archive import Archive
+from harvester.archive import Archive, Pages
 from harvester.config.credentials import Credentials
 from harvester.config.selection import Selection
 from harvester.config.settings import ApiSettings, FilterSettings, PaceSettings, ReportSettings, Settings
@@ -98,7 +98,7 @@ class Asked:
     refresh_days: float | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     credentials: Credentials = field(default_factory=make_credentials)
-    pages: Callable[[Path], None] | None = None
+    pages: Pages | None = None
     started: Callable[[Run], None] = lambda _: None
     """Is given the run before it starts."""
 

@@ -12,7 +12,8 @@ from typing import Any
 import bagit
 
 from harvester.archive import Disk
-from harvester.archive.disk import LinkMode, explain
+from harvester.archive.advice import explain
+from harvester.archive.links import LinkMode
 from harvester.format.utf8 import Content
 
 STEPS = (
@@ -24,6 +25,7 @@ STEPS = (
     "write_chunk",
     "finish",
     "append",
+    "open_append",
     "truncate",
     "seal",
     "unseal",

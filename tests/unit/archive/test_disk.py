@@ -10,7 +10,7 @@ import pytest
 from support.disks import NoLinksDisk
 
 from harvester.archive import Disk, LinkMode
-from harvester.archive.disk import explain
+from harvester.archive.advice import explain
 from harvester.errors import DiskError
 
 

@@ -38,7 +38,7 @@ def save(partial: PartialSnapshot, report: Report) -> None:
     partial.save_report(report.record(partial.run_id), report.html, report.offline, report.pictures)
 
 
-def write_index(directory: Path) -> None:
+def write_index(directory: Path, _disk: Disk) -> None:
     (directory / "index.html").write_bytes(b"a page")
 
 
@@ -385,7 +385,7 @@ def test_a_file_that_the_previous_snapshot_lost_stops_the_run(archive: Archive) 
 
 
 def test_pages_become_tag_files_and_read_only(archive: Archive) -> None:
-    def pages(path: Path) -> None:
+    def pages(path: Path, _disk: Disk) -> None:
         (path / "index.html").write_text("index")
         (path / "site").mkdir()
         (path / "site" / "project-101.html").write_text("project")
@@ -399,12 +399,12 @@ def test_pages_become_tag_files_and_read_only(archive: Archive) -> None:
 def test_pages_may_not_plant_links(archive: Archive) -> None:
     with pytest.raises(CorruptArchiveError, match="neither a file nor a directory"):
         Night(archive, "2026-11-22").run(
-            REPORTS, lambda path: (path / "index.html").symlink_to("/etc/passwd")
+            REPORTS, lambda path, _: (path / "index.html").symlink_to("/etc/passwd")
         )
 
 
 def test_a_disk_full_of_pages_is_a_full_disk(archive: Archive) -> None:
-    def pages(path: Path) -> None:
+    def pages(path: Path, _disk: Disk) -> None:
         (path / "index.html").write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device", str(path / "index.html"))
 
@@ -416,7 +416,7 @@ def test_a_disk_full_of_pages_is_a_full_disk(archive: Archive) -> None:
 
 def test_a_journal_becomes_a_tag_file(archive: Archive) -> None:
     snapshot = Night(archive, "2026-11-22").run(
-        REPORTS, lambda path: (path / "journal.jsonl").write_bytes(b"{}\n") and None
+        REPORTS, lambda path, _: (path / "journal.jsonl").write_bytes(b"{}\n") and None
     )
     assert "journal.jsonl" in (snapshot.path / "tagmanifest-sha256.txt").read_text()
 

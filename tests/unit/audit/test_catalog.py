@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from support.archives import Night, make_reports, open_archive, sha256
+from support.disks import SteppingDisk
 
 from harvester.archive import Archive
 from harvester.audit import history, rebuild_catalog, update_catalog
-from harvester.errors import CorruptArchiveError
+from harvester.errors import CorruptArchiveError, DiskError
 
 
 @pytest.fixture
@@ -162,3 +163,17 @@ def test_forged_lists_are_not_answered_from_without_a_catalog(archive: Archive) 
     notes: list[str] = []
     assert history(archive, "", on_note=notes.append) == {}
     assert "inventory.jsonl is not the one that was committed" in notes[0]
+
+
+def test_a_rebuilt_catalog_gets_its_name_through_the_archives_disk(archive: Archive) -> None:
+    class Full(SteppingDisk):
+        def before(self, number: int, step: str) -> None:
+            if step == "rename":
+                raise DiskError("the disk is full", path="catalog.sqlite")
+
+    before = dump(archive)
+    with pytest.raises(DiskError, match="full"):
+        rebuild_catalog(Archive.open(archive.root, disk=Full()))
+    assert dump(archive) == before
+    update_catalog(archive)
+    assert dump(archive) == before

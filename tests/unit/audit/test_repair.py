@@ -82,7 +82,7 @@ def test_bagit_txt_is_known_by_heart(archive: Archive) -> None:
 def test_a_page_that_another_snapshot_has_is_put_back(tmp_path: Path) -> None:
     archive = open_archive(tmp_path / "archive")
     for date in (FIRST, SECOND):
-        Night(archive, date).run(REPORTS, lambda path: (path / "index.html").write_text("<html>") and None)
+        Night(archive, date).run(REPORTS, lambda path, _: (path / "index.html").write_text("<html>") and None)
     (archive.root / SECOND / "index.html").unlink()
     assert len(mend(archive).mended) == 1
     check_archive(archive.root)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.disks import FailingDisk, SteppingDisk
 
 from harvester.api.events import RequestEvent
 from harvester.errors import DiskError
@@ -106,3 +108,24 @@ async def test_lines_that_a_slow_disk_loses_are_counted(monkeypatch: pytest.Monk
     assert [line["event"] for line in found] == ["request", "request", "lost"]
     assert found[2]["lines"] == 3
     assert journal.take() == b""
+
+
+@pytest.mark.parametrize("step", ["open_append", "write_chunk", "finish"])
+async def test_a_journal_goes_through_the_archives_disk(tmp_path: Path, step: str) -> None:
+    class Full(SteppingDisk):
+        def before(self, number: int, step_taken: str) -> None:
+            if step_taken == step:
+                raise DiskError("the disk is full", path="journal.jsonl")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with journal_at(tmp_path / "journal.jsonl", stamp=stamp, disk=Full()) as journal:
+            journal.request_ended(request())
+    assert caught.group_contains(DiskError, match="full")
+
+
+async def test_a_torn_line_is_ended_through_the_archives_disk(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"half')
+    with pytest.raises(DiskError, match="the disk is full"):
+        async with journal_at(path, stamp=stamp, disk=FailingDisk(1, errno.ENOSPC)):
+            raise AssertionError("it has begun")

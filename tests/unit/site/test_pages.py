@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from support.archives import Night, Report, make_reports, open_archive
+from support.disks import FailingDisk, SteppingDisk
 
-from harvester.archive import Archive, Snapshot
-from harvester.errors import CorruptArchiveError
+from harvester.archive import Archive, Disk, Snapshot
+from harvester.errors import CorruptArchiveError, DiskError
 from harvester.site import write_pages
 
 REPORTS = make_reports(projects=3, each=2)
@@ -154,12 +156,29 @@ def test_no_page_is_written_through_a_link_that_was_planted_meanwhile(
     outside.mkdir()
     (outside / "index.html").write_bytes(b"mine")
 
-    def plant_and_write(directory: Path) -> None:
+    def plant_and_write(directory: Path, disk: Disk) -> None:
         (directory / "site").symlink_to(outside)
         (directory / "index.html").symlink_to(outside / "index.html")
-        write_pages(directory)
+        write_pages(directory, disk)
 
     snapshot = Night(archive).run(REPORTS, pages=plant_and_write)
     assert not (snapshot.path / "site").is_symlink()
     assert [path.name for path in outside.iterdir()] == ["index.html"]
     assert (outside / "index.html").read_bytes() == b"mine"
+
+
+def test_every_page_goes_through_the_archives_disk(archive: Archive, tmp_path: Path) -> None:
+    snapshot = night(archive, "2026-11-22", REPORTS)
+    disk = SteppingDisk()
+    write_pages(_copy(snapshot, tmp_path / "counted"), disk)
+    assert disk.steps > 2 * len(list((snapshot.path / "site").iterdir()))
+    for number in range(1, disk.steps + 1):
+        copy = _copy(snapshot, tmp_path / f"fails-at-{number}")
+        with pytest.raises(DiskError, match="the disk is full"):
+            write_pages(copy, FailingDisk(number, errno.ENOSPC))
+
+
+def _copy(snapshot: Snapshot, target: Path) -> Path:
+    """What `write_pages` reads of a Snapshot, without its pages."""
+    shutil.copytree(snapshot.path, target, ignore=shutil.ignore_patterns("site", "index.html"))
+    return target

@@ -22,7 +22,7 @@ AT = "2026-11-24T10:00:00Z"
 REPORTS = make_reports(projects=2, each=3)
 
 
-def pages(path: Path) -> None:
+def pages(path: Path, _disk: object = None) -> None:
     """An index that needs Inventory, record and payload to be where they are in a Snapshot."""
     lines = (path / "inventory.jsonl").read_text().splitlines()
     assert (path / "snapshot.json").is_file()

@@ -25,7 +25,7 @@ def archive(tmp_path: Path) -> Archive:
     """Two Snapshots with pages; the second shares all files with the first."""
     archive = open_archive(tmp_path / "archive")
     for date in ("2026-11-21", NEWEST):
-        Night(archive, date).run(REPORTS, lambda path: (path / "index.html").write_text("<html>") and None)
+        Night(archive, date).run(REPORTS, lambda path, _: (path / "index.html").write_text("<html>") and None)
     return archive
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.archives import Night, make_reports, open_archive
 
-from harvester.archive import Archive
+from harvester.archive import Archive, Disk
 from harvester.audit import Problem, verify_archive
 
 REPORTS = make_reports(projects=2, each=2)
@@ -21,7 +21,7 @@ def archive(tmp_path: Path) -> Archive:
     """Two Snapshots with pages."""
     archive = open_archive(tmp_path / "archive")
     for date in ("2026-11-21", NEWEST):
-        Night(archive, date).run(REPORTS, lambda path: (path / "index.html").write_text("<html>") and None)
+        Night(archive, date).run(REPORTS, lambda path, _: (path / "index.html").write_text("<html>") and None)
     return archive
 
 
@@ -48,7 +48,7 @@ def test_a_file_below_the_working_directory_of_runs_is_found(archive: Archive) -
 
 
 def test_an_empty_directory_beside_recorded_pages_is_found(tmp_path: Path) -> None:
-    def pages(path: Path) -> None:
+    def pages(path: Path, _disk: Disk) -> None:
         (path / "site").mkdir()
         (path / "site" / "style.css").write_text("body {}")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.archives import Night, make_reports, open_archive
 
-from harvester.archive import Archive
+from harvester.archive import Archive, Disk
 from harvester.audit import Problem, verify_archive
 from harvester.format.layout import MANIFEST, TAGMANIFEST
 
@@ -40,7 +40,7 @@ def archive(tmp_path: Path) -> Archive:
     return archive
 
 
-def pages(path: Path) -> None:
+def pages(path: Path, _disk: Disk) -> None:
     (path / "site").mkdir()
     (path / "site" / "style.css").write_text("body {}")
 
