@@ -1,4 +1,4 @@
-"""One self-contained bag from a Snapshot, whole or in part, that a stranger can check."""
+"""Exports a Snapshot, or a part of it, as one self-contained bag that anybody can check."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from harvester.audit.export.readme import (
     Sums,
     render_readme,
 )
-from harvester.audit.export.targets import Package, Purpose, open_directory, open_zip
+from harvester.audit.export.targets import Target, open_directory, open_zip
 from harvester.audit.parallel import map_in_order
 from harvester.errors import ArchiveError, CorruptArchiveError, UsageError
 from harvester.format import (
@@ -62,52 +62,53 @@ from harvester.model import FORMAT, InventoryEntry
 Pages = Callable[[Path], None]
 """Writes `index.html` and `site/` of the bag at the path."""
 
-_WAITING: Final = 8
+_MAX_REPORTS: Final = 8
 """Reports in memory at once."""
-_FILE_BYTES: Final = 2**31
+_MAX_FILE_BYTES: Final = 2**31
 """Every file of a Snapshot is smaller: a report has at most `api.max_body_mb`."""
 
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """What is to be exported, and how."""
+    """What to export, and how."""
 
     to: Path
+    """The directory or zip file to write."""
     at: str
-    """UTC."""
+    """The time now, UTC, as `2026-11-24T10:00:00Z`."""
     version: str
     """Of harvester."""
     zipped: bool = False
     selected: Callable[[InventoryEntry], bool] | None = None
-    """None: the whole Snapshot."""
+    """Whether a report is exported; None: the whole Snapshot is."""
     filters: dict[str, object] = field(default_factory=dict)
-    """What `selected` stands for, to be written down."""
+    """The settings that `selected` was made from, for `export.json`."""
     pages: Pages | None = None
-    """For a part; of a whole Snapshot the pages are exported as they are."""
+    """Writes the pages of a part; those of a whole Snapshot are exported as they are."""
     on_progress: Callable[[int], None] | None = None
-    """Told of payload bytes as they are done."""
+    """Called with the payload bytes of each report that was exported."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One report to be packed."""
+    """One report to export."""
 
     entry: InventoryEntry
     block: ManifestBlock
 
 
 @dataclass(frozen=True)
-class _Packed:
-    """One report that was read."""
+class _LoadedReport:
+    """One report whose files were read and checked."""
 
     payload_bytes: int
     files: list[tuple[str, bytes]]
-    """Without those that are there already."""
+    """Path below the Snapshot, and content."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export holds."""
+    """What was exported."""
 
     snapshot: str
     path: Path
@@ -119,11 +120,10 @@ class Exported:
 def export_snapshot(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported:
     """Write a bag with everything in it, or with what is selected. Every file is checked as it is read.
 
-    Into a directory it can be cut off and called again with the same arguments: what is there is not written
-    twice.
+    No lock is needed: a Snapshot that is pruned meanwhile is recognized and reported as such.
 
     Raises:
-        UsageError: `order.to` is in use or has no directory to go into, or nothing fits the filters.
+        UsageError: `order.to` is in use or has no parent directory, or no report is selected.
         CorruptArchiveError: the Snapshot is damaged; names the file.
         DiskError: the export cannot be written.
     """
@@ -132,14 +132,13 @@ def export_snapshot(archive: Archive, snapshot: Snapshot, order: ExportOrder) ->
     except (ArchiveError, OSError) as exc:
         if not _is_pruned(archive, snapshot):
             raise
-        left = "" if order.zipped else f" What is in {order.to} is not whole: remove it."
         raise ArchiveError(
-            f"Snapshot {snapshot.name} was pruned meanwhile. Nothing is damaged; export another one.{left}"
+            f"Snapshot {snapshot.name} was pruned meanwhile. Nothing is damaged; export another one"
         ) from exc
 
 
 def _is_pruned(archive: Archive, snapshot: Snapshot) -> bool:
-    """Whether the Ledger says so; a prune writes its line before it removes anything."""
+    """Whether the Ledger has a prune of it; a prune writes its line before it removes anything."""
     try:
         return snapshot.name in load_ledger(archive.root).pruned
     except (ArchiveError, OSError):
@@ -150,18 +149,18 @@ def _export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exporte
     if archive.root in order.to.absolute().resolve().parents:
         raise UsageError(f"{order.to} is within the Archive. Export to another place")
     if not order.to.absolute().parent.is_dir():
-        raise UsageError(f"{order.to.parent} is no directory. Make it, or mount what belongs there")
+        raise UsageError(f"{order.to.parent} is not a directory. Create or mount it first")
     checked, line = _check_seal(archive, snapshot)
     seal = line.tagmanifest_sha256
     if order.selected is not None and not any(_wanted(order, entry) for entry in checked.inventory()):
-        raise UsageError(f"no report in Snapshot {snapshot.name} fits the filters; nothing was exported")
+        raise UsageError(f"no report in Snapshot {snapshot.name} matches the filters; nothing was exported")
     if order.zipped:
         opened = open_zip(order.to, order.at, archive.disk)
     else:
-        opened = open_directory(order.to, Purpose(snapshot.name, seal, order.filters), archive.disk)
+        opened = open_directory(order.to, archive.disk)
     try:
-        with opened as package, tempfile.TemporaryDirectory(prefix="harvester-") as draft:
-            return _Export(checked, order, package, Path(draft)).run(seal, _ledger_line(archive, line))
+        with opened as target, tempfile.TemporaryDirectory(prefix="harvester-") as draft:
+            return _Export(checked, order, target, Path(draft)).run(seal, _ledger_line(archive, line))
     except OSError as exc:
         raise explain(exc, exc.filename or order.to) from exc
 
@@ -171,7 +170,7 @@ def _wanted(order: ExportOrder, entry: InventoryEntry) -> bool:
 
 
 def _check_seal(archive: Archive, snapshot: Snapshot) -> tuple[CheckedSnapshot, LedgerLine]:
-    """The Snapshot with its lists and all that is handed over beside them checked, and its Ledger line."""
+    """Check the Snapshot's lists and tag files; returns it and its Ledger line."""
     ledger = load_sound_ledger(archive.root)
     checked = check_lists(snapshot, ledger)
     check_tags(snapshot.path)
@@ -179,34 +178,34 @@ def _check_seal(archive: Archive, snapshot: Snapshot) -> tuple[CheckedSnapshot, 
 
 
 def _ledger_line(archive: Archive, line: LedgerLine) -> bytes:
-    """The line with which the Snapshot was committed, byte for byte."""
+    """The bytes of the Ledger line with which the Snapshot was committed."""
     return load_bytes(archive.root / LEDGER, LEDGER_BYTES).split(b"\n")[line.n - 1] + b"\n"
 
 
 class _Export:
-    """One export under way; `draft` is a place for what is made for it."""
+    """One export; `draft` is a temporary directory for the files that are made for it."""
 
-    def __init__(self, snapshot: CheckedSnapshot, order: ExportOrder, package: Package, draft: Path) -> None:
+    def __init__(self, snapshot: CheckedSnapshot, order: ExportOrder, target: Target, draft: Path) -> None:
         self._snapshot = snapshot
         self._order = order
-        self._package = package
+        self._target = target
         self._draft = draft
         self._sums = Sums()
         self._tags: dict[str, str] = {}
 
     def run(self, seal: str, ledger_line: bytes) -> Exported:
-        """Pack everything; the tag manifest comes last."""
-        self._package.add_dir(PAYLOAD)
+        """Write everything; the tag manifest comes last, since it lists all other tag files."""
+        self._target.add_dir(PAYLOAD)
         with (
             (self._draft / MANIFEST).open("wb") as manifest,
             (self._draft / INVENTORY).open("wb") as inventory,
         ):
             jobs = self._jobs(manifest, inventory)
-            for packed in map_in_order(self._read, jobs, waiting=_WAITING):
-                for name, content in packed.files:
-                    self._package.add(name, content)
+            for report in map_in_order(self._load_report, jobs, waiting=_MAX_REPORTS):
+                for name, content in report.files:
+                    self._target.add(name, content)
                 if self._order.on_progress is not None:
-                    self._order.on_progress(packed.payload_bytes)
+                    self._order.on_progress(report.payload_bytes)
         if self._order.selected is None:
             self._add_tags_as_they_are()
         else:
@@ -214,12 +213,12 @@ class _Export:
         self._draft_proof(seal, ledger_line)
         self._add_draft()
         lines = [manifest_line(name, sha256) for name, sha256 in sorted(self._tags.items())]
-        self._package.add(TAGMANIFEST, b"".join(lines))
+        self._target.add(TAGMANIFEST, b"".join(lines))
         sums = self._sums
         return Exported(self._snapshot.name, self._order.to, sums.reports, sums.files, sums.payload_bytes)
 
     def _jobs(self, manifest: BinaryIO, inventory: BinaryIO) -> Iterator[_Job]:
-        """The reports to pack, with their lines of the Manifest, which go into the lists of the export."""
+        """Yield the reports to export, and write their lines to the export's Manifest and Inventory."""
         cursor = ManifestCursor(self._snapshot.path / MANIFEST)
         for entry in self._snapshot.inventory():
             if _wanted(self._order, entry):
@@ -229,29 +228,26 @@ class _Export:
                 self._sums.add(entry)
                 yield _Job(entry, block)
 
-    def _read(self, job: _Job) -> _Packed:
-        """The files of one report that the package does not hold yet, each with the recorded digest."""
-        files = []
-        for below, sha256 in job.block.files().items():
-            name = f"{job.block.directory}/{below}"
-            if not self._package.holds(name, sha256):
-                files.append((name, self._load(name, sha256)))
-        return _Packed(job.entry.payload_bytes, files)
+    def _load_report(self, job: _Job) -> _LoadedReport:
+        """Read the files of one report, each with the recorded digest."""
+        names = {f"{job.block.directory}/{below}": sha256 for below, sha256 in job.block.files().items()}
+        files = [(name, self._load(name, sha256)) for name, sha256 in names.items()]
+        return _LoadedReport(job.entry.payload_bytes, files)
 
     def _load(self, name: str, sha256: str) -> bytes:
-        content = load_bytes(self._snapshot.path / name, _FILE_BYTES)
+        content = load_bytes(self._snapshot.path / name, _MAX_FILE_BYTES)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise CorruptArchiveError(
-                f"{self._snapshot.path / name} is not what was recorded, and is not handed on. "
+                f"{self._snapshot.path / name} is not what was recorded, so it is not exported. "
                 f"Run `harvester verify {self._snapshot.name} --repair`, then export again"
             )
         return content
 
     def _add_tags_as_they_are(self) -> None:
-        """Every tag file of the Snapshot; its own tag manifest goes to `source/`."""
+        """Export every tag file of the Snapshot; its tag manifest goes to `source/`."""
         for name, sha256 in load_manifest(self._snapshot.path / TAGMANIFEST):
             self._tags[name] = sha256
-            self._package.add_file(name, self._snapshot.path / name)
+            self._target.add_file(name, self._snapshot.path / name)
         (self._draft / MANIFEST).unlink()
         (self._draft / INVENTORY).unlink()
         source = self._draft / SOURCE_TAGMANIFEST
@@ -259,7 +255,7 @@ class _Export:
         shutil.copyfile(self._snapshot.path / TAGMANIFEST, source)
 
     def _draft_tags_of_part(self) -> None:
-        """Tag files of what was selected, which say nothing about the rest."""
+        """Make the tag files of a part; they say nothing about reports that were not selected."""
         record = self._sums.narrowed(self._snapshot.record())
         info = [*bag_info_fields(record), ("Harvester-Exported", self._order.at), ("Harvester-Part", "yes")]
         (self._draft / BAGIT).write_bytes(DECLARATION)
@@ -270,7 +266,7 @@ class _Export:
             self._order.pages(self._draft)
 
     def _draft_proof(self, seal: str, ledger_line: bytes) -> None:
-        """What ties the export to the Archive: its record, the Ledger's line, and how to check all this."""
+        """Make `export.json`, the Ledger line and README.txt, which prove what was exported."""
         order = self._order
         whole = order.selected is None
         record = ExportRecord(
@@ -287,4 +283,4 @@ class _Export:
         for path in tag_files(self._draft):
             name = path.relative_to(self._draft).as_posix()
             self._tags[name] = file_sha256(path)[0]
-            self._package.add_file(name, path)
+            self._target.add_file(name, path)

@@ -1,4 +1,8 @@
-"""Where an export goes: a directory that can be taken up again, or a zip file."""
+"""Where an export is written: a directory or a zip file.
+
+Both are written under a hidden name next to their place and get their own name when they are complete. So a
+name always means a complete export, and one that fails or is interrupted leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -10,78 +14,50 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-import msgspec
-
 from harvester.archive import Disk, explain
-from harvester.errors import CorruptArchiveError, DiskError, UsageError
-from harvester.format import PART, file_sha256, load_record, open_regular
+from harvester.errors import DiskError, UsageError
+from harvester.format import PART, open_regular
 
-_MARK: Final = ".export.json"
-"""In a directory while its export is not complete: what it is an export of."""
-_PLAIN: Final = (".html", ".json", ".jsonl", ".txt", ".css", ".js", ".svg")
-"""Worth compressing; images are compressed already."""
+_COMPRESSED: Final = (".html", ".json", ".jsonl", ".txt", ".css", ".js", ".svg")
+"""Types of files that a zip compresses; images are compressed already."""
 
 
-class Package(Protocol):
-    """Takes the files of an export."""
-
-    def holds(self, name: str, sha256: str) -> bool:
-        """Whether an earlier attempt has put this file here; any thread may ask."""
+class Target(Protocol):
+    """Receives the files of an export, each once."""
 
     def add_dir(self, name: str) -> None:
-        """Put a directory here, even if nothing comes into it."""
+        """Make a directory, even if no file is added to it."""
 
     def add(self, name: str, content: bytes) -> None:
-        """Put a file here."""
+        """Write a file."""
 
     def add_file(self, name: str, source: Path) -> None:
-        """Put a copy of a file here, however large it is."""
+        """Copy a file of any size."""
 
 
-class Purpose(msgspec.Struct, frozen=True):
-    """What an export is of; only the same one is taken up again."""
-
-    snapshot: str
-    tagmanifest_sha256: str
-    filters: dict[str, object]
-
-
-class DirectoryPackage:
-    """A directory; each file is whole or not there."""
+class DirectoryTarget:
+    """A directory; its files are durable after `Disk.sync_all`."""
 
     def __init__(self, root: Path, disk: Disk) -> None:
         self._root = root
         self._disk = disk
         self._made: set[Path] = {root}
 
-    def holds(self, name: str, sha256: str) -> bool:
-        """Whether an earlier attempt has put this file here, whole."""
-        try:
-            return file_sha256(self._root / name)[0] == sha256
-        except (CorruptArchiveError, DiskError):
-            return False
-
     def add_dir(self, name: str) -> None:
-        """Make a directory; one that is there already is used."""
+        """Make a directory and those above it."""
         self._make_dir(self._root / name)
 
     def add(self, name: str, content: bytes) -> None:
-        """Put a file here, whatever was there before."""
+        """Write a file, and make the directory that it is in."""
         path = self._root / name
-        part = path.with_name(f".{path.name}{PART}")
         self._make_dir(path.parent)
-        self._disk.remove(part)
-        self._disk.write(part, content, sync=False)
-        self._disk.rename(part, path)
+        self._disk.write(path, content, sync=False)
 
     def add_file(self, name: str, source: Path) -> None:
-        """Put a copy of a file here, whatever was there before."""
+        """Copy a file, and make the directory that the copy is in."""
         path = self._root / name
-        part = path.with_name(f".{path.name}{PART}")
         self._make_dir(path.parent)
-        self._disk.remove(part)
-        self._disk.copy_file(source, part)
-        self._disk.rename(part, path)
+        self._disk.copy_file(source, path)
 
     def _make_dir(self, path: Path) -> None:
         if path not in self._made:
@@ -90,12 +66,18 @@ class DirectoryPackage:
             self._made.add(path)
 
 
-class ZipPackage:
-    """A zip file with one directory in it; the same export gives the same bytes."""
+class ZipTarget:
+    """A zip file with one directory in it; equal exports give equal bytes.
 
-    def __init__(self, file: zipfile.ZipFile, stem: str, at: str) -> None:
+    Args:
+        file: The open zip file.
+        directory: Name of the directory in it.
+        at: When it is exported, UTC, `2026-11-24T10:00:00Z`: the time of every file.
+    """
+
+    def __init__(self, file: zipfile.ZipFile, directory: str, at: str) -> None:
         self._file = file
-        self._stem = stem
+        self._directory = directory
         self._time = (
             int(at[:4]),
             int(at[5:7]),
@@ -105,61 +87,51 @@ class ZipPackage:
             int(at[17:19]),
         )
 
-    def holds(self, name: str, sha256: str) -> bool:
-        """A zip file is written from its beginning."""
-        return False
-
     def add_dir(self, name: str) -> None:
-        """Put a directory at the end."""
-        member = zipfile.ZipInfo(f"{self._stem}/{name}/", date_time=self._time)
+        """Append a directory."""
+        member = zipfile.ZipInfo(f"{self._directory}/{name}/", date_time=self._time)
         member.external_attr = (0o40755 << 16) | 0x10
         self._file.writestr(member, b"")
 
     def add(self, name: str, content: bytes) -> None:
-        """Put a file at the end."""
+        """Append a file."""
         self._file.writestr(self._member(name), content)
 
     def add_file(self, name: str, source: Path) -> None:
-        """Put a copy of a file at the end."""
+        """Append a copy of a file."""
         with open_regular(source) as file, self._file.open(self._member(name), "w", force_zip64=True) as copy:
             shutil.copyfileobj(file, copy, 2**20)
 
     def _member(self, name: str) -> zipfile.ZipInfo:
-        member = zipfile.ZipInfo(f"{self._stem}/{name}", date_time=self._time)
+        member = zipfile.ZipInfo(f"{self._directory}/{name}", date_time=self._time)
         member.external_attr = 0o100444 << 16
-        member.compress_type = zipfile.ZIP_DEFLATED if name.endswith(_PLAIN) else zipfile.ZIP_STORED
+        member.compress_type = zipfile.ZIP_DEFLATED if name.endswith(_COMPRESSED) else zipfile.ZIP_STORED
         return member
 
 
 @contextmanager
-def open_directory(path: Path, purpose: Purpose, disk: Disk) -> Iterator[Package]:
-    """A directory to export to: a new or empty one, or one in which the same export was cut off.
+def open_directory(path: Path, disk: Disk) -> Iterator[Target]:
+    """Write a directory; one that is empty may exist already.
 
     Raises:
-        UsageError: it holds something else; says what.
+        UsageError: it is not empty, is a file, or is a mount point, which cannot be replaced.
         DiskError: it cannot be written.
     """
     path = path.absolute()
-    disk.make_dir(path)
-    mark = path / _MARK
-    if not os.path.lexists(mark):
-        if {item.name for item in path.iterdir()} - {f".{_MARK}{PART}"}:
+    if os.path.lexists(path):
+        if path.is_symlink() or not path.is_dir() or any(path.iterdir()):
             raise UsageError(f"{path} is not empty. Export to a new directory")
-        disk.replace(mark, msgspec.json.encode(purpose))
-    elif load_record(mark, Purpose) != purpose:
-        raise UsageError(
-            f"{path} holds another export that was cut off. Finish that one with the same arguments, "
-            "or export to a new directory"
-        )
-    yield DirectoryPackage(path, disk)
-    disk.sync_all(path)
-    disk.remove(mark)
-    disk.sync_dir(path)
+        if path.is_mount():
+            raise UsageError(f"{path} is a mount point. Export to a new directory in it")
+    with _named_when_complete(path, disk) as part:
+        disk.make_dir(part)
+        yield DirectoryTarget(part, disk)
+        disk.sync_all(part)
 
 
 @contextmanager
-def open_zip(path: Path, at: str, disk: Disk) -> Iterator[Package]:
-    """A zip file to export to; it has its name when it is whole, and one that fails leaves nothing behind.
+def open_zip(path: Path, at: str, disk: Disk) -> Iterator[Target]:
+    """Write a zip file; `at` is the time of the files in it, UTC.
 
     Raises:
         UsageError: the name is taken.
@@ -167,19 +139,29 @@ def open_zip(path: Path, at: str, disk: Disk) -> Iterator[Package]:
     """
     path = path.absolute()
     if os.path.lexists(path):
-        raise UsageError(f"{path} is there already. Export to a new name")
-    part = path.with_name(f".{path.name}{PART}")
-    disk.remove(part)
-    try:
+        raise UsageError(f"{path} exists already. Export to a new name")
+    with _named_when_complete(path, disk) as part:
         try:
             with zipfile.ZipFile(part, "x", allowZip64=True, compresslevel=6) as file:
-                yield ZipPackage(file, path.stem, at)
+                yield ZipTarget(file, path.stem, at)
         except OSError as exc:
             raise explain(exc, path) from exc
         disk.seal(part)
+
+
+@contextmanager
+def _named_when_complete(path: Path, disk: Disk) -> Iterator[Path]:
+    """Give a hidden name to write to; it is renamed to `path` when nothing has failed, else removed.
+
+    What a killed process has left under the hidden name is removed first.
+    """
+    part = path.with_name(f".{path.name}{PART}")
+    disk.remove_tree(part)
+    try:
+        yield part
         disk.rename(part, path)
     except BaseException:  # Ctrl-C too: it may be many GB, under a name that nobody sees
         with suppress(DiskError):
-            disk.remove(part)
+            disk.remove_tree(part)
         raise
     disk.sync_dir(path.parent)

@@ -37,8 +37,8 @@ def export(
 ) -> None:
     """Copy a Snapshot, or a part of it, to a directory or zip that a stranger can check and browse.
 
-    Every file is checked as it is copied. An export to a directory that was cut off goes on when the same
-    command is given again; a zip is begun anew. What does not match the filters leaves no trace in a part.
+    Every file is checked as it is copied. An export that fails or is interrupted leaves nothing
+    behind. What does not match the filters leaves no trace in a part.
 
     \b
     Examples:
