@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from harvester.bucket import Connection, Pushed, PushPlan, PushSettings
     from harvester.config import Loaded, Settings
 
-_EXTRA = "the bucket needs the package obstore, which is not installed: pip install 'harvester[bucket]'"
+_EXTRA = (
+    "the bucket needs the package obstore, which is not installed: "
+    "pip install 'quantconnect-harvester[bucket]'"
+)
 
 
 def connect_bucket(session: Session, loaded: Loaded, *, url: str = "", to_push: bool = False) -> Connection:

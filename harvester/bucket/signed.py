@@ -38,6 +38,16 @@ _VERSION: Final = re.compile(
 )
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A signature is for one host; a redirect to another one is an answer that says so."""
+
+    def redirect_request(self, *args: object, **kwargs: object) -> None:
+        """Follow none."""
+
+
+_OPENER: Final = urllib.request.build_opener(_NoRedirect)
+
+
 @dataclass(frozen=True)
 class ObjectProof:
     """What the store itself has computed and enforces."""
@@ -149,7 +159,7 @@ class S3Requests:
         url = f"{where.scheme}://{where.netloc}{path}?{text}".rstrip("?")
         request = urllib.request.Request(url, data=body or None, method=method, headers=signed)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+            with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
                 found = {name.lower(): value for name, value in answer.headers.items()}
                 return _Answer(answer.status, found, answer.read(_ANSWER_BYTES))
         except urllib.error.HTTPError as exc:

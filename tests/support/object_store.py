@@ -181,9 +181,10 @@ class SteppingStore(Store):
             number = self.steps
             self.log.append((step, key))
         self.before(number, step, key)
-        result = do()
-        self.after(number, step, key)
-        return result
+        try:
+            return do()
+        finally:
+            self.after(number, step, key)
 
     def create(self, key: str, content: bytes, *, lock: bool = True) -> Created:
         result: Created = self._step(

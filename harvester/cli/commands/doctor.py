@@ -29,6 +29,7 @@ def doctor(
     \b
     Exit codes, the worst of what a run would meet:
       0 ok, warnings included    1 error: the API cannot be reached    2 configuration, no credentials
+      6 the bucket cannot be written to, or is another archive's
       12 credentials refused or locked out, or the clock is off    16 disk not writable
       18 the server asked for a pause that is still in force       20 the archive is damaged
     """

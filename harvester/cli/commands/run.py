@@ -54,7 +54,7 @@ def run(
     \b
     Exit codes:
       0 ok            3 partial: some reports failed, or it is not proven that everything was listed
-      4 pending: some are still being generated
+      4 pending: some are still being generated            6 unpushed: the bucket is not up to date
       1 error         10 time: --max-duration reached      11 another run holds the archive
       2 usage         12 credentials, or the clock is off  16 disk full or not writable
       18 throttled    20 the archive was found damaged     130, 143 interrupted
