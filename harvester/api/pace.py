@@ -1,9 +1,23 @@
-"""When the next request may start: a token bucket, the pace of one account, and the limiter that waits.
+"""Decides when the next request may start: a token bucket, the pace of one account, the limiter that waits.
 
 Rule 1: `TokenBucket` and `Pace` own no clock and never sleep; every method takes the time.
 Rule 2: no window of t seconds ever holds more than `burst + rate * t` starts, whatever is learned and however
-many processes ask; nothing starts within a hold.
-Rule 3: whoever waits in `RateLimiter.acquire` and is cancelled has spent nothing.
+many processes share the pace; nothing starts during a hold.
+Rule 3: a caller of `RateLimiter.acquire` that is cancelled while it waits has spent nothing.
+
+How `RateLimiter.acquire` lets a request start:
+
+1. It reserves a slot under the lock of the shared state, so every process sees it before anything is sent.
+2. It waits until the slot begins.
+3. If a hold has begun meanwhile, it cancels the slot and reserves another one; else the request starts.
+
+How long everybody holds after a "slow down":
+
+1. The server names a time: that long. If that has proved too short, at least as long as without one.
+2. It names none: the configured pause or the time of 8 requests, if that is shorter; doubled each time that
+   no good answer came in between, up to 64 times the configured pause or `pace.max_hold`.
+3. The server names a longer time than `pace.max_hold`, or than the run may last: `ThrottledError`.
+4. "Slow down" 20 times without a good answer in between: `ThrottledError`.
 """
 
 from __future__ import annotations
@@ -15,7 +29,7 @@ from typing import Final, TypeVar
 
 import anyio
 
-from harvester.api.pace_file import MOST_S, MemoryPace, PaceState, PaceStore
+from harvester.api.pace_file import MAX_S, MemoryPace, PaceState, PaceStore
 from harvester.api.rate import AdaptiveRate
 from harvester.api.stop import StopSignal
 from harvester.config import PaceSettings
@@ -24,62 +38,62 @@ from harvester.errors import ThrottledError
 T = TypeVar("T")
 
 _PAUSE_REQUESTS: Final = 8
-"""The first hold of our own lasts no longer than so many requests take: a fast server allows more soon."""
+"""The first hold lasts no longer than this many requests take: a fast server soon allows more."""
 _DOUBLINGS: Final = 6
-"""The longest hold of our own is the configured pause, doubled so often: from 5 s to 5 min 20 s."""
-_IN_A_ROW: Final = 20
-"""This many "slow down" without one good answer between them end the run."""
-_MOST_QUEUED: Final = 1000
-"""Requests of other processes that may be ahead of ours; a file that says more is not believed."""
+"""The longest hold is the configured pause, doubled this often: from 5 s to 5 min 20 s."""
+_MAX_THROTTLED: Final = 20
+"""This many "slow down" without a good answer in between end the run."""
+_MAX_QUEUED: Final = 1000
+"""Most requests of other processes that may be ahead of ours; a file that says more is capped."""
 _BUSY_WAIT_S: Final = 0.01
 _BUSY_TRIES: Final = 500
-"""Waits for a shared state that another process keeps locked; a few microseconds would be usual."""
-_NOTICE_S: Final = 1.0
-"""A hold that somebody else has met is worth a word when it lasts longer than this."""
+"""Waits for a shared state that another process keeps locked; usually it takes a few microseconds."""
+_REPORTED_HOLD_S: Final = 1.0
+"""A hold that another process has caused is reported if it lasts longer than this."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A request's reserved moment."""
+    """The reserved start of one request; times are on the limiter's clock."""
 
     start: float
     after: float
-    """When the bucket will be full again because of it."""
+    """When the bucket will be full again, this slot included."""
     before: float
-    """When it would be full without it."""
+    """When the bucket would be full again without this slot."""
 
 
 class TokenBucket:
-    """`burst` requests at once, then `rate` a second (generic cell rate algorithm), each reserved ahead."""
+    """Allows `burst` requests at once, then `rate` a second (GCRA), each reserved in advance."""
 
     def __init__(self, rate_per_s: float, burst: int) -> None:
         self.rate_per_s = rate_per_s
-        """May be lowered and raised again, never above what it was at first."""
+        """May be lowered and raised again, never above its first value."""
         self.tolerance_s = (burst - 1) / rate_per_s
         """Fixed at the full rate: a lowered rate must not turn what was spent into a new burst."""
         self.full_at = float("-inf")
-        """When the bucket will be full again, were nothing more reserved."""
+        """When the bucket will be full again if nothing more is reserved."""
         self.held_until = float("-inf")
 
     def reserve(self, now: float) -> Slot:
-        """The first moment at which one more request may start; it counts as spent."""
+        """Reserve the first moment at which one more request may start."""
         start = max(now, self.full_at - self.tolerance_s, self.held_until)
         before, self.full_at = self.full_at, max(self.full_at, start) + 1 / self.rate_per_s
         return Slot(start, self.full_at, before)
 
-    def give_back(self, slot: Slot) -> None:
-        """Undo a reservation that is not used; one that others have reserved behind stays spent."""
+    def cancel(self, slot: Slot) -> None:
+        """Cancel an unused slot; if another one was reserved after it, it stays spent."""
         if abs(self.full_at - slot.after) < min(1e-3, 0.1 / self.rate_per_s):
             self.full_at = slot.before
 
     def hold(self, until: float) -> None:
-        """Nothing starts before `until`, and no burst right after it."""
+        """Let nothing start before `until`, and no burst right after it."""
         self.held_until = max(self.held_until, until)
         self.full_at = max(self.full_at, until + self.tolerance_s)
 
 
 class Pace:
-    """When requests may start, and what the server's answers change about it."""
+    """Decides when requests may start, and learns from the server's answers: pure."""
 
     def __init__(self, settings: PaceSettings, *, limit_per_min: float | None = None) -> None:
         ceiling_per_s = settings.rate_per_min / 60
@@ -88,29 +102,29 @@ class Pace:
         self.bucket = TokenBucket(ceiling_per_s, settings.burst)
         self.bucket.rate_per_s = self.rate.per_s
         self._ceiling_per_min = settings.rate_per_min
-        self._pause_s = float(settings.pause)
-        self._max_hold_s = float(settings.max_hold)
-        self.in_a_row = 0
-        """How often the server has said slow down since the last good answer."""
+        self._pause_s = settings.pause
+        self._max_hold_s = settings.max_hold
+        self.throttled_in_a_row = 0
+        """Number of "slow down" since the last good answer."""
         self._shared_limit = self.limit_per_min
         self._limit_beyond: float | None = None
-        """A limit that others have met, above the rate that is configured here."""
+        """A limit that another process has found, above the rate that is configured here."""
 
     @property
     def limit_per_min(self) -> float | None:
-        """The hidden limit that was met; None: none was."""
+        """The server's hidden limit as it was found; None: none was."""
         return self.rate.limit_per_s * 60 if self.rate.limit_per_s else None
 
     def record_success(self) -> None:
-        """An answer came that was not "slow down"."""
-        self.in_a_row = 0
+        """Count an answer that was not "slow down"."""
+        self.throttled_in_a_row = 0
         self.rate.record_success()
         self.bucket.rate_per_s = self.rate.per_s
 
     def record_throttled(self, started: float, now: float, retry_after_s: float | None) -> float:
-        """Count a "slow down" for a request that started at `started`; gives the seconds of the hold."""
+        """Count a "slow down" for a request that started at `started`; returns the seconds of the hold."""
         if self.rate.record_throttled(started, now):
-            self.in_a_row += 1
+            self.throttled_in_a_row += 1
         self.bucket.rate_per_s = self.rate.per_s
         hold_s = self._hold_s(retry_after_s)
         self.bucket.hold(now + hold_s)
@@ -118,23 +132,23 @@ class Pace:
         return hold_s
 
     def _hold_s(self, retry_after_s: float | None) -> float:
-        """The server's own figure; ours, doubled each time, without one or when that has proved too short."""
+        """Return the seconds of a hold; the module's docstring lists the cases."""
         first_s = min(self._pause_s, _PAUSE_REQUESTS / self.rate.per_s)
         longest_s = min(self._pause_s * 2.0**_DOUBLINGS, self._max_hold_s)
-        ours_s = min(first_s * 2.0 ** (max(self.in_a_row, 1) - 1), longest_s)
+        ours_s = min(first_s * 2.0 ** (max(self.throttled_in_a_row, 1) - 1), longest_s)
         if retry_after_s is None:
             return ours_s
-        return max(retry_after_s, ours_s) if self.in_a_row > 1 else retry_after_s
+        return max(retry_after_s, ours_s) if self.throttled_in_a_row > 1 else retry_after_s
 
     def restore(self, state: PaceState | None, now: float) -> None:
-        """Go on from what all processes of the account share; None: from what this one knows."""
+        """Continue from what all processes of the account share; None: from what this process knows."""
         bucket = self.bucket
         if state is None:
             return
         if state.unknown:
             bucket.full_at = max(bucket.full_at, now + bucket.tolerance_s + 1 / bucket.rate_per_s)
             return
-        bucket.full_at = now + min(state.full_in_s, bucket.tolerance_s + _MOST_QUEUED / bucket.rate_per_s)
+        bucket.full_at = now + min(state.full_in_s, bucket.tolerance_s + _MAX_QUEUED / bucket.rate_per_s)
         bucket.held_until = now + state.held_for_s
         limit_per_min, self._limit_beyond = state.limit_per_min, None
         if limit_per_min and limit_per_min > self._ceiling_per_min:
@@ -145,7 +159,7 @@ class Pace:
             self._shared_limit = self.limit_per_min
 
     def share(self, now: float) -> PaceState:
-        """What other processes of the account have to know."""
+        """Return what other processes of the account have to know."""
         self._shared_limit = self.limit_per_min
         return PaceState(
             full_in_s=_within_bounds(self.bucket.full_at - now),
@@ -155,11 +169,11 @@ class Pace:
 
 
 def _within_bounds(seconds: float) -> float:
-    return min(max(0.0, seconds), MOST_S)
+    return min(max(0.0, seconds), MAX_S)
 
 
 class RateLimiter:
-    """Stands before every request of an account; first come, first served."""
+    """Delays every request of an account until it may start; first come, first served."""
 
     def __init__(
         self,
@@ -174,34 +188,34 @@ class RateLimiter:
         self._max_hold_s = max_hold_s
         self._store = store or MemoryPace()
         self._on_hold = on_hold
-        """Is told until when this process waits because of what another one was told."""
+        """Receives the end of a hold that another process has caused."""
         self._clock = clock
         self._turn: anyio.Lock | None = None
         self._own_hold_until = float("-inf")
-        self._noticed_until = float("-inf")
+        self._reported_until = float("-inf")
         self.throttled_count = 0
         """Answers that said slow down."""
         self.stop = StopSignal()
-        """Ends every wait for a turn; shared by all that works for this command."""
+        """Ends every wait; shared by everything that works for this command."""
         self.problem = ""
-        """Why the pace is no longer shared with other processes; empty: it is."""
+        """Why the pace is no longer shared with other processes; empty: it is shared."""
 
     @property
     def rate_per_s(self) -> float:
-        """The rate kept to at the moment."""
+        """The rate that is kept at the moment."""
         return self._pace.rate.per_s
 
     @property
     def limit_per_min(self) -> float | None:
-        """The hidden limit that was met; None: none was."""
+        """The server's hidden limit as it was found; None: none was."""
         return self._pace.limit_per_min
 
     async def acquire(self) -> float:
-        """Wait until a request may start; returns the time of its start.
+        """Wait until a request may start; returns its start on the limiter's clock.
 
         Raises:
             StoppedError: a stop is requested; nothing may start any more.
-            ThrottledError: a hold is in force that is longer than this command may wait.
+            ThrottledError: there is a hold that is longer than this command may wait.
         """
         self._turn = self._turn or anyio.Lock()
         async with self._turn:
@@ -211,20 +225,20 @@ class RateLimiter:
                     return slot.start
                 try:
                     await self.stop.sleep(slot.start - self._clock())
-                    held = await self._shared(lambda now: self._pace.bucket.held_until > now)
+                    held = await self._with_state(lambda now: self._pace.bucket.held_until > now)
                 except BaseException:
-                    self._give_back(slot)
+                    self._cancel(slot)
                     raise
                 if not held:
                     return self._clock()
-                self._give_back(slot)
+                self._cancel(slot)
 
     def record_success(self) -> None:
-        """An answer came that was not "slow down"."""
+        """Count an answer that was not "slow down"."""
         self._pace.record_success()
 
     def record_throttled(self, started: float, *, retry_after_s: float | None, endpoint: str) -> float:
-        """The server said slow down to a request that started at `started`: everyone holds.
+        """Hold everybody, since the server said slow down to a request that started at `started`.
 
         Returns:
             Seconds of the hold, counted from now.
@@ -236,7 +250,7 @@ class RateLimiter:
         self.throttled_count += 1
         hold_s = self._pace.record_throttled(started, now, retry_after_s)
         self._own_hold_until = max(self._own_hold_until, now + hold_s)
-        self._update(lambda _: None)  # where another process is at it, the next request brings it along
+        self._update(lambda _: None)  # if another process has the lock, the next request shares it
         asked_s = retry_after_s or 0.0
         if asked_s > self._max_hold_s or (asked_s and now + asked_s > self.stop.ends_at):
             raise ThrottledError(
@@ -244,9 +258,9 @@ class RateLimiter:
                 "longer than this run may wait; run again then, or raise pace.max_hold and --max-duration",
                 endpoint=endpoint,
             )
-        if self._pace.in_a_row >= _IN_A_ROW:
+        if self._pace.throttled_in_a_row >= _MAX_THROTTLED:
             raise ThrottledError(
-                f"the server said slow down {self._pace.in_a_row} times in a row; "
+                f"the server said slow down {self._pace.throttled_in_a_row} times in a row; "
                 "run again later with a lower pace.rate_per_min",
                 endpoint=endpoint,
             )
@@ -254,10 +268,14 @@ class RateLimiter:
 
     async def _reserve(self) -> Slot:
         self.stop.check()
-        slot = await self._shared(self._reserve_at)
+        slot = await self._with_state(self._reserve_at)
         until, left_s = self._pace.bucket.held_until, self._pace.bucket.held_until - self._clock()
-        if self._by_another(until) and left_s > _NOTICE_S and until > self._noticed_until + _NOTICE_S:
-            self._noticed_until = until
+        if (
+            self._is_by_another(until)
+            and left_s > _REPORTED_HOLD_S
+            and until > self._reported_until + _REPORTED_HOLD_S
+        ):
+            self._reported_until = until
             self._on_hold(_moment_in(left_s))
         return slot
 
@@ -265,7 +283,7 @@ class RateLimiter:
         until = self._pace.bucket.held_until
         left_s = until - now
         if left_s > self._max_hold_s or (
-            self._by_another(until) and left_s > 0 and until > self.stop.ends_at
+            self._is_by_another(until) and left_s > 0 and until > self.stop.ends_at
         ):
             raise ThrottledError(
                 f"the server asked for a pause until {_moment_in(left_s)}, longer than this command may "
@@ -274,49 +292,49 @@ class RateLimiter:
             )
         return self._pace.bucket.reserve(now)
 
-    def _by_another(self, until: float) -> bool:
-        """Whether a hold until then is one that another process was asked for."""
-        return until > self._own_hold_until + _NOTICE_S
+    def _is_by_another(self, until: float) -> bool:
+        """Whether a hold until then was caused by another process."""
+        return until > self._own_hold_until + _REPORTED_HOLD_S
 
-    def _give_back(self, slot: Slot) -> None:
-        self._update(lambda _: self._pace.bucket.give_back(slot))
+    def _cancel(self, slot: Slot) -> None:
+        self._update(lambda _: self._pace.bucket.cancel(slot))
 
-    async def _shared(self, step: Callable[[float], T]) -> T:
-        """Do a step on the state that all processes share; the wait for its lock is bounded."""
+    async def _with_state(self, step: Callable[[float], T]) -> T:
+        """Run `step` on the state that all processes share; the wait for its lock is bounded."""
         for _ in range(_BUSY_TRIES):
-            done = self._update(step)
-            if done:
-                return done[0]
+            results = self._update(step)
+            if results:
+                return results[0]
             await self.stop.sleep(_BUSY_WAIT_S)
-        self._go_on_alone("another process does not let go of it")
+        self._stop_sharing("another process keeps it locked")
         return step(self._clock())
 
     def _update(self, step: Callable[[float], T]) -> list[T]:
-        """Do a step under the lock; gives what it returned, or nothing when another process is at it."""
-        done: list[T] = []
+        """Run `step` under the lock; returns its result, or an empty list if another process has the lock."""
+        results: list[T] = []
 
         def change(state: PaceState | None) -> PaceState:
             now = self._clock()
             self._pace.restore(state, now)
             if self._own_hold_until > now:
                 self._pace.bucket.hold(self._own_hold_until)
-            done.append(step(now))
+            results.append(step(now))
             return self._pace.share(now)
 
         try:
             self._store.update(change)
         except OSError as exc:
-            self._go_on_alone(exc.strerror or str(exc))
-            return done or [step(self._clock())]
-        return done
+            self._stop_sharing(exc.strerror or str(exc))
+            return results or [step(self._clock())]
+        return results
 
-    def _go_on_alone(self, why: str) -> None:
+    def _stop_sharing(self, why: str) -> None:
         self._store = MemoryPace()
         self.problem = f"the pace is not shared with other commands any more: {why}"
 
 
 def _moment_in(seconds: float) -> datetime:
-    """The moment in so many seconds, to the second."""
+    """Return the moment this many seconds from now, to the second."""
     try:
         return (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0)
     except OverflowError:
@@ -330,13 +348,13 @@ def limiter_for(
     store: PaceStore | None = None,
     on_hold: Callable[[datetime], None] = lambda _: None,
 ) -> RateLimiter:
-    """The limiter for these settings.
+    """Return a limiter for these settings.
 
     Args:
         settings: Rate, burst and holds.
-        limit_per_min: The hidden limit that an earlier run has met, unless the store knows better.
+        limit_per_min: The hidden limit that an earlier run has found; a limit in the store has priority.
         store: Where the account's pace is kept; None: nowhere.
-        on_hold: Is told of a hold that another process was asked for.
+        on_hold: Receives the end of a hold that another process has caused.
     """
     pace = Pace(settings, limit_per_min=limit_per_min)
-    return RateLimiter(pace, max_hold_s=float(settings.max_hold), store=store, on_hold=on_hold)
+    return RateLimiter(pace, max_hold_s=settings.max_hold, store=store, on_hold=on_hold)

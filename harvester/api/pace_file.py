@@ -1,10 +1,10 @@
-"""The pace of an account as all processes share it: a small file under a lock.
+"""Shares the pace of an account between processes: a small file under a lock.
 
-Rule 1: a request is written down before it is sent, so a process that is killed has sent nothing unrecorded.
-Rule 2: the file holds spans of time and when they were written, never a moment to come. So nobody waits
-longer than was recorded when the clock is set back, and setting it changes nothing while the machine runs.
-Rule 3: what is read may be anything. It is bounded and validated, and what is not understood counts as a
-request that was sent just now.
+Rule 1: a request is recorded before it is sent, so a process that is killed has sent nothing unrecorded.
+Rule 2: the file holds durations and when they were written, never a moment in the future. So if the clock is
+set back, nobody waits longer than was recorded; while the machine runs, setting it changes nothing.
+Rule 3: the file may hold anything. What is read is bounded and validated; what cannot be understood counts as
+a request that was sent just now.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ import msgspec
 from msgspec import Meta
 
 _SIZE_BYTES: Final = 512
-"""Of the file: always as long, so that writing it needs no more space, and never crosses a page."""
+"""Size of the file; constant, so that writing it needs no further space and never crosses a page."""
 _LOCK_TRIES: Final = 200
-"""Attempts to get the lock, some microseconds apart; whoever holds it needs about ten."""
-MOST_S: Final = 1e9
-"""No span that is longer is believed: thirty years."""
+"""Attempts to get the lock, some microseconds apart; its holder needs about ten microseconds."""
+MAX_S: Final = 1e9
+"""Longest duration that is valid: thirty years."""
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
-_Seconds = Annotated[float, Meta(ge=0, le=MOST_S)]
+_Seconds = Annotated[float, Meta(ge=0, le=MAX_S)]
 
 
 class PaceState(msgspec.Struct, frozen=True):
-    """What is known of an account's pace, counted from the moment at which it is read."""
+    """What is known of an account's pace; durations count from the moment at which it is read."""
 
     full_in_s: _Seconds = 0.0
-    """Until the token bucket is full again, were nothing more sent."""
+    """Seconds until the token bucket is full again if nothing more is sent."""
     held_for_s: _Seconds = 0.0
-    """Until the hold that the server asked for ends; 0: there is none."""
-    limit_per_min: Annotated[float, Meta(gt=0, le=MOST_S)] | None = None
-    """The server's limit as far as it is known."""
+    """Seconds until the hold that the server asked for ends; 0: there is none."""
+    limit_per_min: Annotated[float, Meta(gt=0, le=MAX_S)] | None = None
+    """The server's limit as far as it is known; None: no limit was found."""
     unknown: bool = False
-    """Whether there was something that could not be understood."""
+    """Whether the file held something that could not be understood."""
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -51,11 +51,11 @@ class _Record(msgspec.Struct, frozen=True):
 
     state: PaceState
     boot: Annotated[str, Meta(max_length=64)]
-    """Names the time that the machine has been running; empty where that has no name."""
+    """Id of the machine's current boot; empty if the system has no such id."""
     uptime_s: float
-    """When it was written, by a clock that nobody sets."""
+    """When it was written, by the clock that counts from boot."""
     wall_s: float
-    """The same by the wall clock, for a machine that was started again since."""
+    """When it was written, by the wall clock; used if the machine was restarted since."""
     format: int = 1
 
 
@@ -63,12 +63,12 @@ class PaceStore(Protocol):
     """Where an account's pace is kept."""
 
     def update(self, change: Callable[[PaceState | None], PaceState]) -> bool:
-        """Replace the state by what `change` makes of it, as one step that nobody else comes between.
+        """Replace the state by what `change` returns for it, atomically.
 
-        `change` is given None when nothing is stored.
+        `change` receives None if nothing is stored.
 
         Returns:
-            False when another process is at it; nothing was changed then.
+            False if another process has the lock; nothing was changed then.
 
         Raises:
             OSError: the state can be neither read nor written.
@@ -76,16 +76,16 @@ class PaceStore(Protocol):
 
 
 class MemoryPace:
-    """Keeps nothing: the limiter of one process is all that knows its pace."""
+    """Stores nothing: only the limiter of this process knows its pace."""
 
     def update(self, change: Callable[[PaceState | None], PaceState]) -> bool:
-        """Tell `change` that nothing is stored."""
+        """Call `change` with None; returns True."""
         change(None)
         return True
 
 
 def _read_uptime_s() -> float:
-    # Linux has a clock that goes on while the machine sleeps, as the server's hold does.
+    # Linux has a clock that continues while the machine sleeps, as the server's hold does.
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -116,9 +116,9 @@ class PaceFile:
         self._clocks = clocks or Clocks()
 
     def update(self, change: Callable[[PaceState | None], PaceState]) -> bool:
-        """Read, change and write under the lock; as `PaceStore` says."""
+        """Read, change and write the state under the lock; returns False if another process has it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        # Opened each time: after somebody removes it, all have to meet in the new one.
+        # Opened each time: if somebody removes the file, all processes have to use the new one.
         handle = os.open(self._path, flags, 0o600)
         try:
             if not _lock(handle):
@@ -128,7 +128,7 @@ class PaceFile:
             self._write(handle, state, uptime_s)
             return True
         finally:
-            os.close(handle)  # the lock goes with it
+            os.close(handle)  # releases the lock too
 
     def _write(self, handle: int, state: PaceState, uptime_s: float) -> None:
         record = _Record(state, self._clocks.boot, uptime_s, self._clocks.wall_s())
@@ -155,7 +155,7 @@ class PaceFile:
         )
 
     def _age_s(self, record: _Record, uptime_s: float) -> float:
-        """Seconds since it was written; 0 where the clocks contradict that."""
+        """Return the seconds since it was written; 0 if the clocks contradict each other."""
         if record.boot and record.boot == self._clocks.boot:
             return max(0.0, uptime_s - record.uptime_s)
         return max(0.0, self._clocks.wall_s() - record.wall_s)
@@ -171,7 +171,7 @@ def _lock(handle: int) -> bool:
 
 
 def pace_file_name(user_id: int, base_url: str) -> str:
-    """The name that an account's file has in the user's state directory: a digest, which names nobody."""
+    """Return the name of an account's file in the user's state directory: an anonymous digest."""
     return hashlib.sha256(f"{user_id} {base_url.rstrip('/')}".encode()).hexdigest()[:32]
 
 
@@ -181,13 +181,13 @@ class FoundStore:
 
     store: PaceStore
     problem: str = ""
-    """Why it is kept in memory alone; for the user."""
+    """Why it is kept in memory only, for the user; empty: it is kept in a file."""
 
 
 def find_store(places: Sequence[Path], clocks: Clocks | None = None) -> FoundStore:
-    """The first place whose file can be written; memory alone where there is none. Makes its directory.
+    """Return the first place whose file can be written, else memory; creates the directory of the file.
 
-    Another account's or a foreign file is never followed through a link.
+    A symbolic link is never followed: it may lead to a file of somebody else.
     """
     problems = []
     for path in places:

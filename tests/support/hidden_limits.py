@@ -91,7 +91,7 @@ def simulate(server: Server, pace: Pace, client: Client, *, until: float) -> lis
             heapq.heappush(under_way, (now + dice.uniform(*client.took_s), len(seen), seen[-1]))
             continue
         if slot is not None:
-            pace.bucket.give_back(slot)
+            pace.bucket.cancel(slot)
         (now, _, asked), free = heapq.heappop(under_way), free + 1
         if asked.good:
             pace.record_success()

@@ -160,14 +160,14 @@ def test_a_file_that_can_no_longer_be_written_ends_nothing_and_is_told(tmp_path:
     assert run_virtually(starts) == pytest.approx([0.0, 1.0, 2.0])
 
 
-def test_a_lock_that_nobody_lets_go_of_is_waited_for_seconds_only(tmp_path: Path) -> None:
+def test_a_lock_that_is_never_released_is_waited_for_seconds_only(tmp_path: Path) -> None:
     async def start() -> float:
         machine = Machine(tmp_path)
         limiter = machine.process()
         with machine.path.open("wb") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
             at = await limiter.acquire()
-        assert "does not let go" in limiter.problem
+        assert "keeps it locked" in limiter.problem
         return at
 
     assert 1.0 < run_virtually(start) < 10.0
