@@ -1,4 +1,21 @@
-"""How Snapshots stand on disk and how they get there."""
+"""Writes Archives on disk: every Snapshot whole or not there at all, wherever a run is interrupted.
+
+Rule: only `Disk` changes the file system, step by step, so that tests can make each step fail. Changes
+happen under the Archive's lock. The lists of a Snapshot are checked against the Ledger before anything is
+built on them.
+
+    archive = Archive.create_or_open(path, account=user_id)
+    with archive.lock(command="run", wait_s=0):
+        partial = archive.begin(date="2026-11-22", run_id=run_id, started=started)
+        ...                                   # save_report, fill
+        snapshot, record = partial.commit(record)
+
+To read: `Archive.open(path).snapshot("latest").inventory()`.
+
+- archive, snapshot: what others use     - partial, content, carrying, reports: a Snapshot while it is made
+- store: directory, disk and ledger of a locked Archive     - begin, commit, recovery, prune: changes to it
+- disk, links, calls, advice: the file system, and what to do when it refuses
+"""
 
 from harvester.archive.advice import REFUSALS, explain
 from harvester.archive.archive import PRIVATE, Archive, check_vacant

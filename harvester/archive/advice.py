@@ -23,7 +23,7 @@ _ADVICE: Final = {
     errno.ENFILE: "too many files are open on this machine",
     errno.EEXIST: "something else has this name. See who put it there, remove it, then run again",
     errno.EISDIR: "a directory has this name. See who put it there, remove it, then run again",
-    errno.ENOTDIR: "a file or link stands where a directory should. See who put it there, then run again",
+    errno.ENOTDIR: "a file or link is where a directory should be. See who put it there, then run again",
     errno.ELOOP: "a symbolic link has this name, and is not followed. See who put it there, then run again",
     errno.ENOENT: "it vanished while it was in use. See what else changes the Archive, then run again",
     errno.ENAMETOOLONG: "the path is too long for this file system. Move the Archive to a shorter path",

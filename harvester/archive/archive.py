@@ -1,4 +1,4 @@
-"""The Archive of one Account: what stands in it, and the next Snapshot begun under its lock."""
+"""The Archive of one Account: the Snapshots in it, and what changes it under its lock."""
 
 from __future__ import annotations
 
@@ -127,11 +127,11 @@ class Archive:
         return self._store.ledger if self._store else load_sound_ledger(self.root)
 
     def snapshots(self) -> list[Snapshot]:
-        """The Snapshots that stand, oldest first."""
+        """The Snapshots that exist, oldest first."""
         return [Snapshot(name, self.root / name) for name in snapshot_names(self.root)]
 
     def foreign(self) -> list[Path]:
-        """Directories with the name of a Snapshot that are none; nobody reads or touches them."""
+        """Directories that have the name of a Snapshot but are not one; nothing reads or changes them."""
         return [self.root / name for name in foreign_names(self.root)]
 
     def newest(self) -> Snapshot | None:
@@ -172,16 +172,16 @@ class Archive:
         return find_base(self.root, self.ledger())
 
     def begin(self, *, date: str, run_id: str, started: str) -> PartialSnapshot:
-        """The partial Snapshot of a run, under the lock; finishes or takes up what an earlier run has left.
+        """Begin a Snapshot, or resume the one of an interrupted run; under the lock.
 
         Args:
             date: `2026-11-22`, by the calendar that names Snapshots. When the newest Snapshot has a later
                 date (the clock went back), that one is used with the next number.
-            run_id: of this run; a partial that is taken up keeps its own.
+            run_id: of this run; a partial that is resumed keeps its own.
             started: UTC.
 
         Raises:
-            CorruptArchiveError: what stands there contradicts itself; says what to do.
+            CorruptArchiveError: the Archive contradicts itself; says what to do.
             DiskError: it cannot be written.
         """
         if not is_snapshot_name(date) or "." in date:
@@ -198,13 +198,13 @@ class Archive:
             What was found and set aside, for the user.
 
         Raises:
-            CorruptArchiveError: what stands there contradicts itself; says what to do.
+            CorruptArchiveError: the Archive contradicts itself; says what to do.
             DiskError: it cannot be written.
         """
         return recover(self._locked_store())
 
     def prune(self, *names: str, at: str) -> None:
-        """Remove Snapshots for good, under the lock; one that is missing already is struck off the Ledger.
+        """Remove Snapshots for good, under the lock; for a missing one only the Ledger line is added.
 
         Args:
             names: Their names.
@@ -240,7 +240,7 @@ def _make(root: Path, account: int | str, disk: Disk, mode: int) -> None:
 
 
 def check_vacant(root: Path) -> None:
-    """Let pass a directory that may become an Archive: an empty one, or a file system that was just made.
+    """Raise unless a directory may become an Archive: it is empty, or a file system that was just made.
 
     Raises:
         ArchiveError: it holds something else.

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from harvester.archive.commit import PARTIAL_FILE
+from harvester.archive.content import SnapshotContext
 from harvester.archive.disk import Disk
-from harvester.archive.filling import SnapshotContext
 from harvester.archive.links import LinkMode
 from harvester.archive.lists import Base, find_base
 from harvester.archive.names import foreign_note, scan_names

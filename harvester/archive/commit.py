@@ -23,7 +23,7 @@ from harvester.format import (
 from harvester.model import SnapshotRecord
 
 PARTIAL_FILE: Final = "partial.json"
-"""Below `.run/`: whose partial it is. While it is there the Snapshot is not complete."""
+"""Below `.run/`: the state of a partial. While it exists the Snapshot is not complete."""
 
 
 def write_tags(disk: Disk, bag: Path, record: SnapshotRecord, known: dict[str, str]) -> None:

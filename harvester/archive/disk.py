@@ -108,7 +108,7 @@ class Disk(FileLinks):
                 os.close(fd)
 
     def replace(self, path: Path, content: bytes) -> None:
-        """Write a file beside its place, flush it, and put it there, whatever was there before."""
+        """Write a file under a temporary name, flush it, and rename it; a file or link there is replaced."""
         part = path.with_name(f".{path.name}{PART}")
         with explained(path):
             part.unlink(missing_ok=True)
@@ -124,7 +124,7 @@ class Disk(FileLinks):
                 file.writelines(pieces)
 
     def create(self, path: Path | str) -> int:
-        """Open a new file to be written piece by piece; `write_chunk` and `finish` take what this gives."""
+        """Open a new file to be written piece by piece; pass the descriptor to `write_chunk` and `finish`."""
         with explained(path):
             return os.open(path, NEW_FILE, READ_ONLY)
 
@@ -233,7 +233,7 @@ class Disk(FileLinks):
         link.symlink_to(target)
 
     def set_aside(self, path: Path, name: str) -> Path:
-        """Move something out of the way, to a free hidden name next to its place; gives that name."""
+        """Rename something to a free hidden name in the same directory; returns that path."""
         number = 1
         while os.path.lexists(aside := path.with_name(f".{name}.set-aside{number}")):
             number += 1

@@ -1,4 +1,4 @@
-"""The one door to lists that may be built on: checked against the tag manifest, and that against the Ledger.
+"""Checks the lists of a Snapshot against the tag manifest, and that against the Ledger.
 
 Runs, prunes and exports take a `CheckedSnapshot`. A plain `Snapshot` gives its lists unchecked, for commands
 that show them or look for damage.

@@ -22,7 +22,7 @@ from harvester.text import render_moment
 
 
 class LockOwner(msgspec.Struct, frozen=True):
-    """Who holds the lock; written beside the lock file for people to read."""
+    """The process that holds the lock; written next to the lock file, for people."""
 
     pid: int
     host: str
@@ -60,7 +60,7 @@ def hold_lock(store: Store, *, command: str, wait_s: float) -> Iterator[None]:
 
 
 def _leave_note(owner: Path, disk: Disk, command: str) -> None:
-    """For people only: on a full disk `prune` must be able to begin, and no other's note may stay."""
+    """Write the owner file; it is for people, so a full disk, on which `prune` has to run, is no error."""
     try:
         disk.replace(owner, _render_owner(command))
     except DiskError:

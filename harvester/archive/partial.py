@@ -14,8 +14,8 @@ import msgspec
 from harvester.archive import reports
 from harvester.archive.advice import explain
 from harvester.archive.commit import publish, seal, write_tags
+from harvester.archive.content import ContentWriter, SnapshotContext
 from harvester.archive.disk import Disk
-from harvester.archive.filling import Filling, SnapshotContext
 from harvester.archive.flush import SharedFlush
 from harvester.archive.placement import Damage, Placement
 from harvester.archive.search import find_copies
@@ -58,7 +58,7 @@ Pages = Callable[[Path, Disk], None]
 
 
 class PartialState(msgspec.Struct, frozen=True):
-    """`.run/partial.json`: whose partial it is."""
+    """`.run/partial.json`: which run has begun the partial, for which account and in which format."""
 
     format: int
     account: str
@@ -85,8 +85,10 @@ def _parse_listed(line: bytes, where: str) -> Backtest:
 class PartialSnapshot:
     """A Snapshot while it is being made, under the Archive's lock.
 
-    First reports are saved, in any order and by any thread. Then `fill` is called for one project after
-    another, and `commit` makes a Snapshot of it.
+    1. `save_listing`, `save_report` and `keep_report`, in any order and from any thread.
+    2. `fill`, for one project after another.
+    3. `find_damage`; where there is some, `refill` and step 2 again.
+    4. `commit`.
     """
 
     def __init__(self, name: str, path: Path, state: PartialState, context: SnapshotContext) -> None:
@@ -104,7 +106,7 @@ class PartialSnapshot:
         self._finished: dict[tuple[int, str], str] = {}
         self._project_dirs: set[str] = set()
         self._making_dirs = Lock()
-        self._filling: Filling | None = None
+        self._content: ContentWriter | None = None
         self._flush = SharedFlush(
             lambda: self._disk.sync_all(path), shared_sync_from=context.disk.shared_sync_from
         )
@@ -156,7 +158,7 @@ class PartialSnapshot:
         return self._compared(found)
 
     def _compared(self, found: dict[tuple[int, str], ReportRecord]) -> dict[tuple[int, str], ReportRecord]:
-        """The same records, compared with the previous Snapshot; what changes is written down."""
+        """Compare records with the previous Snapshot; those whose Outcome changes are written again."""
         earlier = {}
         for entry in self.previous.inventory() if self.previous and found else ():
             key = (entry.project_id, entry.backtest_id)
@@ -176,8 +178,8 @@ class PartialSnapshot:
             self._disk.remove_tree(path)  # it is read again
             return None
         except DiskError as exc:
-            remedy = f"mend the disk or the rights, or remove {path}: that report is then asked for again"
-            raise DiskError(f"{exc}; {remedy}", path=exc.path) from exc
+            fix = f"fix the disk or its permissions, or remove {path}: that report is then requested again"
+            raise DiskError(f"{exc}; {fix}", path=exc.path) from exc
 
     def save_report(
         self, record: ReportRecord, html: Content, offline: bytes, images: Sequence[tuple[str, bytes]]
@@ -187,7 +189,7 @@ class PartialSnapshot:
         reports.write_report(self._disk, self._flush, self._target(record), files)
 
     def keep_report(self, record: ReportRecord, entry: InventoryEntry) -> None:
-        """Link a report whose bytes, read again, are those of `entry` in the previous Snapshot.
+        """Link a report that was read again and has the bytes of `entry` in the previous Snapshot.
 
         Raises:
             DamagedReportError: a file in the previous Snapshot is missing or is not what `record` says.
@@ -218,14 +220,14 @@ class PartialSnapshot:
             CorruptArchiveError: the previous Snapshot lacks what its Inventory names.
             DiskError: something cannot be written.
         """
-        self._begin_filling().add_project(project_id, placements, self._finished)
+        self._open_content().add_project(project_id, placements, self._finished)
 
     def find_damage(self) -> list[Damage]:
-        """Wait until all that was filled in is linked; gives the reports that could not be carried.
+        """Wait until everything carried is linked; returns the reports that could not be carried.
 
         When there are any, `refill` and fill again with other placements for them.
         """
-        return self._begin_filling().find_damage()
+        return self._open_content().find_damage()
 
     def refill(self) -> None:
         """Begin again with the first project; what is linked already stays and is checked."""
@@ -237,17 +239,17 @@ class PartialSnapshot:
         """Directories of committed Snapshots that should hold these versions of reports, the newest first."""
         return find_copies(self._context.root, wanted)
 
-    def _begin_filling(self) -> Filling:
-        if self._filling is None:
-            self._filling = Filling(self.path, self._context)
-        return self._filling
+    def _open_content(self) -> ContentWriter:
+        if self._content is None:
+            self._content = ContentWriter(self.path, self._context)
+        return self._content
 
     def commit(
         self, record: SnapshotRecord, *, pages: Pages | None = None
     ) -> tuple[Snapshot, SnapshotRecord]:
         """Make a Snapshot of it: tag files, everything to disk, its name, the Ledger line, `latest`.
 
-        What else stands in its directory by now, such as a finished `journal.jsonl`, becomes a tag file.
+        Everything else in its directory by now, such as a finished `journal.jsonl`, becomes a tag file.
 
         Args:
             record: complete but for what only the disk knows: files, bytes, link_mode, name, previous.
@@ -257,17 +259,17 @@ class PartialSnapshot:
         Returns:
             The Snapshot, and the record as it was written.
         """
-        filling = self._begin_filling()
-        known = filling.finish()
+        content = self._open_content()
+        known = content.finish()
         record = msgspec.structs.replace(
             record,
             name=self.name,
             previous=self.previous.reference() if self.previous else None,
             passed_over=self.passed_over,
             link_mode=str(self._context.mode) if self.previous else "",
-            files=filling.totals.files,
-            payload_bytes=filling.totals.payload_bytes,
-            written_bytes=filling.totals.written_bytes,
+            files=content.totals.files,
+            payload_bytes=content.totals.payload_bytes,
+            written_bytes=content.totals.written_bytes,
         )
         record = mask_errors(record)
         self.close()
@@ -286,10 +288,10 @@ class PartialSnapshot:
             raise explain(exc, exc.filename or self.path) from exc
 
     def close(self) -> None:
-        """Let go of files and threads, as the end of the lock does; the partial stays on disk."""
-        if self._filling is not None:
-            self._filling.close()
-            self._filling = None
+        """Close files and stop threads, as the end of the lock does; the partial stays on disk."""
+        if self._content is not None:
+            self._content.close()
+            self._content = None
 
 
 def _directories(path: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What `fill` is told: an Inventory entry and where its files come from."""
+"""Instructions for `PartialSnapshot.fill`: an Inventory entry and where its files come from."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What an earlier run has left behind, and how the next one goes on from there.
+"""Completes what an earlier run or prune was interrupted in.
 
 A commit is, in this order: everything to disk, `partial.json` removed, the Snapshot's name, its Ledger line,
-`latest`. A prune is: its Ledger line, then the directory removed. Wherever a run was cut off, `recover` does
-the rest. What does not fit into this order was done by somebody else, and is an error that says so.
+`latest`. A prune is: its Ledger line, then the directory removed. Wherever that was
+interrupted, `recover` does the rest. What does not fit into this order was done by somebody else, and is an
+error that says so.
 """
 
 from __future__ import annotations

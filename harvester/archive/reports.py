@@ -82,7 +82,7 @@ def write_report(disk: Disk, flush: SharedFlush, target: Path, files: ReportFile
 
 
 def keep_report(disk: Disk, mode: LinkMode, source: Path, target: Path, record: ReportRecord) -> None:
-    """Link a report whose bytes the previous Snapshot has, all of it but `report.json`.
+    """Link the files of a report from the previous Snapshot, and write its `report.json`.
 
     Raises:
         DamagedReportError: a file there is missing or is not what `record` says.

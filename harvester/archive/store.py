@@ -107,7 +107,7 @@ class Store:
     def _archive_sha256(self) -> str:
         """The digest for the first line that has one; later lines repeat it.
 
-        So a `harvester.json` that was altered since is not made good by the next run.
+        So a `harvester.json` that was altered in between is found, and not sealed by the next run.
         """
         path = self.root / ARCHIVE_FILE
         return file_sha256(path)[0] if path.is_file() else ""
@@ -118,5 +118,5 @@ class Store:
         if size_bytes != ledger.whole_bytes:
             raise CorruptArchiveError(
                 f"{path} was changed by somebody else while this command held the lock. "
-                "See `harvester verify`, then run the command again: it goes on where this one has ended"
+                "See `harvester verify`, then run the command again: it continues where this one ended"
             )

@@ -1,4 +1,17 @@
-"""The room format."""
+"""What is on disk, as values: names, lists and records of an Archive, how they are read and rendered.
+
+Rule: nothing here writes, waits, or knows the time. Paths and texts come in, validated values come out, and a
+damaged file is a `CorruptArchiveError` that names file and line. The format is public: archives outlive
+programs, so a field is added with a default and never changes its meaning.
+
+    for path, sha256 in load_manifest(snapshot / MANIFEST):
+        ...
+
+- layout: names of files and directories, as functions of ids     - bag: `bag-info.txt` and tag files of a bag
+- manifest: the only reader and writer of manifest lines          - ledger: its lines and their chain
+- inventory: one line for each backtest                           - records: the JSON files
+- reading: every file is opened through it, bounded, no links followed
+"""
 
 from harvester.format.bag import (
     DECLARATION,

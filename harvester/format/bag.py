@@ -44,7 +44,7 @@ def render_bag_info(fields: Iterable[tuple[str, str]]) -> bytes:
 
 
 def parse_bag_info(content: bytes) -> dict[str, str]:
-    """The fields of a `bag-info.txt`; a field that stands twice counts once, continued lines are joined."""
+    """The fields of a `bag-info.txt`: continued lines are joined, and the last of two equal labels counts."""
     fields: dict[str, str] = {}
     label = ""
     for line in content.decode("utf-8", "replace").splitlines():

@@ -113,7 +113,7 @@ def load_located(path: Path) -> Iterator[Located]:
 
 def _parse_entry(line: bytes, where: str) -> InventoryEntry:
     if not line.endswith(b"\n"):
-        raise CorruptArchiveError(f"{where} is cut off")
+        raise CorruptArchiveError(f"{where} is truncated")
     try:
         entry = _DECODER.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:

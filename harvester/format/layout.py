@@ -44,7 +44,7 @@ REPORT_JSON: Final = "report.json"
 IMAGES: Final = "images"
 
 PART: Final = ".part"
-"""Ends the name of what is being written beside its place."""
+"""Suffix of temporary names."""
 
 _SLUG_CHARS: Final = 60
 _SLUG_BYTES: Final = 72

@@ -1,7 +1,7 @@
 """The Ledger: one line for each commit and prune, each with the digest of the line before it.
 
 A line is the moment at which a commit or a prune has happened. Removing, editing or reordering lines breaks
-the chain; cutting lines off at the end leaves Snapshots that no line knows.
+the chain; removing lines at the end leaves Snapshots that no line knows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harvester.model import FORMAT
 
 LEDGER_BYTES: Final = 256 * 2**20
 FIRST: Final = "0" * 64
-"""What the first line gives as the digest of the line before it."""
+"""The first line has this for the digest of the line before it."""
 
 
 class LedgerLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -36,7 +36,7 @@ class LedgerLine(msgspec.Struct, frozen=True, omit_defaults=True):
     event: Literal["commit", "prune"]
     snapshot: str
     tagmanifest_sha256: str
-    """Seals the Snapshot: its tag manifest covers the Manifest and every other file beside the payload."""
+    """Seals the Snapshot: its tag manifest covers the Manifest and every other file but the payload."""
     previous_sha256: str
     """Digest of the line before, its line feed included."""
     listed: int | None = None
@@ -61,12 +61,12 @@ class Ledger:
     lines: tuple[LedgerLine, ...] = ()
     faults: tuple[LedgerFault, ...] = ()
     edits: tuple[LedgerFault, ...] = ()
-    """What no harvester writes, in lines that may be added to all the same: `verify` names it."""
+    """What no harvester writes, although the chain holds: `verify` reports it, and lines may be added."""
     last_sha256: str = FIRST
     whole_bytes: int = 0
-    """Without a last line that was cut off while it was written."""
+    """Size of the whole lines, in bytes: without a last line that was interrupted while it was written."""
     torn: bool = False
-    """Whether there is such a line."""
+    """Whether there is an interrupted last line."""
 
     @cached_property
     def names(self) -> list[str]:
@@ -83,13 +83,13 @@ class Ledger:
     @cached_property
     def committed(self) -> dict[str, LedgerLine]:
         """The Snapshots that should be there, oldest first, with the line that committed each."""
-        standing: dict[str, LedgerLine] = {}
+        found: dict[str, LedgerLine] = {}
         for line in self.lines:
             if line.event == "commit":
-                standing[line.snapshot] = line
+                found[line.snapshot] = line
             else:
-                standing.pop(line.snapshot, None)
-        return standing
+                found.pop(line.snapshot, None)
+        return found
 
     @property
     def archive_sha256(self) -> str:
@@ -147,7 +147,7 @@ def parse_ledger(content: bytes) -> Ledger:
     faults: list[LedgerFault] = []
     edits: list[LedgerFault] = []
     committed: dict[str, None] = {}
-    before = _Before()
+    before = _History()
     last = FIRST
     *whole, torn = content.split(b"\n")
     for number, raw in enumerate(whole, start=1):
@@ -168,15 +168,15 @@ def parse_ledger(content: bytes) -> Ledger:
     return Ledger(tuple(lines), tuple(faults), tuple(edits), last, whole_bytes, bool(torn))
 
 
-class _Before:
-    """What the lines so far have said; finds what does not go with it, or is not as harvester writes it.
+class _History:
+    """What the lines so far say; finds what contradicts it, or is not as harvester writes it.
 
     The last line has none after it whose digest would cover it. So each line is held against what else is
     known: of a prune's line, all but its time.
     """
 
     def __init__(self) -> None:
-        self._standing: dict[str, str] = {}
+        self._committed: dict[str, str] = {}
         self._pruned: set[str] = set()
         self._archive_sha256 = ""
 
@@ -190,9 +190,9 @@ class _Before:
             yield f"has another digest of {ARCHIVE_FILE} than the line before it"
         self._archive_sha256 = line.archive_sha256 or self._archive_sha256
         if line.event == "commit":
-            self._standing[line.snapshot] = line.tagmanifest_sha256
+            self._committed[line.snapshot] = line.tagmanifest_sha256
             return
-        committed = self._standing.pop(line.snapshot, None)
+        committed = self._committed.pop(line.snapshot, None)
         if committed is None and line.snapshot in self._pruned:
             yield f"prunes {line.snapshot}, which was pruned already"
         elif committed is not None and committed != line.tagmanifest_sha256:
@@ -230,7 +230,7 @@ def load_ledger(root: Path) -> Ledger:
 
 
 def load_sound_ledger(root: Path) -> Ledger:
-    """The Archive's Ledger, for who wants to add to it.
+    """The Archive's Ledger, when lines are to be added to it.
 
     Raises:
         CorruptArchiveError: a line is wrong; names the first.

@@ -47,7 +47,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
     Raises:
         CorruptArchiveError: it is missing or not a regular file.
-        DiskError: it cannot be opened, or the disk gives a later piece no more.
+        DiskError: it cannot be opened, or a later piece cannot be read.
     """
     with open_regular(path) as file:
         try:

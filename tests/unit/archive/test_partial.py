@@ -322,7 +322,7 @@ def test_nothing_can_be_carried_or_kept_from_nowhere(tmp_path: Path) -> None:
     entry = REPORTS[0].entry(Outcome.CARRIED)
     with archive.lock(command="test", wait_s=0):
         partial = archive.begin(date="2026-11-22", run_id="run", started=STARTED)
-        with pytest.raises(ValueError, match="nowhere"):
+        with pytest.raises(ValueError, match="no previous Snapshot"):
             partial.fill(101, [Placement(entry, Source.CARRIED, entry)])
         with pytest.raises(ValueError, match="no previous Snapshot"):
             partial.keep_report(REPORTS[0].record("run"), entry)

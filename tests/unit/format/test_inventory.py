@@ -38,7 +38,7 @@ def test_secrets_are_masked_in_free_texts_and_no_name_is_changed(tmp_path: Path)
     [
         (render_entry(entry(1)), "out of order"),
         (render_entry(entry(0)), "out of order"),
-        (render_entry(entry(2))[:-1], "cut off"),
+        (render_entry(entry(2))[:-1], "truncated"),
         (b"{}\n", "damaged"),
         (b"\n", "damaged"),
         (b'{"a":' * 5000 + b"\n", "damaged"),
@@ -56,7 +56,7 @@ def test_a_line_without_end_is_not_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "i"
     with path.open("wb") as file:
         file.truncate(64 * 2**20)
-    with pytest.raises(CorruptArchiveError, match="cut off"):
+    with pytest.raises(CorruptArchiveError, match="truncated"):
         list(load_inventory(path))
 
 

@@ -145,7 +145,7 @@ def test_no_page_is_made_of_an_inventory_that_is_cut_off(archive: Archive, tmp_p
     inventory = copy / "inventory.jsonl"
     inventory.chmod(0o644)
     inventory.write_bytes(inventory.read_bytes()[:-20])
-    with pytest.raises(CorruptArchiveError, match=r"inventory\.jsonl:6 is cut off"):
+    with pytest.raises(CorruptArchiveError, match=r"inventory\.jsonl:6 is truncated"):
         write_pages(copy)
 
 

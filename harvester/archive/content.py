@@ -1,4 +1,4 @@
-"""Filling a partial Snapshot: Inventory and Manifest as streams, and the files that go with them."""
+"""Writes the content of a partial Snapshot: Inventory and Manifest as streams, and the files they list."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ class SnapshotContext:
 
 @dataclass
 class Totals:
-    """What has come into a partial Snapshot so far; the fields are those of its record."""
+    """Sizes of a partial Snapshot so far; the fields are those of its record."""
 
     files: int = 0
     payload_bytes: int = 0
     written_bytes: int = 0
 
 
-class Filling:
-    """The files, threads and totals of a partial Snapshot, from its first project to the commit."""
+class ContentWriter:
+    """The open files, threads and totals of a partial Snapshot, from its first project to the commit."""
 
     def __init__(self, path: Path, context: SnapshotContext) -> None:
         self.totals = Totals()
@@ -84,15 +84,15 @@ class Filling:
         self._linker = Linker(context.disk, context.mode)
         self._cursor = ManifestCursor(context.previous.path / MANIFEST) if context.previous else None
         self._project = -1
-        """The one that is added now."""
+        """The project that is being added; -1: none yet."""
         self._last: list[tuple[int, str, str]] = []
-        """The key of the last entry, if there is one."""
+        """The key of the last entry; empty: none yet."""
         self._placed: dict[str, set[str]] = {}
-        """What has a directory in each directory of that project."""
+        """Backtest directories placed so far in each directory of that project."""
         self._projects: set[str] = set()
         """Project directories that have reports in this Snapshot."""
         self._sources: set[str] = set()
-        """Project directories of the previous Snapshot that were seen to be directories."""
+        """Project directories of the previous Snapshot that were checked to be directories."""
         self._damaged: list[Damage] = []
 
     def add_project(
@@ -117,12 +117,12 @@ class Filling:
             self._placed.setdefault(project, set()).add(backtest)
 
     def find_damage(self) -> list[Damage]:
-        """Wait for all links; gives the reports that could not be carried, which leaves the lists void."""
+        """Wait for all links; returns the reports that could not be carried. If any, the lists are wrong."""
         self._linker.finish()
         return self._damaged
 
     def finish(self) -> dict[str, str]:
-        """Wait for all links and flush the files; gives the digests of Inventory and Manifest.
+        """Wait for all links and flush the lists; returns the sha256 of Inventory and Manifest by file name.
 
         Raises:
             DamagedReportError: a report could not be carried; see `find_damage`.
@@ -135,7 +135,7 @@ class Filling:
         return {MANIFEST: self._manifest.finish(), INVENTORY: self._inventory.finish()}
 
     def close(self) -> None:
-        """Let go of files and threads."""
+        """Close the files and stop the threads."""
         self._linker.close()
         self._inventory.close()
         self._manifest.close()
@@ -144,13 +144,13 @@ class Filling:
         keys = [*self._last, *(item.entry.key for item in placements)]
         in_order = all(before < after for before, after in pairwise(keys))
         if not in_order or project_id < self._project:
-            raise ValueError(f"project {project_id} is filled out of order")
+            raise ValueError(f"project {project_id} is added out of order")
         if project_id != self._project:
             self._end_project()
         self._project, self._last = project_id, keys[-1:]
 
     def _end_project(self) -> None:
-        """Remove what an earlier attempt has left of a project of which all portions are added."""
+        """Remove what an interrupted attempt has left in a project that is complete now."""
         for project, backtests in self._placed.items():
             self._sweep(self._path / PAYLOAD / project, keep=backtests)
         self._projects |= self._placed.keys()
@@ -180,7 +180,9 @@ class Filling:
     def _add_carried(self, item: Placement, wanted: set[str]) -> str:
         earlier, previous = item.earlier, self._context.previous
         if earlier is None or previous is None or self._cursor is None:
-            raise ValueError(f"backtest {item.entry.backtest_id} is carried from nowhere")
+            raise ValueError(
+                f"backtest {item.entry.backtest_id} cannot be carried: there is no previous Snapshot"
+            )
         block = self._cursor.take(earlier.path, wanted)
 
         def on_damage(why: str) -> None:
@@ -214,7 +216,7 @@ class Filling:
         return path
 
     def _find_source(self, root: Path, path: str) -> Path:
-        """The directory of a report in the previous Snapshot; no link leads to it from above."""
+        """The directory of a report in the previous Snapshot, reached through no link."""
         above = path.rpartition("/")[0]
         if above not in self._sources:
             check_directories(root, above)
@@ -234,7 +236,7 @@ class Filling:
             self._projects.add(project)
 
     def _sweep(self, directory: Path, keep: set[str]) -> None:
-        """Remove what an earlier attempt has left here and this one has no use for."""
+        """Remove what an interrupted attempt has left here and this one does not use."""
         try:
             names = [path.name for path in directory.iterdir()]
         except OSError as exc:
@@ -253,6 +255,6 @@ def _load_old(source: Path, block: ManifestBlock) -> bytes:
 
 
 def _as_of(old: bytes, record: ReportRecord) -> bytes:
-    """The new `report.json` of a renamed report; it keeps the run that read the bytes."""
+    """The new `report.json` of a renamed report; it names the run that read the bytes, as the old one did."""
     run_id = parse_record(old, ReportRecord, where=REPORT_JSON).run_id
     return render_record(msgspec.structs.replace(record, run_id=run_id))
