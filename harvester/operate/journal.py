@@ -66,11 +66,11 @@ class Journal:
     def notify(self, event: Event) -> None:
         """A decision."""
         if isinstance(event, _WRITTEN):
-            self._add(msgspec.to_builtins(event))
+            self._add(msgspec.to_builtins(event, enc_hook=float))  # a Duration is no type of msgspec's
 
     def request_ended(self, event: RequestEvent) -> None:
         """A request."""
-        self._add({"event": "request"} | msgspec.to_builtins(event))
+        self._add({"event": "request"} | msgspec.to_builtins(event, enc_hook=float))
 
     def _add(self, line: dict[str, Any]) -> None:
         if len(self._lines) >= _MOST_WAITING:

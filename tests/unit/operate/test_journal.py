@@ -12,11 +12,12 @@ from support.disks import FailingDisk, SteppingDisk
 
 from harvester.api.events import RequestEvent
 from harvester.errors import DiskError
-from harvester.harvest.events import Committed, Filling, Settled, Started, Stopping
+from harvester.harvest.events import Asked, Committed, Filling, Settled, Started, Stopping
 from harvester.model import Outcome
 from harvester.operate import journal as module
 from harvester.operate.journal import Journal, journal_at
 from harvester.secrets import hide
+from harvester.text import Duration
 
 
 def stamp() -> str:
@@ -42,6 +43,14 @@ async def test_requests_and_decisions_are_written_in_their_order(tmp_path: Path)
     assert [line["event"] for line in found] == ["started", "request", "settled"]
     assert found[1] | {"started": 1.235, "error": "cut short", "attempt": 2} == found[1]
     assert all(line["at"] == stamp() for line in found)
+
+
+async def test_a_wait_that_a_setting_gives_is_written_as_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    async with journal_at(path, stamp=stamp) as journal:
+        journal.notify(Asked(1, "x", 1, "generating", Duration(10), 1))
+    (line,) = lines(path)
+    assert (line["event"], line["wait_s"]) == ("asked", 10.0)
 
 
 async def test_secrets_are_masked_in_every_line(tmp_path: Path) -> None:
