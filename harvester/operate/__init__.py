@@ -1,4 +1,17 @@
-"""What an operator sees of a run: progress, journal, notifications, metrics, schedule."""
+"""Shows a run to people and machines: progress, journal, notifications, metrics; and schedules it.
+
+The rule: nothing here can make a run fail or slow it down. Observers are called through `Observers`, which
+records their errors; what is sent over a network returns its error as text, without addresses, which may be
+secrets. Only the journal stops a run, when the disk of the archive cannot be written.
+
+    observers   calls several observers                 progress   a bar or log lines
+    journal     `journal.jsonl` of a Snapshot           notify     ping, webhook, messages
+    metrics     a Prometheus textfile                   schedule   systemd units, a crontab line
+
+Example:
+    async with journal_at(partial.path / JOURNAL, stamp=clock.stamp) as journal:
+        await run(observer=Observers(journal, Lines(Tally(rate_per_min=30), log.info)))
+"""
 
 from harvester.operate.journal import journal_at
 from harvester.operate.metrics import RunFigures, save_metrics

@@ -1,4 +1,4 @@
-"""`journal.jsonl`: one line for every request and decision of a run, enough to explain any Outcome."""
+"""Writes `journal.jsonl`: a line for each request and decision of a run, enough to explain any Outcome."""
 
 from __future__ import annotations
 
@@ -49,32 +49,32 @@ _WRITTEN: Final = (
 )
 _PAUSE_S: Final = 0.5
 """Lines are gathered for this long before they are written."""
-_MOST_WAITING: Final = 50_000
-"""Lines that may wait for a slow disk; beyond that the journal says how many it lost."""
+_MAX_WAITING: Final = 50_000
+"""Lines in memory while the disk is slow. Further ones are dropped, and the journal says how many."""
 
 
 class Journal:
-    """Gathers the lines of a run, as an observer of it; see `journal_at`."""
+    """An observer that collects the lines of a run; `journal_at` writes them."""
 
     def __init__(self, stamp: Callable[[], str]) -> None:
         self._stamp = stamp
         self._lines: deque[bytes] = deque()
-        self._lost = 0
-        self.over = anyio.Event()
-        """Set when no more lines come."""
+        self._dropped = 0
+        self.closed = anyio.Event()
+        """Set when no more lines are added."""
 
     def notify(self, event: Event) -> None:
-        """A decision."""
+        """Add a line for a decision; other events are not written."""
         if isinstance(event, _WRITTEN):
             self._add(msgspec.to_builtins(event, enc_hook=float))  # a Duration is no type of msgspec's
 
     def request_ended(self, event: RequestEvent) -> None:
-        """A request."""
+        """Add a line for a request."""
         self._add({"event": "request"} | msgspec.to_builtins(event, enc_hook=float))
 
     def _add(self, line: dict[str, Any]) -> None:
-        if len(self._lines) >= _MOST_WAITING:
-            self._lost += 1
+        if len(self._lines) >= _MAX_WAITING:
+            self._dropped += 1
             return
         written = {
             name: round(value, 3) if isinstance(value, float) else mask_value(value)
@@ -83,12 +83,12 @@ class Journal:
         self._lines.append(msgspec.json.encode({"at": self._stamp()} | written) + b"\n")
 
     def take(self) -> bytes:
-        """The lines gathered since the last time."""
+        """Remove and return the lines collected so far."""
         lines, self._lines = self._lines, deque()
-        if self._lost:
-            lost = {"at": self._stamp(), "event": "lost", "lines": self._lost}
-            lines.append(msgspec.json.encode(lost) + b"\n")
-            self._lost = 0
+        if self._dropped:
+            dropped = {"at": self._stamp(), "event": "lost", "lines": self._dropped}
+            lines.append(msgspec.json.encode(dropped) + b"\n")
+            self._dropped = 0
         return b"".join(lines)
 
 
@@ -96,23 +96,28 @@ class Journal:
 async def journal_at(
     path: Path, *, stamp: Callable[[], str], disk: Disk | None = None
 ) -> AsyncIterator[Journal]:
-    """A journal that is streamed to a file, all of it on disk when this is left.
+    """Give a journal that is streamed to a file, and flushed to disk at the end.
 
-    A run that was cut off leaves its journal behind, perhaps with half a line at the end; the next one ends
-    that line and goes on in the same file.
+    An interrupted run leaves its journal behind, perhaps with half a line at the end. The run that resumes it
+    ends that line and appends to the same file.
+
+    Args:
+        path: The file.
+        stamp: Returns the time now, UTC, as it is written in each line.
+        disk: Writes the file.
 
     Raises:
         DiskError: the file cannot be written (in an ExceptionGroup once the run has begun).
     """
     disk = disk or Disk()
-    await anyio.to_thread.run_sync(_end_torn_line, path, disk)
+    await anyio.to_thread.run_sync(_end_last_line, path, disk)
     journal = Journal(stamp)
     async with anyio.create_task_group() as group:
         group.start_soon(_stream, journal, path, disk)
         try:
             yield journal
         finally:
-            journal.over.set()
+            journal.closed.set()
 
 
 class _StepFile(io.FileIO):
@@ -130,15 +135,15 @@ class _StepFile(io.FileIO):
 
 
 async def _stream(journal: Journal, path: Path, disk: Disk) -> None:
-    with anyio.CancelScope(shield=True):  # what a failing run has to tell is written too
+    with anyio.CancelScope(shield=True):  # the lines of a failing run are written too
         fd = await anyio.to_thread.run_sync(disk.open_append, path)
         try:
             file = aiofiles.threadpool.wrap(_StepFile(disk, fd, path))
-            over = False
-            while not over:
+            closed = False
+            while not closed:
                 with anyio.move_on_after(_PAUSE_S):
-                    await journal.over.wait()
-                over = journal.over.is_set()
+                    await journal.closed.wait()
+                closed = journal.closed.is_set()
                 if lines := journal.take():
                     await file.write(lines)
         except BaseException:
@@ -147,15 +152,15 @@ async def _stream(journal: Journal, path: Path, disk: Disk) -> None:
         await anyio.to_thread.run_sync(disk.finish, fd, path)
 
 
-def _end_torn_line(path: Path, disk: Disk) -> None:
-    """A line that a power cut has torn becomes a line of its own, which says what it is by not being JSON."""
+def _end_last_line(path: Path, disk: Disk) -> None:
+    """Add a missing line break at the end, so that half a line is not continued; it is no valid JSON."""
     try:
         if not path.exists() or path.stat().st_size == 0:
             return
         with path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
-            torn = file.read(1) != b"\n"
+            is_partial = file.read(1) != b"\n"
     except OSError as exc:
         raise explain(exc, path) from exc
-    if torn:
+    if is_partial:
         disk.append(path, b"\n")

@@ -1,4 +1,8 @@
-"""Pings, a webhook and messages around a run. Trouble with them is a text for the log and spoils no run."""
+"""Sends pings, a webhook and messages about a run.
+
+What cannot be sent does not fail the run: every function returns the error as text for the log, empty if
+there was none. Addresses may be secrets and are in no text.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +21,23 @@ _TIMEOUT_S: Final = 10.0
 
 
 async def ping(url: str, what: str) -> str:
-    """Tell a Healthchecks-style service that a run starts (`start`) or has ended (its exit code).
+    """Notify a Healthchecks-style service that a run starts (`start`) or has ended (its exit code).
 
     Returns:
-        What went wrong; empty when nothing did. The address is a secret and not in it.
+        The error as text; empty if there was none.
     """
     return await _send("the ping", f"{url.rstrip('/')}/{what}", None)
 
 
 async def post_summary(url: str, summary: dict[str, Any]) -> str:
-    """Send the JSON summary of a run to a webhook; returns what went wrong."""
+    """Send the JSON summary of a run to a webhook; returns the error as text, empty if there was none."""
     return await _send("the webhook", url, mask_value(summary))
 
 
 async def send_message(urls: Sequence[str], title: str, body: str) -> str:
-    """Send a text by whatever apprise knows: mail, chats, pagers; returns what went wrong.
+    """Send a text by mail, chat or pager through apprise; returns the errors as text, empty if none.
 
-    Addresses are called by their place in the settings, since they hold passwords.
+    Errors name an address by its position in the settings, since it may hold a password.
     """
     return await anyio.to_thread.run_sync(lambda: "; ".join(_deliver(urls, mask(title), mask(body))))
 
@@ -48,9 +52,9 @@ def _deliver(urls: Sequence[str], title: str, body: str) -> Iterator[str]:
     for place, url in enumerate(urls, start=1):
         receiver = Apprise()
         if not receiver.add(url):
-            yield f"notify.apprise_urls: address {place} is none that apprise knows"
+            yield f"notify.apprise_urls: address {place} is not recognised by apprise"
         elif not receiver.notify(title=title, body=body):
-            yield f"notify.apprise_urls: the message to address {place} was not taken"
+            yield f"notify.apprise_urls: the message to address {place} could not be delivered"
 
 
 async def _send(name: str, url: str, body: dict[str, Any] | None) -> str:
@@ -68,7 +72,7 @@ async def _send(name: str, url: str, body: dict[str, Any] | None) -> str:
                 allow_redirects=False,
             ) as response,
         ):
-            return "" if response.status < 300 else f"{name} was answered with HTTP {response.status}"
+            return "" if response.status < 300 else f"{name} failed: HTTP {response.status}"
     except ConfigError as exc:
         return f"{name} failed: {exc}"
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:

@@ -1,4 +1,4 @@
-"""Several observers behind one: what one of them does wrong hurts neither the run nor the others."""
+"""Calls several observers as one: an error in one of them affects neither the run nor the others."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ T = TypeVar("T")
 
 
 class Observers:
-    """Tells everything to each of its members."""
+    """Passes every event to each of its members, and records their errors."""
 
     def __init__(self, *members: RunObserver) -> None:
         self._members = list(members)
         self.troubles: dict[str, str] = {}
-        """What went wrong in a member, by its class; to be said once at the end."""
+        """The first error of each member, by the name of its class, to be logged at the end."""
 
     def notify(self, event: Event) -> None:
-        """Something happened."""
+        """Pass an event on."""
         for member in self._members:
             self._tell(member, member.notify, event)
 
     def request_ended(self, event: RequestEvent) -> None:
-        """One request has ended."""
+        """Pass the end of a request on."""
         for member in self._members:
             self._tell(member, member.request_ended, event)
 
     @contextmanager
     def joined(self, member: RunObserver) -> Iterator[None]:
-        """One more member for a while."""
+        """Add a member for as long as the context lasts."""
         self._members.append(member)
         try:
             yield

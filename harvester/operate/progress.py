@@ -1,4 +1,4 @@
-"""How far a run has come: a bar on a terminal, a line a minute elsewhere. `Tally` counts, the two show."""
+"""Shows the progress of a run: a bar on a terminal, a line a minute in a log. `Tally` counts for both."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _WINDOW_S: Final = 60.0
 _LINE_EVERY_S: Final = 60.0
 _REQUESTS_EACH: Final = 2
-"""Requests for a report that has to be generated: the estimate while none has come."""
+"""Requests for a report that has to be generated: the estimate until some have been read."""
 
 
 class Tally:
-    """The numbers of a run, from its events; the time is an argument."""
+    """Counts the events of a run. Pure: times are arguments, in seconds of any one clock."""
 
     def __init__(self, rate_per_min: float) -> None:
         self.rate_per_min = rate_per_min
@@ -40,10 +40,10 @@ class Tally:
         self._report_requests = 0
         self.held_until = 0.0
         self._due: dict[tuple[int, str], float] = {}
-        """When each report that has to wait is asked for again."""
+        """When each report that is being generated is requested again, by project and backtest id."""
 
     def request(self, event: RequestEvent, now: float) -> None:
-        """One request has ended."""
+        """Count a request that has ended."""
         self.requests += 1
         self._report_requests += self.stage == "reports"
         self._starts.append(now)
@@ -51,27 +51,27 @@ class Tally:
             self.held_until = now + event.hold_s
 
     def event(self, event: Event, now: float) -> None:
-        """Something else has happened."""
+        """Count any other event."""
         match event:
             case Started():
                 self.resumed = event.resumed_reports
             case Listed():
                 self.done, self.total = self.done + (not event.error), event.projects
             case Planned():
-                self._begin("reports", event.requests)
+                self._start_stage("reports", event.requests)
             case Asked() | Settled():
-                self._report(event, now)
+                self._count_report(event, now)
             case Filling():
-                self._begin("filling", 0, done=event.done)
+                self._start_stage("filling", 0, done=event.done)
             case Stopping():
                 self.stage = "stopping"
             case _:
                 pass
 
-    def _begin(self, stage: str, total: int, *, done: int = 0) -> None:
+    def _start_stage(self, stage: str, total: int, *, done: int = 0) -> None:
         self.stage, self.total, self.done = stage, total, done
 
-    def _report(self, event: Asked | Settled, now: float) -> None:
+    def _count_report(self, event: Asked | Settled, now: float) -> None:
         self.generating = event.generating
         key = (event.project_id, event.backtest_id)
         if isinstance(event, Asked):
@@ -82,15 +82,16 @@ class Tally:
         self.outcomes[event.outcome] += 1
 
     def used_per_min(self, now: float) -> int:
-        """Requests of the last minute."""
+        """Return the number of requests in the last minute."""
         while self._starts and self._starts[0] < now - _WINDOW_S:
             self._starts.popleft()
         return len(self._starts)
 
     def left_s(self, now: float) -> float | None:
-        """Seconds that the reports still to come take; None while nothing can be said.
+        """Estimate the seconds until all reports are read; None while nothing can be estimated.
 
-        At the allowed rate, but no less than until the last of those that wait is asked for again.
+        The longer of two times: that of the requests still needed, at the allowed rate, and that until the
+        last report that is being generated is requested again.
         """
         if self.stage != "reports" or not self.total:
             return None
@@ -100,7 +101,7 @@ class Tally:
         return max(0.0, asking_s, waiting_s)
 
     def line(self, now: float) -> str:
-        """All of it in one line."""
+        """Render the progress as one line."""
         of = f" of {self.total}" if self.total else ""
         parts = [f"{self.stage}: {self.done}{of}"]
         if self.generating:
@@ -117,7 +118,7 @@ class Tally:
 
 
 class Lines:
-    """Says a line a minute; for a log."""
+    """An observer that logs the progress once a minute, by `say`."""
 
     def __init__(
         self, tally: Tally, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
@@ -128,12 +129,12 @@ class Lines:
         self._last = clock()
 
     def notify(self, event: Event) -> None:
-        """Count it, and say where the run stands when a minute has gone by."""
+        """Count an event, and log a line if a minute has passed."""
         self._tally.event(event, self._clock())
         self._tick()
 
     def request_ended(self, event: RequestEvent) -> None:
-        """Count it, and say where the run stands when a minute has gone by."""
+        """Count a request, and log a line if a minute has passed."""
         self._tally.request(event, self._clock())
         self._tick()
 
@@ -145,7 +146,7 @@ class Lines:
 
 
 class Bar:
-    """A bar on the terminal, drawn anew a few times a second; a context manager."""
+    """An observer that draws a bar on stderr; a context manager, within which the bar is shown."""
 
     def __init__(self, tally: Tally, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._tally = tally
@@ -176,12 +177,12 @@ class Bar:
             self._progress.stop()
 
     def notify(self, event: Event) -> None:
-        """Count it and show it; the last stage tells from a thread of its own."""
+        """Count an event and update the bar; events of the last stage come from another thread."""
         self._tally.event(event, self._clock())
         self._show()
 
     def request_ended(self, event: RequestEvent) -> None:
-        """Count it and show it."""
+        """Count a request and update the bar."""
         self._tally.request(event, self._clock())
         self._show()
 

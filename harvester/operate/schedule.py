@@ -1,4 +1,4 @@
-"""A systemd service and timer, or a crontab line, for one configuration: pure text."""
+"""Renders what starts harvester every night: a systemd service and timer, or a crontab line. Pure."""
 
 from __future__ import annotations
 
@@ -7,128 +7,103 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import jinja2
+
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be started, when, and what it may touch."""
+    """Which command runs, when, and which files it may write."""
 
     program: Path
     """The `harvester` command."""
     archives: tuple[Path, ...]
-    """What it writes; each is there before systemd starts it."""
+    """The archives that it writes. Each must exist before systemd starts it."""
     config: Path | None
+    """The configuration file; None: harvester looks for it."""
     hour: int = 3
+    """0 to 23, local time."""
     minute: int = 0
     tokens: Mapping[str, Path] = field(default_factory=dict)
-    """Files that systemd reads the tokens from, by account; the only one has no name."""
+    """Files with API tokens, by account; the name is empty if only one is configured."""
     user_id: int | None = None
-    """Of the only account; several have theirs in the configuration."""
+    """User id if only one account is configured; with several, each is in the configuration."""
     account: str = ""
-    """The one of several that is run; empty: all, or the only one, which has no name."""
+    """Account to run; empty: all of them, or the only one."""
     user: str = ""
-    """Whose archives they are; empty: root's."""
+    """User who owns the archives and runs the service; empty: root."""
     others: tuple[Path, ...] = ()
-    """Directories that it writes beside the archives: those of metrics files."""
+    """Other directories that it writes: those of metrics files."""
 
     def unsafe(self) -> list[str]:
-        """Paths that no unit and no crontab can hold: a line break in one would be a line of its own."""
+        """Return the paths, quoted, that no unit or crontab can hold, such as one with a line break."""
         paths = [self.program, *self.archives, *self.others, *self.tokens.values()]
         paths += [self.config] if self.config else []
         return [repr(str(path)) for path in paths if any(not char.isprintable() for char in str(path))]
 
     def words(self) -> list[str]:
-        """The command that is started."""
+        """Return the command and its arguments."""
         config = ["--config", str(self.config)] if self.config else []
         which = ["--account", self.account] if self.account else []
-        # Told apart from the configuration: a relative directory there would be another one at night.
+        # The archive is named even if the configuration has it: a relative path there would be looked up
+        # in the directory that systemd or cron starts in.
         which += ["--archive", str(self.archives[0])] if len(self.archives) == 1 else ["--all-accounts"]
         return [str(self.program), *config, "-q", "run", *which]
 
 
 def render_service(plan: Plan) -> str:
-    """The unit that runs once and ends; what it may write is the archive and nothing else."""
-    credentials = [
-        f"LoadCredential=quantconnect_api_token{account and '_'}{account}:{_percent(path)}"
-        for account, path in plan.tokens.items()
-    ]
-    if plan.user_id is not None:
-        credentials.append(f"Environment=QUANTCONNECT_USER_ID={plan.user_id}")
-    lines = [
-        "# harvester.service: put it into /etc/systemd/system beside harvester.timer",
-        "[Unit]",
-        "Description=Archive of QuantConnect backtest reports",
-        "Wants=network-online.target",
-        "After=network-online.target",
-        "",
-        "[Service]",
-        "Type=oneshot",
-        *([f"User={plan.user}"] if plan.user else []),
-        f"ExecStart={' '.join(_word(word) for word in plan.words())}",
-        *credentials,
-        "# 4: some reports are still being generated; 10: the time for the run was up. Both go on tomorrow.",
-        "SuccessExitStatus=4 10",
-        "TimeoutStartSec=infinity",
-        "TimeoutStopSec=60",
-        "KillSignal=SIGTERM",
-        f"ReadWritePaths={' '.join(_path(path) for path in (*plan.archives, *plan.others))}",
-        "NoNewPrivileges=yes",
-        "PrivateTmp=yes",
-        "PrivateDevices=yes",
-        "ProtectSystem=strict",
-        "ProtectHome=read-only",
-        "ProtectKernelTunables=yes",
-        "ProtectKernelModules=yes",
-        "ProtectControlGroups=yes",
-        "RestrictSUIDSGID=yes",
-        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
-        "LockPersonality=yes",
-        "CapabilityBoundingSet=",
-        "UMask=0027",
-        "LimitCORE=0",
-    ]
-    return "\n".join(lines) + "\n"
+    """Render the systemd service, which runs once and may write to nothing but the archives and `others`."""
+    return _templates().get_template("harvester.service.j2").render(schedule=plan)
 
 
 def render_timer(plan: Plan) -> str:
-    """The unit that starts the service every night; a night that was missed is made up for."""
-    lines = [
-        "# harvester.timer: systemctl daemon-reload && systemctl enable --now harvester.timer",
-        "[Unit]",
-        "Description=Every night's archive of QuantConnect backtest reports",
-        "",
-        "[Timer]",
-        f"OnCalendar=*-*-* {plan.hour:02d}:{plan.minute:02d}:00",
-        "RandomizedDelaySec=15min",
-        "Persistent=true",
-        "",
-        "[Install]",
-        "WantedBy=timers.target",
-    ]
-    return "\n".join(lines) + "\n"
+    """Render the systemd timer, which starts the service every night; a missed night is caught up."""
+    return _templates().get_template("harvester.timer.j2").render(schedule=plan)
 
 
 def render_cron(plan: Plan) -> str:
-    """The crontab line; cron takes `%` for the end of the line, so it is escaped."""
-    command = shlex.join(plan.words()).replace("%", r"\%")
+    """Render the crontab line."""
+    command = shlex.join(plan.words()).replace("%", r"\%")  # cron reads a bare % as the end of the line
     return f"{plan.minute} {plan.hour} * * * {command}\n"
 
 
-def _word(text: str) -> str:
-    """A word of a systemd command line: quoted when it must be, `%` and `$` doubled."""
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("harvester.operate"),
+        autoescape=False,  # units are not HTML; the filters below escape what systemd expands
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "systemd_word": _systemd_word,
+        "systemd_escape": _systemd_escape,
+        "systemd_path": _systemd_path,
+    }
+    return environment
+
+
+# systemd expands its unit files in three ways, and each needs its own escaping:
+# 1. a word of ExecStart=: `%` specifiers, `$` variables, quotes;
+# 2. one path to the end of the line (LoadCredential=): `%` only;
+# 3. one path of several (ReadWritePaths=): `%` and quotes, but no `$`.
+
+
+def _systemd_word(text: str) -> str:
     text = text.replace("%", "%%").replace("$", "$$")
     if text and not any(char.isspace() or char in "\"'\\;" for char in text):
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _quoted(text)
 
 
-def _percent(path: Path) -> str:
-    """A path of a setting that takes one, to the end of the line: only `%` has a meaning there."""
+def _systemd_escape(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
-def _path(path: Path) -> str:
-    """A path of a setting that takes several: quoted when it holds blanks or quotes."""
-    text = _percent(path)
-    if not any(char.isspace() or char in "\"'\\" for char in text):
-        return text
+def _systemd_path(path: Path) -> str:
+    text = _systemd_escape(path)
+    return _quoted(text) if any(char.isspace() or char in "\"'\\" for char in text) else text
+
+
+def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

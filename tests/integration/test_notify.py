@@ -55,7 +55,7 @@ async def test_trouble_with_a_notification_is_said_and_spoils_nothing(tmp_path: 
         listener.status = 500
         done = await run(tmp_path, listener, HARVESTER_NOTIFY_WEBHOOK_URL=url)
     assert done.code == 0
-    assert "the ping was answered with HTTP 500; the run is not affected" in done.err
+    assert "the ping failed: HTTP 500; the run is not affected" in done.err
     assert "the webhook failed" in done.err
     assert "secret" not in done.out + done.err
 
@@ -110,8 +110,8 @@ async def test_messages_that_cannot_be_sent_are_said_by_their_place_and_spoil_no
         environ = {"HARVESTER_NOTIFY_APPRISE_URLS": addresses, "HARVESTER_NOTIFY_APPRISE_WHEN": "always"}
         done = await run(tmp_path, listener, **environ)
     assert done.code == 0
-    assert "notify.apprise_urls: address 1 is none that apprise knows" in done.err
-    assert "notify.apprise_urls: the message to address 2 was not taken" in done.err
+    assert "notify.apprise_urls: address 1 is not recognised by apprise" in done.err
+    assert "notify.apprise_urls: the message to address 2 could not be delivered" in done.err
     assert "secret" not in done.out + done.err
 
 

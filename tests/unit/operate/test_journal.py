@@ -109,7 +109,7 @@ async def test_nothing_is_journalled_of_what_comes_after_the_asking(tmp_path: Pa
 
 
 async def test_lines_that_a_slow_disk_loses_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_WAITING", 2)
+    monkeypatch.setattr(module, "_MAX_WAITING", 2)
     journal = Journal(stamp)
     for _ in range(5):
         journal.request_ended(request())
