@@ -1,18 +1,18 @@
-"""The one table from what can come back to what is done about it.
+"""Maps what a request ended with to an error: the one table of it.
 
-| what came back | error | then |
+| a request ended with | error | then |
 |---|---|---|
-| no connection, name not found, TLS, reset, timeout, cut short | TransportError | again, with a wait |
-| 407, 408, 425, 5xx, Cloudflare's 52x, not JSON, `Internal Error` | TransportError | again, with a wait |
-| "too many failed attempts", "account is locked" | LockedOutError | no further request at all |
-| 429, or words such as "slow down" | RateLimitedError | everyone holds, then again |
-| 401, or words about hash, user id or timestamp | AuthenticationError | once more with a new signature |
-| 404, or "not found" (but for "endpoint not found") | NotFoundError | final for the call; no proof |
+| no connection, name not found, TLS, reset, timeout, truncated | TransportError | retried after a wait |
+| 407, 408, 425, 5xx, Cloudflare's 52x, not JSON, `Internal Error` | TransportError | retried after a wait |
+| "too many failed attempts", "account is locked" | LockedOutError | no further request is sent |
+| 429, or words such as "slow down" | RateLimitedError | every request waits, then retried |
+| 401, or words about hash, user id or timestamp | AuthenticationError | retried once with a new signature |
+| 404, or "not found" (not "endpoint not found") | NotFoundError | final for the call; proves nothing |
 | any other 3xx or 4xx, or `success: false` | RefusedError | final for the call |
 | JSON of another shape, or larger than the limit | ProtocolError | final for the call |
 
-Words weigh more than the status, since a failure usually comes as 200 and sometimes as 500. The first row
-that fits counts: a lock-out says "too many" as throttling does, and may say "hash doesn't match" besides.
+Words have priority over the status, since most failures come as 200 and some as 500. The first row that fits
+counts: a lock-out says "too many" as throttling does, and it may say "hash doesn't match" as well.
 """
 
 from __future__ import annotations
@@ -70,39 +70,46 @@ _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "the answer took too long as a whole"),
     (aiohttp.ClientConnectorError, "no connection"),
     (aiohttp.ServerDisconnectedError, "the server closed the connection without an answer"),
-    (aiohttp.ClientPayloadError, "the answer was cut short"),
+    (aiohttp.ClientPayloadError, "the answer was truncated"),
     (aiohttp.ClientOSError, "the connection broke"),
     (aiohttp.ClientError, "the exchange failed"),
     (OSError, "the connection broke"),
 )
 NETWORK_ERRORS: Final = (aiohttp.ClientError, TimeoutError, OSError)
-"""What an exchange may raise when no complete answer came."""
+"""What an exchange raises if no complete answer came."""
 
 _PROXY_STATUS: Final = 407
-"""Comes from the proxy and says nothing about what was asked for."""
-_AGAIN_STATUSES: Final = frozenset({_PROXY_STATUS, 408, 425})
+"""Comes from the proxy and says nothing about the request itself."""
+_TRANSIENT_STATUSES: Final = frozenset({_PROXY_STATUS, 408, 425})
 _FIX_PROXY: Final = "check the user and the password in HTTPS_PROXY or HTTP_PROXY"
 
 
 def network_error(exc: BaseException, *, endpoint: str) -> TransportError:
-    """The error for an exchange that ended without a complete answer."""
+    """Return the error for an exchange that ended without a complete answer."""
     words = next(words for kind, words in _NETWORK if isinstance(exc, kind))
     if isinstance(exc, aiohttp.ClientResponseError):
-        # Its own text holds the URL that was asked, and a proxy's URL may hold a password.
+        # Its own text holds the URL, and a proxy's URL may hold a password.
         detail, refused = f"HTTP {exc.status} {exc.message}", exc.status == _PROXY_STATUS
     else:
         detail, refused = str(exc) or type(exc).__name__, False
-    said = f"{endpoint}: {words} ({mask_answer(detail):.200})" + (f"; {_FIX_PROXY}" if refused else "")
-    return TransportError(said, endpoint=endpoint)
+    message = f"{endpoint}: {words} ({mask_answer(detail):.200})" + (f"; {_FIX_PROXY}" if refused else "")
+    return TransportError(message, endpoint=endpoint)
 
 
 def check_answer(
     status: int, headers: Mapping[str, str], body: bytes | bytearray, *, endpoint: str, now: float
 ) -> Answer:
-    """The answer, if it is one to go on with; `now` is Unix time, for a `Retry-After` that is a date.
+    """Return the answer if it is not a failure.
+
+    Args:
+        status: Of the response.
+        headers: Of the response.
+        body: As received; a large one is overwritten.
+        endpoint: For messages.
+        now: Unix time, for a `Retry-After` that is a date.
 
     Raises:
-        ApiError: one of the table above.
+        ApiError: by the table of this module.
     """
     try:
         answer = parse_answer(body, endpoint=endpoint)
@@ -116,7 +123,7 @@ def check_answer(
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds that the server asks to wait: from seconds or from a date; None when it names none."""
+    """Return the seconds that the server asks to wait, from `Retry-After`; None if it names no time."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return float(text)
@@ -129,7 +136,7 @@ def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def server_time(headers: Mapping[str, str]) -> float | None:
-    """Unix time by the server's own clock; None when it does not say."""
+    """Return Unix time by the server's clock; None if the response has no valid `Date`."""
     try:
         moment: datetime = parsedate_to_datetime(headers.get("Date", ""))
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -138,10 +145,9 @@ def server_time(headers: Mapping[str, str]) -> float | None:
 
 
 def too_large(limit_bytes: int, *, endpoint: str) -> ProtocolError:
-    """The error for a body that was cut off at the limit."""
+    """Return the error for a body that exceeds the limit."""
     return ProtocolError(
-        f"{endpoint}: the answer is larger than {limit_bytes // 2**20} MB and was cut off; "
-        "raise api.max_body_mb to read it",
+        f"{endpoint}: the answer is larger than {limit_bytes // 2**20} MB; raise api.max_body_mb to read it",
         endpoint=endpoint,
     )
 
@@ -152,18 +158,21 @@ def _refusal(
     texts, code = answer.texts, answer.code
     words = "; ".join(texts)
     kind = next((kind for pattern, kind in _WORDS if pattern.search(words)), None) or _by_status(status)
-    said = f"{endpoint}: {_statement(status, words)}" + (f" (errorCode {code})" if code else "")
+    message = f"{endpoint}: {_statement(status, words)}" + (f" (errorCode {code})" if code else "")
     if kind is RateLimitedError:
-        return RateLimitedError(said, endpoint=endpoint, retry_after_s=retry_after_s(headers, now=now))
+        return RateLimitedError(message, endpoint=endpoint, retry_after_s=retry_after_s(headers, now=now))
     if kind is TransportError:
-        return TransportError(said, endpoint=endpoint, status=status)
+        return TransportError(message, endpoint=endpoint, status=status)
     if 300 <= status < 400:
         target = mask_answer(headers.get("Location", ""))[:200]
-        said = f"{endpoint}: the server redirects to {target!r}; no signature is sent there, fix api.base_url"
+        message = (
+            f"{endpoint}: the server redirects to {target!r}; signed requests do not follow redirects, "
+            "fix api.base_url"
+        )
     if kind is LockedOutError:
-        said += ". The user or this IP address is locked out for a time: fix the token, then wait"
+        message += ". The user or this IP address is locked out for a time: fix the token, then wait"
     refusal = kind if issubclass(kind, RefusedError) else RefusedError
-    return refusal(said, endpoint=endpoint, status=status, texts=texts, code=code)
+    return refusal(message, endpoint=endpoint, status=status, texts=texts, code=code)
 
 
 def _statement(status: int, words: str) -> str:
@@ -177,6 +186,6 @@ def _statement(status: int, words: str) -> str:
 def _by_status(status: int) -> type[ApiError]:
     if status == 429:
         return RateLimitedError
-    if status >= 500 or status in _AGAIN_STATUSES:
+    if status >= 500 or status in _TRANSIENT_STATUSES:
         return TransportError
     return {401: AuthenticationError, 404: NotFoundError}.get(status, RefusedError)

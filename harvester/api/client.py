@@ -1,4 +1,4 @@
-"""The only door to QuantConnect: one paced, signed, retried exchange at a time for each caller."""
+"""The client of QuantConnect's API: every request of harvester is paced, signed and retried here."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ from harvester.text import render_duration
 T = TypeVar("T")
 
 _CLOCK_TOLERANCE_S: Final = 300.0
-"""A clock this far off explains a refused signature better than a wrong token does."""
+"""A clock that is this far off explains a refused signature better than a wrong token does."""
 _CLOCK_NOTICE_S: Final = 15.0
-"""A clock this far off is worth a word: an old page of the API's reference allows 20 s."""
+"""A clock that is this far off is mentioned: an old page of the API's reference allows 20 s."""
 
 
 @dataclass(frozen=True)
-class _Call(Generic[T]):
-    """One call, whatever it takes."""
+class _CallSpec(Generic[T]):
+    """One call, which may take several attempts."""
 
     endpoint: str
     payload: dict[str, Any]
@@ -61,16 +61,16 @@ class _Call(Generic[T]):
 
 @dataclass(frozen=True)
 class _Start:
-    """One attempt that has its turn."""
+    """The start of one attempt."""
 
     number: int
-    """Within one call, from 1."""
+    """Number within its call, from 1."""
     asked_at: float
-    """When it asked the limiter, Unix time."""
+    """Unix time at which it asked the limiter."""
     at: float
-    """When it started, Unix time; what gets signed."""
-    begun: float
-    """The same on the limiter's clock."""
+    """Unix time at which it started; this is what gets signed."""
+    limiter_time: float
+    """Its start on the limiter's clock."""
 
 
 class ApiClient:
@@ -113,9 +113,9 @@ class ApiClient:
         self._session: aiohttp.ClientSession | None = None
         self._route = Route()
         self.budget = ByteBudget(budget_bytes)
-        """Of the answers that are in memory."""
+        """Bounds the answers that are in memory."""
         self.requests = 0
-        """Requests that were sent, of all kinds."""
+        """Number of requests that were sent, of all kinds."""
         self.server_offset_s: float | None = None
         """Seconds that the server's clock is ahead of this machine's; None before the first answer."""
 
@@ -148,7 +148,7 @@ class ApiClient:
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(
-            total=None,  # `_exchange` counts it, without the time that an answer waits for memory
+            total=None,  # `_exchange` bounds it, without the time that an answer waits for memory
             sock_connect=self._settings.connect_timeout,
             sock_read=self._settings.read_timeout,
         )
@@ -167,19 +167,19 @@ class ApiClient:
             await self._session.close()
 
     async def authenticate(self) -> None:
-        """Prove the credentials.
+        """Send the cheapest authenticated request, to prove the credentials.
 
         Raises:
-            AuthenticationError: they are refused or locked out, or this machine's clock is off; the text says
-                which.
+            AuthenticationError: they are refused or locked out, or this machine's clock is wrong; the text
+                says which.
         """
         try:
             with self.budget.room() as room:
-                await self._attempts(_Call("authenticate", {}, lambda answer: answer, room))
+                await self._call(_CallSpec("authenticate", {}, lambda answer: answer, room))
         except LockedOutError:
-            raise
+            raise  # its text says what to do already
         except AuthenticationError as exc:
-            raise self._explained(exc) from exc
+            raise self._with_advice(exc) from exc
 
     async def call(
         self,
@@ -190,28 +190,28 @@ class ApiClient:
         on_request: Callable[[], None] = lambda: None,
         room: Room | None = None,
     ) -> T:
-        """One call, with as many attempts as it takes; `parse` may ask for another by a TransportError.
+        """Make one call, with several attempts if necessary, and return what `parse` returns.
 
         Args:
-            endpoint: Below the base URL.
-            payload: What is sent.
-            parse: What the answer means.
+            endpoint: Route below the base URL.
+            payload: JSON object that is sent.
+            parse: Converts the answer; a TransportError that it raises leads to another attempt.
             on_request: Called for every request that is sent.
-            room: Memory for the answer, for a caller that goes on needing it; None: until it is parsed.
+            room: Memory for the answer, if the caller needs it after the call; None: until it is parsed.
 
         Raises:
-            ApiError: by the table of `faults`, after the last attempt.
+            ApiError: by the table of `harvester.api.answers`, after the last attempt.
         """
         try:
             with nullcontext(room) if room else self.budget.room() as held:
-                return await self._attempts(_Call(endpoint, payload, parse, held, on_request))
+                return await self._call(_CallSpec(endpoint, payload, parse, held, on_request))
         except LockedOutError:
-            raise  # and nothing more is sent, not even to see whether the credentials are good
+            raise  # nothing more is sent, not even to test the credentials
         except AuthenticationError as exc:
             # Only a refused `authenticate` proves that further calls are useless.
             await self.authenticate()
             raise RefusedError(
-                f"{exc}, although the credentials are good",
+                f"{exc}, although the credentials are valid",
                 endpoint=endpoint,
                 status=exc.status,
                 texts=exc.texts,
@@ -226,13 +226,13 @@ class ApiClient:
         on_request: Callable[[], None] = lambda: None,
         room: Room | None = None,
     ) -> str | Pending:
-        """The report's HTML, or `Pending`; the first request makes the server render it.
+        """Fetch the report's HTML, or `Pending`; the first request makes the server render it.
 
         `on_request` is called for every request that is sent; `room` is memory for as long as the caller
         needs the report.
 
         Raises:
-            ApiError: by the table of `faults`.
+            ApiError: by the table of `harvester.api.answers`.
         """
         endpoint = "backtests/read/report"
         payload = {"projectId": project_id, "backtestId": backtest_id}
@@ -244,29 +244,29 @@ class ApiClient:
             room=room,
         )
 
-    async def _attempts(self, call: _Call[T]) -> T:
+    async def _call(self, call: _CallSpec[T]) -> T:
         async for attempt in retrying(self._backoff, random=self._random, sleep=self.limiter.stop.sleep):
             with attempt:
                 asked_at = self._now()
-                begun = await self.limiter.acquire()
-                start = _Start(attempt.retry_state.attempt_number, asked_at, self._now(), begun)
+                limiter_time = await self.limiter.acquire()
+                start = _Start(attempt.retry_state.attempt_number, asked_at, self._now(), limiter_time)
                 self.requests += 1
                 call.on_request()
                 return await self._attempt(call, start)
         raise AssertionError("unreachable")
 
-    async def _attempt(self, call: _Call[T], start: _Start) -> T:
+    async def _attempt(self, call: _CallSpec[T], start: _Start) -> T:
         word, size, error, hold_s = "cut off", 0, "", 0.0
         try:
             status, headers, body = await self._exchange(call, int(start.at))
             size = len(body)
             answer = check_answer(status, headers, body, endpoint=call.endpoint, now=self._now())
-            del body  # a large one is as large again in the answer
+            del body  # a large body is in memory twice: here and in the answer
             parsed = call.parse(answer)
         except ApiError as exc:
             call.room.clear()
             word, error = answer_word(exc), str(exc)
-            hold_s = self._learn(exc, start)
+            hold_s = self._report_failure(exc, start)
             raise
         else:
             word = (Meaning.GENERATING if isinstance(parsed, Pending) else classify(answer)).value
@@ -289,22 +289,22 @@ class ApiClient:
                 )
             )
 
-    def _learn(self, exc: ApiError, start: _Start) -> float:
-        """Tell the limiter of a failure; gives the seconds that everyone holds because of it."""
+    def _report_failure(self, exc: ApiError, start: _Start) -> float:
+        """Report a failure to the limiter; returns the seconds for which it makes every request wait."""
         if isinstance(exc, RateLimitedError):
             return self.limiter.record_throttled(
-                start.begun, retry_after_s=exc.retry_after_s, endpoint=exc.endpoint
+                start.limiter_time, retry_after_s=exc.retry_after_s, endpoint=exc.endpoint
             )
         if not isinstance(exc, TransportError):
             self.limiter.record_success()
         return 0.0
 
     async def _exchange(
-        self, call: _Call[T], timestamp_s: int
+        self, call: _CallSpec[T], timestamp_s: int
     ) -> tuple[int, Mapping[str, str], bytes | bytearray]:
-        """One signed request; the body is read up to the limit and no further."""
+        """Send one signed request; returns status, headers and body, which is read up to the limit only."""
         if self._session is None:
-            raise RuntimeError("the client is used outside of `async with`")
+            raise RuntimeError("use the client within `async with`")
         url = f"{self._settings.base_url.rstrip('/')}/{call.endpoint}"
         try:
             with anyio.fail_after(self._settings.total_timeout) as scope:
@@ -316,15 +316,15 @@ class ApiClient:
                     proxy_headers=self._route.proxy_headers,
                     allow_redirects=False,
                 ) as response:
-                    self._note_clock(response.headers)
+                    self._record_clock(response.headers)
                     return response.status, response.headers, await self._read(call, response, scope)
         except NETWORK_ERRORS as exc:
             raise network_error(exc, endpoint=call.endpoint) from exc
 
     async def _read(
-        self, call: _Call[T], response: aiohttp.ClientResponse, scope: anyio.CancelScope
+        self, call: _CallSpec[T], response: aiohttp.ClientResponse, scope: anyio.CancelScope
     ) -> bytearray:
-        """The body; what it waits for memory, before a byte is read from the connection, is not its time."""
+        """Return the body; the time that it waits for memory does not count against the timeout."""
         limit_bytes = self._settings.max_body_mb * 2**20
         body = bytearray()
 
@@ -344,21 +344,21 @@ class ApiClient:
             body += part
         return body
 
-    def _note_clock(self, headers: Mapping[str, str]) -> None:
+    def _record_clock(self, headers: Mapping[str, str]) -> None:
         moment = server_time(headers)
         if moment is not None:
             self.server_offset_s = moment - self._now()
 
-    def _explained(self, exc: AuthenticationError) -> AuthenticationError:
+    def _with_advice(self, exc: AuthenticationError) -> AuthenticationError:
         offset_s = self.server_offset_s or 0.0
         if abs(offset_s) > _CLOCK_TOLERANCE_S:
-            remedy = f"{_clock_words(offset_s)}; set it and run again"
+            advice = f"{_clock_words(offset_s)}; set it and run again"
         else:
-            remedy = "check the user id and the API token on quantconnect.com/settings"
+            advice = "check the user id and the API token on quantconnect.com/settings"
             if abs(offset_s) > _CLOCK_NOTICE_S:
-                remedy += f"; besides, {_clock_words(offset_s)}"
+                advice += f"; also, {_clock_words(offset_s)}"
         return AuthenticationError(
-            f"{exc}; {remedy}", endpoint=exc.endpoint, status=exc.status, texts=exc.texts, code=exc.code
+            f"{exc}; {advice}", endpoint=exc.endpoint, status=exc.status, texts=exc.texts, code=exc.code
         )
 
 

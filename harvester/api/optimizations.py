@@ -1,6 +1,6 @@
-"""The optimizations of a project and the backtests that they name, with proof that none is missing.
+"""Fetches the optimizations of a project and the backtests that they name, checked against their own counts.
 
-Nobody has documented whether `backtests/list` holds what an optimization has run, so both are asked.
+It is not documented whether `backtests/list` holds the backtests of optimizations, so both are requested.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from harvester.model import OPTIMIZATION, Backtest, BacktestState
 
 _LIST: Final = "optimizations/list"
 _READ: Final = "optimizations/read"
-_OVER: Final = frozenset({"completed", "aborted"})
-"""Statuses after which an optimization runs no further backtest; any other one may."""
+_FINAL_STATUSES: Final = frozenset({"completed", "aborted"})
+"""Statuses after which an optimization runs no further backtest."""
 _BULKY: Final = frozenset({"equity"})
-"""Fields of a child that are charts, of which its report has its own."""
+"""Charts in the row of a backtest; they are dropped, since its report has its own."""
 
 
 class OptimizationChildren(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class OptimizationChildren(msgspec.Struct, frozen=True):
 
 
 async def fetch_optimizations(client: ApiClient, project_id: int) -> list[str]:
-    """The ids of a project's optimizations, each once, in the order of the answer.
+    """Fetch the ids of a project's optimizations, each once, in the order of the answer.
 
     Raises:
         ApiError: the list could not be read, or does not hold as many rows as it says.
@@ -44,10 +44,10 @@ async def fetch_optimizations(client: ApiClient, project_id: int) -> list[str]:
 async def fetch_optimization(
     client: ApiClient, project_id: int, optimization_id: str
 ) -> OptimizationChildren:
-    """The backtests that one optimization names.
+    """Fetch the backtests that one optimization names.
 
     Raises:
-        ApiError: it could not be read, or names fewer backtests than it says to have run.
+        ApiError: it could not be read, or names fewer backtests than it says it has run.
     """
     return await client.call(
         _READ,
@@ -57,7 +57,7 @@ async def fetch_optimization(
 
 
 def parse_optimizations(answer: Answer) -> list[str]:
-    """The ids of an answer's optimizations.
+    """Return the ids of an answer's optimizations.
 
     Raises:
         ProtocolError: no list, or a row without an id; names the first wrong field.
@@ -76,7 +76,7 @@ def parse_optimizations(answer: Answer) -> list[str]:
 
 
 def parse_optimization(answer: Answer, project_id: int, optimization_id: str) -> OptimizationChildren:
-    """The backtests of one optimization: an object by their ids, a list, or `[]` when there are none.
+    """Return the backtests of one optimization, which come as an object by id, a list, or `[]`.
 
     Raises:
         ProtocolError: another shape, another optimization, or a backtest without an id.
@@ -84,17 +84,17 @@ def parse_optimization(answer: Answer, project_id: int, optimization_id: str) ->
     """
     row = answer.optimization
     if not isinstance(row, dict):
-        raise ProtocolError(f"{_READ}: `optimization` is no object", endpoint=_READ)
+        raise ProtocolError(f"{_READ}: `optimization` is not an object", endpoint=_READ)
     if row.get("optimizationId", optimization_id) != optimization_id:
         raise ProtocolError(f"{_READ}: the answer is about another optimization", endpoint=_READ)
     items = _items(row.get("backtests"), endpoint=_READ, field="optimization.backtests")
     status = str(row.get("status") or "").lower().strip(". ")
-    _check_whole(len(items), row.get("runtimeStatistics"), status)
+    _check_count(len(items), row.get("runtimeStatistics"), status)
     children = [_child(key, child, project_id, optimization_id) for key, child in items]
-    return OptimizationChildren(children, status in _OVER)
+    return OptimizationChildren(children, status in _FINAL_STATUSES)
 
 
-def _check_whole(named: int, figures: Any, status: str) -> None:
+def _check_count(named: int, figures: Any, status: str) -> None:
     ended = (
         [_count(figures.get(name)) for name in ("Completed", "Failed")] if isinstance(figures, dict) else []
     )
@@ -106,7 +106,7 @@ def _check_whole(named: int, figures: Any, status: str) -> None:
 
 
 def _incomplete(endpoint: str, words: str) -> TransportError:
-    """An answer that is not whole: asked again like one that was cut short."""
+    """Return the error for an incomplete answer: retried as a truncated one is."""
     return TransportError(f"{endpoint}: {words}", endpoint=endpoint, status=200)
 
 
@@ -116,7 +116,7 @@ def _count(value: Any) -> int | None:
 
 
 def _items(value: Any, *, endpoint: str, field: str) -> list[tuple[str, Any]]:
-    """Key and value of a list or an object; a list has empty keys."""
+    """Return keys and values of a list or an object; the keys of a list are empty."""
     if isinstance(value, list):
         return [("", item) for item in value]
     if isinstance(value, dict):
@@ -127,7 +127,7 @@ def _items(value: Any, *, endpoint: str, field: str) -> list[tuple[str, Any]]:
 
 def _child(key: str, row: Any, project_id: int, optimization_id: str) -> Backtest:
     if not isinstance(row, dict):
-        raise ProtocolError(f"{_READ}: a backtest of the optimization is no object", endpoint=_READ)
+        raise ProtocolError(f"{_READ}: a backtest of the optimization is not an object", endpoint=_READ)
     ids = (row.get("id"), row.get("backtestId"), key)
     backtest_id = next((text for text in ids if isinstance(text, str) and text.strip()), None)
     if backtest_id is None:
@@ -150,7 +150,7 @@ def _child(key: str, row: Any, project_id: int, optimization_id: str) -> Backtes
 
 
 def _state(row: dict[str, Any]) -> BacktestState:
-    """A child has no words for its state, but a progress, and an exit code once it has ended."""
+    """Return the state of a backtest from its progress and, once it has ended, its exit code."""
     status, error = row.get("status"), row.get("error")
     state = parse_state(
         status if isinstance(status, str) else "",

@@ -1,7 +1,7 @@
-"""How an address is reached: through which proxy, as the environment says, and with what it has to be sent.
+"""Finds out how an address is reached: through which proxy, and with which headers.
 
-The environment is asked once for all requests. aiohttp's own `trust_env` asks again for each, and takes
-passwords out of `~/.netrc` besides, which then contradict our signature or go to a webhook.
+The environment is read once for all requests. aiohttp's own `trust_env` reads it for each request, and also
+takes passwords from `~/.netrc`, which would replace our signature or be sent to a webhook.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from harvester.secrets import basic_credentials, hide_proxy
 
 @dataclass(frozen=True)
 class Route:
-    """The way to an address, as aiohttp takes it; the proxy's password is in headers and never in its URL.
+    """The way to an address; the proxy's password is in headers and never in its URL.
 
-    aiohttp puts a proxy's URL into the texts of its errors.
+    aiohttp writes the URL of a proxy into the texts of its errors.
     """
 
     proxy: str | None = None
-    """None: directly."""
+    """URL of the proxy; None: the address is reached directly."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """To be sent with each request: one by plain http goes to the proxy as a whole."""
+    """Sent with each request: a plain http request goes to the proxy as a whole."""
     proxy_headers: Mapping[str, str] | None = field(default=None, repr=False)
-    """To be sent with the CONNECT that comes before a request by https."""
+    """Sent with the CONNECT that precedes an https request."""
 
 
 def find_route(url: str) -> Route:
-    """The way to this address by `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    """Return the way to this address by `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 
     Raises:
-        ConfigError: the proxy is not spoken to by plain HTTP, such as one by SOCKS, or is no address.
+        ConfigError: the proxy does not use plain HTTP (SOCKS, for example), or its address is invalid.
     """
     target = urlsplit(url)
     proxies = getproxies_environment()
@@ -46,7 +46,7 @@ def find_route(url: str) -> Route:
     hide_proxy(proxy)
     kind, separator, _ = proxy.partition("://")
     if separator and kind.lower() != "http":
-        shown = kind if kind.isalnum() else "unknown"  # what stands there may be a password
+        shown = kind if kind.isalnum() else "unknown"  # it may be a password
         raise ConfigError(
             f"the environment names a proxy of the kind {shown}; only http:// proxies can be used. "
             "Set another one in HTTPS_PROXY, or add the host to NO_PROXY"
@@ -63,7 +63,7 @@ def _route(proxy: str, scheme: str) -> Route:
         usable = None
     if not usable:
         raise ConfigError(
-            "the environment names a proxy whose address is not one; write http://USER:PASSWORD@HOST:PORT "
+            "the address of the proxy in the environment is invalid; write http://USER:PASSWORD@HOST:PORT "
             "in HTTPS_PROXY, with %2F for / and %40 for @ within the password"
         )
     headers = {"Proxy-Authorization": f"Basic {basic_credentials(userinfo)}"} if userinfo else {}

@@ -28,7 +28,7 @@ _PRIVATE: Final = re.compile(
     re.IGNORECASE,
 )
 _ENDED: Final = ("stopped", "liquidated", "deleted")
-"""Statuses of a run that has ended before its last day."""
+"""Statuses of a backtest that ended before its last day."""
 _STATISTICS: Final = (
     "sharpeRatio", "alpha", "beta", "compoundingAnnualReturn", "drawdown", "lossRate", "netProfit", "psr",
     "sortinoRatio", "treynorRatio", "winRate", "trades", "parameters", "tradeableDates",
@@ -36,28 +36,28 @@ _STATISTICS: Final = (
 
 
 class BadRow(msgspec.Struct, frozen=True):
-    """A row of a list without a usable id: it holds its position, and nothing can be requested by it."""
+    """A row without a usable id: it has a position in the list, but nothing can be requested for it."""
 
     text: str
     """Which field of which row, and what it holds instead of an id."""
 
 
 def parse_projects(answer: Answer, *, endpoint: str, first: int = 0) -> list[Project | BadRow]:
-    """The rows of an answer, in its order; `first` is the position of the first one in the whole list.
+    """Return the projects of an answer in its order; `first` is the position of the first one in the list.
 
     Raises:
-        ProtocolError: no list.
+        ProtocolError: there is no list.
     """
     rows = _rows(answer.projects, field="projects", endpoint=endpoint)
     return [_project(row, place=f"projects[{n}]") for n, row in enumerate(rows, start=first)]
 
 
 def parse_backtests(answer: Answer, project_id: int, *, endpoint: str) -> list[Backtest | BadRow]:
-    """The rows of an answer, each id once, in its order.
+    """Return the backtests of an answer in its order, each id once.
 
     Raises:
-        ProtocolError: no list.
-        TransportError: `count` contradicts the number of rows, so that the listing is not whole.
+        ProtocolError: there is no list.
+        TransportError: `count` contradicts the number of rows, so the list is incomplete.
     """
     listed = answer.backtests if answer.backtests is not None else answer.backtest
     rows = _rows(listed, field="backtests", endpoint=endpoint)
@@ -84,7 +84,7 @@ def check_count(answer: Answer, rows: int, project_id: int, *, endpoint: str) ->
 
 
 def parse_time(text: Any) -> str:
-    """UTC as `YYYY-MM-DDTHH:MM:SSZ` from either of the API's forms; empty when it is no time."""
+    """Return a time of the API as `YYYY-MM-DDTHH:MM:SSZ` in UTC; empty if it is not a time."""
     if not isinstance(text, str):
         return ""
     try:
@@ -96,17 +96,17 @@ def parse_time(text: Any) -> str:
 def parse_state(
     status: str, *, error: str = "", completed: Any = None, progress: Any = None
 ) -> BacktestState:
-    """How far a backtest has come; statuses are an open set, and dots and case vary.
+    """Return how far a backtest has come; statuses are an open set, their dots and case vary.
 
     Args:
         status: In the server's words.
-        error: Of the row; empty when the run met none.
-        completed: Of the row; anything but a bool, 0 or 1 says nothing.
-        progress: Of the row, from 0 to 1; anything but a number says nothing.
+        error: The row's error; empty if there was none.
+        completed: The row's field; anything but a bool, 0 or 1 is ignored.
+        progress: The row's field, from 0 to 1; anything but a number is ignored.
     """
-    # 1. Words that say "not yet" are believed, whatever the other fields claim.
-    # 2. `completed: false` outweighs all other words, unless an error has ended the run.
-    # 3. Without `completed`, words that nobody knows leave it to `progress`.
+    # 1. A status that says "not yet" is believed, whatever the other fields say.
+    # 2. `completed: false` has priority over every other status, unless an error has ended the backtest.
+    # 3. Without `completed`, `progress` decides for an unknown status.
     known = status.lower().strip(". ")
     over = bool(completed) if isinstance(completed, bool | int) and completed in (0, 1) else None
     if known.startswith(("in queue", "inqueue", "queued")):
@@ -127,7 +127,7 @@ def _is_half_way(progress: Any) -> bool:
 
 
 def redact(value: Any, *, levels: int = _MAX_DEPTH) -> Any:
-    """The same JSON value without what is personal or secret, and without what lies deeper than `levels`."""
+    """Return a JSON value without personal and secret fields, and without what is deeper than `levels`."""
     if not isinstance(value, dict | list):
         return value
     if not levels:
@@ -159,12 +159,12 @@ def _text(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value in a message: never the whole of a list or object, which may be deep or large."""
+    """Return a value as a message shows it: only the type of a list or object, which may be large."""
     return type(value).__name__ if isinstance(value, dict | list) else mask_text(repr(value), 80)
 
 
 def _id(value: Any) -> int | None:
-    """A 64-bit id, also when it came as text; None when it is none."""
+    """Return a 64-bit id, also from text; None if the value is not one."""
     number = (
         int(value)
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
@@ -176,7 +176,7 @@ def _id(value: Any) -> int | None:
 
 def _project(row: Any, *, place: str) -> Project | BadRow:
     if not isinstance(row, dict):
-        return BadRow(f"`{place}` is no object")
+        return BadRow(f"`{place}` is not an object")
     project_id = _id(row.get("projectId"))
     if project_id is None:
         return BadRow(f"`{place}.projectId` is {_shown(row.get('projectId'))}, not an id")
@@ -194,7 +194,7 @@ def _project(row: Any, *, place: str) -> Project | BadRow:
 def parse_backtest(row: Any, project_id: int, *, place: str) -> Backtest | BadRow:
     """Parse one row of a list of backtests; `place` is what a bad one is called."""
     if not isinstance(row, dict):
-        return BadRow(f"`{place}` is no object")
+        return BadRow(f"`{place}` is not an object")
     backtest_id = row.get("backtestId")
     if not isinstance(backtest_id, str) or not backtest_id.strip():
         return BadRow(f"`{place}.backtestId` is {_shown(backtest_id)}, not an id")

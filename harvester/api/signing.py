@@ -1,4 +1,4 @@
-"""The signature that QuantConnect's API asks of every request."""
+"""Signs requests as QuantConnect's API requires it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import hashlib
 
 
 def sign(user_id: int, token: str, timestamp_s: int) -> dict[str, str]:
-    """The two headers of one request, made together so that they can never disagree.
+    """Return the two headers of one request, computed together so that they always agree.
 
     Args:
-        user_id: The Account's number.
-        token: Its API token.
+        user_id: Number of the Account.
+        token: API token of the Account.
         timestamp_s: Unix time in whole seconds; the server accepts about two hours of age.
 
     Source: API reference "Authentication"; api-token first, then `:` and the time.
@@ -22,7 +22,7 @@ def sign(user_id: int, token: str, timestamp_s: int) -> dict[str, str]:
 
 
 class Signer:
-    """Signs for one Account; shows neither its token nor its id."""
+    """Signs for one Account; its representation shows neither token nor user id."""
 
     def __init__(self, user_id: int, token: str) -> None:
         self._user_id = user_id
@@ -35,5 +35,5 @@ class Signer:
         raise TypeError("a Signer holds a token and is never serialised")
 
     def headers(self, timestamp_s: int) -> dict[str, str]:
-        """The headers of a request that starts at this Unix time."""
+        """Return the headers of a request that starts at this Unix time."""
         return sign(self._user_id, self._token, timestamp_s)

@@ -48,7 +48,7 @@ class Meaning(Enum):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The part of a body that all endpoints share, and the fields that this client reads."""
+    """The fields of a body that this client reads, of all endpoints, unchecked."""
 
     success: Any = None
     errors: Any = None
@@ -65,16 +65,16 @@ class Answer(msgspec.Struct, frozen=True):
     generating: Any = None
     status: Any = None
     repairs: Any = msgspec.field(default=(), name="(repairs)")
-    """What was replaced so that the body could be read at all (a tuple of texts); set by `parse_answer`."""
+    """What was replaced so that the body could be parsed (a tuple of texts); set by `parse_answer`."""
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The server's own words about a failure, secrets masked, bounded in number and length."""
+        """The server's words about a failure, masked, bounded in number and length."""
         return tuple(_texts(self.errors) + _texts(self.messages) + _texts(self.message))[:_MAX_TEXTS]
 
     @property
     def code(self) -> str:
-        """The server's number for a failure, `10002` for a wrong hash; empty when it gives none."""
+        """The server's number for a failure, such as `10002` for a wrong hash; empty if there is none."""
         known = isinstance(self.error_code, str | int) and not isinstance(self.error_code, bool)
         return mask_text(self.error_code, _MAX_CODE) if known else ""
 
@@ -118,14 +118,14 @@ def mask_text(value: str | float, length: int = _MAX_TEXT) -> str:
 
 
 def parse_answer(body: bytes | bytearray, *, endpoint: str) -> Answer:
-    """Read a body as JSON; one with small faults of its encoder is repaired and read once more.
+    """Parse a body as JSON; a body with small faults of its encoder is repaired and parsed again.
 
-    A large one is used up: nothing but its length can be relied on afterwards. Its list of backtests stays
+    A large body is overwritten; only its length is defined afterwards. Its list of backtests stays
     as it is (a `msgspec.Raw`), for `harvester.api.listing`.
 
     Raises:
-        TransportError: it is not JSON, not UTF-8 or cut short: a gateway's page, or half an answer.
-        ProtocolError: it is JSON but no object, or holds a number beyond all bounds.
+        TransportError: it is not JSON, not UTF-8 or truncated: a gateway's page, or half an answer.
+        ProtocolError: it is JSON but not an object, or holds a number that is too large.
     """
     repairs: tuple[str, ...] = ()
     try:

@@ -166,8 +166,8 @@ async def test_a_gigabyte_that_is_announced_and_cut_off_costs_one_report(place: 
     assert {key: entry.outcome for key, entry in found.items()} == {
         "cut off": "failed", "endless": "failed", "plain": "saved",
     }  # fmt: skip
-    assert "cut short" in found["cut off"].error
-    assert "larger than 64 MB and was cut off" in found["endless"].error
+    assert "truncated" in found["cut off"].error
+    assert "larger than 64 MB;" in found["endless"].error
 
 
 NAMES = [

@@ -205,7 +205,9 @@ async def test_the_doctor_warns_of_bad_rows(tmp_path: Path) -> None:
     account.projects[1] = None
     async with serving(account) as served:
         done = await harvester_beside("doctor", cwd=tmp_path, environ=environment(served))
-    assert "warning  projects        1 of 2 rows have no usable id (`projects[1]` is no object)" in done.out
+    assert (
+        "warning  projects        1 of 2 rows have no usable id (`projects[1]` is not an object)" in done.out
+    )
 
 
 # -- too much gone at once -----------------------------------------------------------------------

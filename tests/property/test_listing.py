@@ -138,7 +138,7 @@ class ModelClient(ApiClient):
             return self._once(endpoint, payload, parse)
         except AuthenticationError as exc:
             raise RefusedError(
-                f"{exc}, although the credentials are good", endpoint=endpoint, status=200, texts=exc.texts
+                f"{exc}, although the credentials are valid", endpoint=endpoint, status=200, texts=exc.texts
             ) from exc
 
     def _once(self, endpoint: str, payload: Payload, parse: Callable[[Any], T]) -> T:

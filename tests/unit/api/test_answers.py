@@ -233,7 +233,7 @@ NETWORK: list[tuple[BaseException, str]] = [
     (TimeoutError(), "took too long as a whole"),
     (aiohttp.ClientConnectorError(_KEY, _OS), "no connection"),
     (aiohttp.ServerDisconnectedError(), "closed the connection without an answer"),
-    (aiohttp.ClientPayloadError("Response payload is not completed"), "cut short"),
+    (aiohttp.ClientPayloadError("Response payload is not completed"), "truncated"),
     (aiohttp.ClientOSError(104, "Connection reset by peer"), "connection broke"),
     (aiohttp.ClientError("odd"), "exchange failed"),
     (OSError(101, "Network is unreachable"), "connection broke"),

@@ -275,7 +275,7 @@ async def test_a_refused_call_with_good_credentials_fails_alone(canned: Canned) 
     for _ in range(2):
         canned.answer(REPORT, HASH)
     canned.answer("authenticate")
-    with pytest.raises(RefusedError, match="although the credentials are good") as caught:
+    with pytest.raises(RefusedError, match="although the credentials are valid") as caught:
         await fetch(make_client(tries=4))
     assert type(caught.value) is RefusedError
     assert caught.value.texts == ("Hash doesn't match.",)
@@ -294,7 +294,7 @@ async def test_a_bare_500_is_never_taken_for_bad_credentials(canned: Canned) -> 
     [
         (3 * 3600 + 60, "this machine's clock is 3h1m behind the server's; set it and run again"),
         (-400, "this machine's clock is 6m40s ahead of the server's; set it and run again"),
-        (42, r"check the user id .*; besides, this machine's clock is 42s behind the server's"),
+        (42, r"check the user id .*; also, this machine's clock is 42s behind the server's"),
         (0, "check the user id and the API token on quantconnect.com/settings$"),
     ],
 )

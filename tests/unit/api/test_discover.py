@@ -19,7 +19,7 @@ from harvester.errors import (
 )
 
 REFUSED = {"success": False, "errors": ["Invalid argument"]}
-NO_SIGNATURE = RefusedError("refused, although the credentials are good", endpoint="x", status=200)
+NO_SIGNATURE = RefusedError("refused, although the credentials are valid", endpoint="x", status=200)
 NO_SIGNATURE.__cause__ = AuthenticationError("refused", endpoint="x", status=200)
 
 
@@ -226,7 +226,7 @@ async def test_rows_without_a_usable_id_are_named_by_their_place_in_the_whole_li
 
     found = await fetch_projects(ScriptedClient(with_bad_rows))
     assert [project.project_id for project in found.projects] == [1, 3]
-    assert found.bad_rows == ("`projects[1]` is no object", "`projects[3].projectId` is 'abc', not an id")
+    assert found.bad_rows == ("`projects[1]` is not an object", "`projects[3].projectId` is 'abc', not an id")
 
 
 async def test_backtests_come_by_creation_and_id() -> None:
@@ -250,7 +250,7 @@ async def test_a_backtest_without_a_usable_id_costs_one_row() -> None:
     assert [backtest.backtest_id for backtest in found.backtests] == ["a"]
     assert found.bad_rows == (
         "`backtests[1].backtestId` is 5, not an id",
-        "`backtests[2]` is no object",
+        "`backtests[2]` is not an object",
         "`backtests[3].backtestId` is '', not an id",
     )
 

@@ -148,11 +148,11 @@ def test_an_optimization_that_ran_nothing_is_whole() -> None:
 @pytest.mark.parametrize(
     ("optimization", "words"),
     [
-        (None, "`optimization` is no object"),
-        ([], "`optimization` is no object"),
+        (None, "`optimization` is not an object"),
+        ([], "`optimization` is not an object"),
         ({"optimizationId": "O-2"}, "another optimization"),
         ({}, "`optimization.backtests` is missing"),
-        ({"backtests": ["a"]}, "is no object"),
+        ({"backtests": ["a"]}, "is not an object"),
         ({"backtests": [{"name": "a"}]}, "has no usable id"),
     ],
 )

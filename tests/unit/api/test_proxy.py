@@ -91,6 +91,6 @@ def test_an_address_that_is_none_is_an_error_without_the_password(
     monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(ConfigError, match="whose address is not one; write http://USER") as caught:
+    with pytest.raises(ConfigError, match="in the environment is invalid; write http://USER") as caught:
         find_route(API)
     assert "CANARY" not in str(caught.value)

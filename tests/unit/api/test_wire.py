@@ -156,7 +156,7 @@ def test_a_project_without_a_usable_id_costs_its_row(wrong: Any) -> None:
     )
     assert (first, last) == (Project(1, ""), Project(2, ""))
     assert isinstance(bad, BadRow)
-    assert re.match(r"`projects\[11\](` is no object|.projectId` is .*, not an id)", bad.text)
+    assert re.match(r"`projects\[11\](` is not an object|.projectId` is .*, not an id)", bad.text)
     assert len(bad.text) < 200
 
 
@@ -207,8 +207,8 @@ def test_a_backtest_without_a_usable_id_costs_its_row(wrong: Any) -> None:
 
 def test_rows_that_are_no_objects_are_counted_one_by_one() -> None:
     assert backtests(None, None, count=2) == [
-        BadRow("`backtests[0]` is no object"),
-        BadRow("`backtests[1]` is no object"),
+        BadRow("`backtests[0]` is not an object"),
+        BadRow("`backtests[1]` is not an object"),
     ]
 
 

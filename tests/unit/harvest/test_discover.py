@@ -107,14 +107,15 @@ async def test_rows_without_a_usable_id_are_counted_named_and_a_doubt() -> None:
     found = await stage.discoverer.discover(workers=1)
     assert (found.listed, found.partial, found.bad_rows) == ({1, 2}, True, 9)
     assert found.bad_row_examples[:2] == [
-        "projects/read: `projects[1]` is no object",
-        "project 1: `backtests[1]` is no object",
+        "projects/read: `projects[1]` is not an object",
+        "project 1: `backtests[1]` is not an object",
     ]
     listing = found.listing(stage.spool)
-    assert listing.doubt(7) == "projects/read: rows without a usable id: 1 (`projects[1]` is no object)"
+    assert listing.doubt(7) == "projects/read: rows without a usable id: 1 (`projects[1]` is not an object)"
     assert listing.doubt(2) == (
         "project 2: rows without a usable id: 4 "
-        "(`backtests[1]` is no object, `backtests[2]` is no object, `backtests[3]` is no object, ...)"
+        "(`backtests[1]` is not an object, `backtests[2]` is not an object, "
+        "`backtests[3]` is not an object, ...)"
     )
     assert stage.doubts == [listing.doubt(project_id) for project_id in (7, 1, 2)]
 
