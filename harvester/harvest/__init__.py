@@ -1,5 +1,6 @@
 """The main job: plan, queue, pool, run."""
 
+from harvester.harvest.compose import open_run
 from harvester.harvest.events import (
     Asked,
     Committed,
@@ -40,5 +41,6 @@ __all__ = [
     "Settled",
     "Started",
     "Stopping",
+    "open_run",
     "preview_run",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harvester.harvest.plan import Decision, Policy
+from harvester.harvest.decision import Decision
+from harvester.harvest.plan import Policy
 
 
 @dataclass

@@ -14,9 +14,9 @@ from harvester.archive import CheckedSnapshot, Damage, PartialSnapshot, Placemen
 from harvester.config import Settings
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.format import REPORT_JSON, load_record
+from harvester.harvest.decision import Decision
 from harvester.harvest.discover import Discovery
 from harvester.harvest.events import Filling, RunObserver
-from harvester.harvest.plan import Decision
 from harvester.harvest.settle import Archived, Result, count, settle
 from harvester.model import Ending, InventoryEntry, Outcome, ReportRecord, SnapshotRecord
 

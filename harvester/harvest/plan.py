@@ -6,14 +6,22 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import ClassVar, Final
+from typing import Final
 
-from harvester.config import Selection
+from harvester.config import Selection, Settings
 from harvester.format import AT_ONCE
+from harvester.harvest.decision import (
+    NO_LONGER_LISTED,
+    AsBefore,
+    Decision,
+    FetchReport,
+    Gone,
+    NoRequest,
+    Orphan,
+)
 from harvester.harvest.portions import Portion, cut
 from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project
 
-NO_LONGER_LISTED: Final = "no longer listed"
 SAME_WAY: Final = 3
 """Runs in a row that must fail the same way before a report counts as unavailable."""
 _UNREAD: Final = "its project could not be listed: {}"
@@ -38,110 +46,26 @@ class Policy:
     optimizations: bool = True
     """Ask for optimizations, which may name backtests that no listing has."""
 
-
-@dataclass(frozen=True)
-class _OfRow:
-    """A decision about a backtest whose row is known."""
-
-    project: Project
-    backtest: Backtest
-    earlier: InventoryEntry | None
-    """Its line in the previous Snapshot."""
-
-    @property
-    def key(self) -> tuple[int, str]:
-        """Project and backtest id."""
-        return (self.project.project_id, self.backtest.backtest_id)
-
-    @property
-    def name(self) -> str:
-        """The backtest's name."""
-        return self.backtest.name
-
-    @property
-    def order(self) -> tuple[str, str]:
-        """Its place within its project's part of the Inventory."""
-        return (self.backtest.created, self.backtest.backtest_id)
-
-
-@dataclass(frozen=True)
-class FetchReport(_OfRow):
-    """Listed, and its report is to be requested."""
-
-    urgent: bool = False
-    """It was still pending last time, so it is first in line."""
-    listed: ClassVar = True
-    gone: ClassVar = False
-
-
-@dataclass(frozen=True)
-class NoRequest(_OfRow):
-    """Listed, and its Outcome is decided without a request."""
-
-    outcome: Outcome = Outcome.CARRIED
-    reason: str = ""
-    listed: ClassVar = True
-    gone: ClassVar = False
-
-
-@dataclass(frozen=True)
-class Orphan(_OfRow):
-    """Read by an interrupted run of this Snapshot and not listed since: ours may be the only copy."""
-
-    reason: str
-    gone: bool
-    """It is missing from a listing that is proven complete."""
-    outcome: ClassVar = Outcome.SAVED
-    listed: ClassVar = False
-
-
-@dataclass(frozen=True)
-class _OfEntry:
-    """A decision about a backtest of the previous Snapshot that no list of this run has."""
-
-    project: Project
-    earlier: InventoryEntry
-    """Its line in the previous Snapshot."""
-    outcome: Outcome
-    backtest: ClassVar[Backtest | None] = None
-
-    @property
-    def key(self) -> tuple[int, str]:
-        """Project and backtest id."""
-        return (self.project.project_id, self.earlier.backtest_id)
-
-    @property
-    def name(self) -> str:
-        """The backtest's name."""
-        return self.earlier.name
-
-    @property
-    def order(self) -> tuple[str, str]:
-        """Its place within its project's part of the Inventory."""
-        return (self.earlier.created, self.earlier.backtest_id)
-
-
-@dataclass(frozen=True)
-class AsBefore(_OfEntry):
-    """It may exist all the same, so its line stays as it was."""
-
-    reason: str
-    listed: bool = False
-    """It counts as listed: nothing has changed since its optimization named it."""
-    gone: ClassVar = False
-
-
-@dataclass(frozen=True)
-class Gone(_OfEntry):
-    """It is missing from a listing that is proven complete."""
-
-    reason: ClassVar = NO_LONGER_LISTED
-    listed: ClassVar = False
-    gone: ClassVar = True
-
-
-Decision = FetchReport | NoRequest | Orphan | AsBefore | Gone
-"""What is to be done about one backtest."""
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        *,
+        now: datetime,
+        refresh_days: float | None = None,
+        accept_gone: bool = False,
+    ) -> Policy:
+        """What these settings and the options of one run want, as of `now`."""
+        reports = settings.reports
+        return cls(
+            selection=Selection(settings.filters),
+            now=now,
+            refresh_after=None if refresh_days is None else timedelta(days=refresh_days),
+            include_broken=reports.include_broken,
+            retry_unavailable=timedelta(days=reports.retry_unavailable_days),
+            accept_gone=accept_gone,
+            optimizations=reports.optimizations,
+        )
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from harvester.errors import (
     RefusedError,
     TransportError,
 )
+from harvester.harvest.decision import FetchReport
 from harvester.harvest.events import Asked, RunObserver, Settled
 from harvester.harvest.outage import Authenticator, Outage
-from harvester.harvest.plan import FetchReport
 from harvester.harvest.queue import ReportJob, ReportQueue
 from harvester.harvest.settle import Archived, Miss, Missed, Result
 from harvester.harvest.workers import Workers

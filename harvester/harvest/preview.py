@@ -12,13 +12,14 @@ from harvester.api import ApiClient
 from harvester.archive import CheckedSnapshot
 from harvester.config import Settings
 from harvester.errors import ThrottledError
+from harvester.harvest.decision import FetchReport
 from harvester.harvest.discover import Discoverer
 from harvester.harvest.events import RunObserver
 from harvester.harvest.gone import GoneCount
 from harvester.harvest.listings import ListReader
 from harvester.harvest.optimizations import OptimizationReader, load_before
 from harvester.harvest.place import previous_entries
-from harvester.harvest.plan import FetchReport, Listing, Policy, plan_account
+from harvester.harvest.plan import Listing, Policy, plan_account
 from harvester.harvest.spool import MemorySpool
 from harvester.model import Outcome, UnreadOptimization, UnreadProject
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import Final, Generic, TypeVar
 
-from harvester.harvest.plan import FetchReport
+from harvester.harvest.decision import FetchReport
 
 J = TypeVar("J")
 

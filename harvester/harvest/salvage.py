@@ -18,8 +18,8 @@ import msgspec
 from harvester.archive import Damage, PartialSnapshot, is_copy, load_report
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.format import REPORT_JSON, load_record
+from harvester.harvest.decision import Decision
 from harvester.harvest.events import Damaged
-from harvester.harvest.plan import Decision
 from harvester.harvest.save import Keeper
 from harvester.harvest.settle import Result
 from harvester.model import InventoryEntry, Outcome, ReportRecord

@@ -12,7 +12,7 @@ from harvester.api import RepairedText
 from harvester.archive import PartialSnapshot
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError, ReportError
 from harvester.format import REPORT_JSON, Utf8
-from harvester.harvest.plan import Decision
+from harvester.harvest.decision import Decision
 from harvester.harvest.queue import ReportJob
 from harvester.harvest.settle import Archived
 from harvester.model import Backtest, Comparison, InventoryEntry, Outcome, ReportRecord

@@ -27,7 +27,8 @@ from typing import Final
 
 import msgspec
 
-from harvester.harvest.plan import NO_LONGER_LISTED, SAME_WAY, AsBefore, Decision, FetchReport, Gone, is_kept
+from harvester.harvest.decision import NO_LONGER_LISTED, AsBefore, Decision, FetchReport, Gone
+from harvester.harvest.plan import SAME_WAY, is_kept
 from harvester.model import InventoryEntry, Outcome
 
 

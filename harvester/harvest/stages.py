@@ -27,12 +27,13 @@ from harvester.archive import PartialSnapshot
 from harvester.config import Settings
 from harvester.errors import StoppedError
 from harvester.format import JOURNAL
+from harvester.harvest.decision import FetchReport
 from harvester.harvest.discover import Discoverer, Discovery
 from harvester.harvest.events import Doubted, Planned, RunObserver, Started
 from harvester.harvest.listings import ListReader
 from harvester.harvest.optimizations import OptimizationReader, load_before
 from harvester.harvest.place import Filler, draft_record, previous_entries
-from harvester.harvest.plan import FetchReport, Listing, Policy
+from harvester.harvest.plan import Listing, Policy
 from harvester.harvest.pool import Pool
 from harvester.harvest.queue import PollWaits, ReportJob, ReportQueue
 from harvester.harvest.salvage import Salvage

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from harvester.harvest.decision import Decision, FetchReport
 from harvester.harvest.gone import GoneCount
-from harvester.harvest.plan import Decision, FetchReport, Listing, Policy, plan_account
+from harvester.harvest.plan import Listing, Policy, plan_account
 from harvester.harvest.settle import Result
 from harvester.model import InventoryEntry
 

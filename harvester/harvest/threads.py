@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import anyio.to_thread
 
-from harvester.harvest.plan import FetchReport
+from harvester.harvest.decision import FetchReport
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from support.values import make_backtest, make_entry, make_missing, make_policy, make_project
 
 from harvester.config.settings import FilterSettings
-from harvester.harvest.plan import Decision, FetchReport, Listing, plan_account
+from harvester.harvest.decision import Decision, FetchReport
+from harvester.harvest.plan import Listing, plan_account
 from harvester.harvest.settle import Archived, Miss, Missed, settle
 from harvester.model import BacktestState, InventoryEntry, Outcome
 

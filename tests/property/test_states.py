@@ -10,7 +10,8 @@ from support.values import make_entry, make_missing, make_policy, make_project
 
 from harvester.api.rows import parse_backtests
 from harvester.api.wire import Answer
-from harvester.harvest.plan import Decision, FetchReport, plan_project
+from harvester.harvest.decision import Decision, FetchReport
+from harvester.harvest.plan import plan_project
 from harvester.model import InventoryEntry, Outcome
 
 OPEN = ("in progress", "running", "in queue")

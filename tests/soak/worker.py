@@ -16,15 +16,12 @@ import anyio
 import msgspec
 from support.builders import USER_ID, make_credentials, make_settings
 
-from harvester.api.client import ApiClient
 from harvester.api.pace import limiter_for
 from harvester.api.retry import Backoff
 from harvester.archive import Archive
 from harvester.audit import Retention, plan_prune, prune_snapshots, update_catalog, verify_archive
-from harvester.config.selection import Selection
 from harvester.config.settings import Settings
-from harvester.harvest.plan import Policy
-from harvester.harvest.run import Run, RunDependencies
+from harvester.harvest.compose import open_run
 from harvester.model import Learned, account_fingerprint
 from harvester.operate import Observers, journal_at
 from harvester.site import write_pages
@@ -109,21 +106,17 @@ async def _run_once(archive: Archive, order: Order) -> Done:
     limiter = limiter_for(settings.pace, limit_per_min=learned.rate_per_min)
     observers = Observers()
     backoff = Backoff(first_s=0.005, most_s=0.01)
-    async with ApiClient.for_account(
-        settings, make_credentials(), limiter=limiter, observer=observers, backoff=backoff
-    ) as client:
-        run = Run(
-            RunDependencies(
-                client=client,
-                archive=archive,
-                settings=settings,
-                policy=Policy(selection=Selection(settings.filters), now=now),
-                observer=observers,
-                pages=write_pages,
-                journal=lambda path: _journal(path, observers),
-                now=lambda: now,
-            )
-        )
+    async with open_run(
+        archive,
+        settings,
+        make_credentials(),
+        observer=observers,
+        limiter=limiter,
+        backoff=backoff,
+        pages=write_pages,
+        journal=lambda path: _journal(path, observers),
+        now=lambda: now,
+    ) as run:
         result = await run.execute()
     assert result.record is not None
     return Done(_UNKNOWN, snapshot=result.path.name, ending=result.record.ending)

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 import msgspec
 
-from harvester.api.client import ApiClient
 from harvester.api.events import RequestEvent
 from harvester.api.retry import Backoff
 from harvester.archive import Archive, Pages
 from harvester.config.credentials import Credentials
-from harvester.config.selection import Selection
 from harvester.config.settings import ApiSettings, FilterSettings, PaceSettings, ReportSettings, Settings
+from harvester.harvest.compose import open_run
 from harvester.harvest.events import Event
 from harvester.harvest.plan import Policy
-from harvester.harvest.run import Run, RunDependencies, RunResult
+from harvester.harvest.run import Run, RunResult
 from harvester.model import InventoryEntry, account_fingerprint
 from harvester.secrets import Secret
 from harvester.simulator import BacktestSpec, Drawing, ProjectSpec, Scenario, Simulator
@@ -110,27 +109,20 @@ async def run_against(
     asked = asked or Asked()
     settings = make_settings(simulator.base_url, archive, **tables)
     backoff = Backoff(tries=settings.api.tries, first_s=0.005, most_s=0.01)
+    policy = Policy.from_settings(settings, now=asked.now(), refresh_days=asked.refresh_days)
     async with (
         _locked(archive) as store,
-        ApiClient.for_account(settings, asked.credentials, observer=asked.watcher, backoff=backoff) as client,
+        open_run(
+            store,
+            settings,
+            asked.credentials,
+            observer=asked.watcher,
+            policy=policy,
+            backoff=backoff,
+            pages=asked.pages,
+            now=asked.now,
+        ) as run,
     ):
-        run = Run(
-            RunDependencies(
-                client=client,
-                archive=store,
-                settings=settings,
-                policy=Policy(
-                    selection=Selection(settings.filters),
-                    now=asked.now(),
-                    refresh_after=None if asked.refresh_days is None else timedelta(days=asked.refresh_days),
-                    include_broken=settings.reports.include_broken,
-                    optimizations=settings.reports.optimizations,
-                ),
-                observer=asked.watcher,
-                pages=asked.pages,
-                now=asked.now,
-            )
-        )
         asked.started(run)
         return await run.execute()
 

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from harvester.archive import Archive, Disk, Placement, Source
-from harvester.harvest.plan import Decision, FetchReport
+from harvester.harvest.decision import Decision, FetchReport
 from harvester.model import Backtest, BacktestState, Ending, InventoryEntry, Outcome, Project, SnapshotRecord
 from harvester.text import Duration
 from support.archives import STARTED, Report, open_archive

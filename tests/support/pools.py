@@ -15,8 +15,8 @@ from harvester.api.stop import StopSignal
 from harvester.api.wire import Pending
 from harvester.config.settings import ReportSettings
 from harvester.errors import TransportError
+from harvester.harvest.decision import FetchReport
 from harvester.harvest.events import Event, Stopping
-from harvester.harvest.plan import FetchReport
 from harvester.harvest.pool import Pool
 from harvester.harvest.queue import PollWaits, ReportJob, ReportQueue
 from harvester.harvest.settle import Archived, Result

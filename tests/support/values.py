@@ -9,7 +9,8 @@ import msgspec
 
 from harvester.config.selection import Selection
 from harvester.config.settings import FilterSettings
-from harvester.harvest.plan import FetchReport, NoRequest, Policy
+from harvester.harvest.decision import FetchReport, NoRequest
+from harvester.harvest.plan import Policy
 from harvester.model import Backtest, BacktestState, InventoryEntry, Outcome, Project
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

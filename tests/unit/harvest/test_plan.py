@@ -10,10 +10,9 @@ import pytest
 from support.values import make_backtest, make_entry, make_missing, make_policy, make_project
 
 from harvester.config.settings import FilterSettings
+from harvester.harvest.decision import Decision, FetchReport
 from harvester.harvest.gone import GoneCount
 from harvester.harvest.plan import (
-    Decision,
-    FetchReport,
     Listing,
     Policy,
     plan_account,

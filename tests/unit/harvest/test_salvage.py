@@ -8,7 +8,8 @@ import pytest
 from support.values import make_backtest, make_decision, make_missing, make_policy, make_project
 
 from harvester.config.settings import FilterSettings
-from harvester.harvest.plan import FetchReport, plan_missing_project, plan_project, plan_unread_project
+from harvester.harvest.decision import FetchReport
+from harvester.harvest.plan import plan_missing_project, plan_project, plan_unread_project
 from harvester.harvest.settle import Archived, Miss, Missed, settle
 from harvester.model import InventoryEntry, Outcome
 

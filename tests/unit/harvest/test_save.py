@@ -16,9 +16,9 @@ from support.values import make_backtest, make_decision, make_no_request, make_p
 from harvester.api.events import RequestEvent
 from harvester.api.wire import RepairedText
 from harvester.archive import Archive, Snapshot
+from harvester.harvest.decision import AsBefore, Decision, Gone
 from harvester.harvest.events import Event, Filling
 from harvester.harvest.place import Filler, previous_entries
-from harvester.harvest.plan import AsBefore, Decision, Gone
 from harvester.harvest.queue import ReportJob
 from harvester.harvest.save import Keeper
 from harvester.harvest.settle import Miss, Missed, Result

@@ -14,7 +14,7 @@ from support.values import (
     make_project,
 )
 
-from harvester.harvest.plan import AsBefore, Decision, Gone, Orphan
+from harvester.harvest.decision import AsBefore, Decision, Gone, Orphan
 from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing, count, settle
 from harvester.model import InventoryEntry, Outcome
 
