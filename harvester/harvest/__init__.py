@@ -2,16 +2,16 @@
 
 from harvester.harvest.compose import open_run
 from harvester.harvest.events import (
-    Asked,
     Committed,
     Damaged,
     Doubted,
     Event,
-    Filling,
     Listed,
     OptimizationRead,
     Planned,
+    ProjectPlaced,
     Relisted,
+    Rescheduled,
     RunObserver,
     Settled,
     Started,
@@ -22,18 +22,18 @@ from harvester.harvest.preview import Preview, preview_run
 from harvester.harvest.run import Run, RunDependencies, RunResult
 
 __all__ = [
-    "Asked",
     "Committed",
     "Damaged",
     "Doubted",
     "Event",
-    "Filling",
     "Listed",
     "OptimizationRead",
     "Planned",
     "Policy",
     "Preview",
+    "ProjectPlaced",
     "Relisted",
+    "Rescheduled",
     "Run",
     "RunDependencies",
     "RunObserver",

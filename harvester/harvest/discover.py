@@ -1,4 +1,8 @@
-"""Discovery as a stage of a run: every project listed by the workers, each spooled to disk as it comes."""
+"""Lists an account: every project by several workers, each listing spooled to disk when it is read.
+
+A project is unread until its listing is read. Nothing of an unread project is ever taken for gone, nor of one
+whose listing has rows without a usable id.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +31,11 @@ from harvester.harvest.spool import Merged, Spool
 from harvester.model import Backtest, Project, UnreadProject
 
 _EXAMPLES: Final = 20
-"""Rows without a usable id that are named; the others are counted."""
+"""Rows without a usable id that are named; all are counted."""
 _SHOWN: Final = 3
-"""Of them in one message."""
+"""Of those rows in one message."""
 _MOST_CHARS: Final = 300
-"""Of a reason; every line of the Inventory that it concerns repeats it."""
+"""Length of a reason, which every line of the Inventory that it concerns repeats."""
 _NOT_REACHED: Final = "the run ended before it was its turn"
 _EMPTY_ONCE: Final = "it was listed without backtests, and the run ended before a second list confirmed that"
 _WITHHELD: Final = "more than half of what is archived would be gone at once"
@@ -39,7 +43,7 @@ _WITHHELD: Final = "more than half of what is archived would be gone at once"
 
 @dataclass
 class Discovery:
-    """What a listing came to."""
+    """What was listed, and what was not."""
 
     projects: int = 0
     listed: set[int] = field(default_factory=set)
@@ -52,25 +56,25 @@ class Discovery:
     bad_projects: str = ""
     """What is wrong with its rows that have no usable id; empty: all have one."""
     bad_backtests: dict[int, str] = field(default_factory=dict)
-    """The same for the backtests of listed projects, by project id."""
+    """What is wrong with the rows of listed projects that have no usable id, by project id."""
     bad_rows: int = 0
-    """Rows without a usable id, of both kinds."""
+    """Rows without a usable id, of projects and of backtests."""
     bad_row_examples: list[str] = field(default_factory=list)
     withheld_gone: int = 0
     """Reports that are missing, too many at once for any of them to become gone."""
     failed: set[int] = field(default_factory=set)
-    """Those of the unread whose listing was asked for and failed."""
+    """Unread projects whose listing was requested and failed."""
     optimizations: OptimizationReader | None = None
-    """What their optimizations name; None: nothing was to be asked."""
+    """Has the backtests that only their optimizations name; None: no optimization was requested."""
 
     @property
     def partial(self) -> bool:
-        """Whether something may be missing from it, other than what the run did not get to."""
+        """Whether something may be missing, apart from what the run did not reach."""
         unread = self.optimizations is not None and self.optimizations.failed
         return bool(self.failed or self.unproven or self.bad_rows or self.withheld_gone or unread)
 
     def note_bad_rows(self, rows: Sequence[str], where: str) -> str:
-        """Count the rows without a usable id of one list; gives what is wrong, empty when there are none."""
+        """Count the rows without a usable id of one list; returns what is wrong, empty if there are none."""
         if not rows:
             return ""
         self.bad_rows += len(rows)
@@ -183,7 +187,7 @@ class Discoverer:
         """List some projects and optimizations again, at the end of a run.
 
         Args:
-            places: Project and optimization id; an empty one stands for the project's own listing.
+            places: Project and optimization id; an empty one means the project's own listing.
             workers: Calls in flight at once.
 
         Returns:
@@ -236,10 +240,10 @@ class Discoverer:
         self.found.unread.pop(project_id, None)
         self.found.failed.discard(project_id)
         self.found.listed.add(project_id)
-        self._tell(project_id, count, "")
+        self._report(project_id, count, "")
 
     async def _read(self, project: Project, room: Room) -> int | None:
-        """Read and spool one listing; gives how many backtests it has, None: it has to be read again."""
+        """Read and spool one listing; returns how many backtests it has, None: it has to be read again."""
         project_id = project.project_id
         listed = await fetch_backtests(self._client, project_id, room=room)
         if project_id in self._expected and not (listed.backtests or listed.bad_rows):
@@ -251,7 +255,7 @@ class Discoverer:
         return len(listed.backtests)
 
     def _spool_listing(self, project: Project, backtests: Collection[Backtest]) -> Asked | None:
-        """Keep a listing until the run ends; gives what its optimizations are to be asked. Blocks."""
+        """Keep a listing until the run ends; returns what to request of its optimizations. Blocks."""
         self._spool.save_listing(project, backtests)
         if self.found.optimizations is None:
             return None
@@ -263,9 +267,9 @@ class Discoverer:
     def _record_failure(self, project: Project, exc: ApiError, wait_s: float) -> None:
         self._mark_unread(project, str(exc))
         self.found.failed.add(project.project_id)
-        self._tell(project.project_id, 0, str(exc), wait_s)
+        self._report(project.project_id, 0, str(exc), wait_s)
 
-    def _tell(self, project_id: int, backtests: int, error: str, wait_s: float = 0.0) -> None:
+    def _report(self, project_id: int, backtests: int, error: str, wait_s: float = 0.0) -> None:
         self._observer.notify(
             Listed(
                 project_id=project_id,

@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it; progress, journal and metrics are built on these."""
+"""What a run reports while it goes on; progress, journal and metrics are built on these events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="event"):
 
 
 class Started(Event, frozen=True, tag="started"):
-    """A partial Snapshot was begun, or taken up."""
+    """A partial Snapshot was created, or an interrupted one resumed."""
 
     snapshot: str
     run_id: str
@@ -24,15 +24,15 @@ class Started(Event, frozen=True, tag="started"):
 
 
 class Listed(Event, frozen=True, tag="listed"):
-    """One more project was listed."""
+    """A project was listed, or could not be."""
 
     project_id: int
     backtests: int
     projects: int
-    """All that will be listed."""
+    """How many will be listed in all."""
     error: str = ""
     wait_s: float = 0.0
-    """The server is away: it is asked again after so long; 0: it is not."""
+    """Seconds until it is requested again because the server is away; 0: it is not away."""
 
 
 class OptimizationRead(Event, frozen=True, tag="optimization"):
@@ -46,7 +46,7 @@ class OptimizationRead(Event, frozen=True, tag="optimization"):
     error: str = ""
     """Why it could not be read."""
     wait_s: float = 0.0
-    """Seconds until it is asked for again because the server is away; 0: it is not away."""
+    """Seconds until it is requested again because the server is away; 0: it is not away."""
 
 
 class Relisted(Event, frozen=True, tag="relisted"):
@@ -57,7 +57,7 @@ class Relisted(Event, frozen=True, tag="relisted"):
     error: str = ""
     """Why it could not be listed."""
     wait_s: float = 0.0
-    """Seconds until it is asked for again because the server is away; 0: it is not away."""
+    """Seconds until it is requested again because the server is away; 0: it is not away."""
 
 
 class Doubted(Event, frozen=True, tag="doubted"):
@@ -67,15 +67,15 @@ class Doubted(Event, frozen=True, tag="doubted"):
 
 
 class Planned(Event, frozen=True, tag="planned"):
-    """All listings are read; this many reports will be asked for."""
+    """All listings are read; `requests` reports will be requested."""
 
     listed: int
     requests: int
     kept: int
 
 
-class Asked(Event, frozen=True, tag="asked"):
-    """One call for a report has ended without the report; it will be asked for again in `wait_s`."""
+class Rescheduled(Event, frozen=True, tag="asked"):
+    """One call for a report ended without the report, which is requested again in `wait_s`."""
 
     project_id: int
     backtest_id: str
@@ -88,7 +88,7 @@ class Asked(Event, frozen=True, tag="asked"):
 
 
 class Settled(Event, frozen=True, tag="settled"):
-    """A requested backtest has come to its Outcome."""
+    """A requested report has its Outcome, as far as this run alone decides it."""
 
     project_id: int
     project: str
@@ -110,16 +110,16 @@ class Damaged(Event, frozen=True, tag="damaged"):
     name: str
     reason: str
     action: str
-    """What is done about it."""
+    """What was done about it."""
 
 
 class Stopping(Event, frozen=True, tag="stopping"):
-    """No more work is taken; what is in flight is finished."""
+    """A stop was requested: nothing new is started, what is in flight is finished."""
 
     reason: str
 
 
-class Filling(Event, frozen=True, tag="filling"):
+class ProjectPlaced(Event, frozen=True, tag="filling"):
     """One more project was put in its place in the Snapshot."""
 
     project_id: int
@@ -128,13 +128,13 @@ class Filling(Event, frozen=True, tag="filling"):
 
 
 class Committed(Event, frozen=True, tag="committed"):
-    """The Snapshot stands under its name."""
+    """The Snapshot is committed."""
 
     record: SnapshotRecord
 
 
 class RunObserver(Protocol):
-    """Who watches a run; both methods must return at once."""
+    """Receives the events of a run; both methods must return at once."""
 
     def notify(self, event: Event) -> None:
         """Something happened."""

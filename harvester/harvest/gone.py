@@ -24,7 +24,7 @@ class GoneCount:
             self.gone += decision.gone
 
     def withholds(self, policy: Policy) -> bool:
-        """Whether it is too much to be believed unasked.
+        """Whether so much is gone at once that the user has to confirm it.
 
         There is no exception for small archives: one that holds three reports and would lose two has most
         to lose by an answer that is wrong, and the user who did delete them confirms it once.
@@ -33,7 +33,7 @@ class GoneCount:
 
     @property
     def reason(self) -> str:
-        """What is said when it is not believed."""
+        """What the user reads then."""
         return (
             f"{self.gone} of {self.archived} archived reports are no longer listed, more than half at once; "
             "none of them was marked as gone. See whether they are still at QuantConnect; "

@@ -1,4 +1,9 @@
-"""Backtests that only an optimization names: which projects are asked for them, and what they answer."""
+"""Backtests that only an optimization names: for which projects they are requested, and what is answered.
+
+The optimizations of a project are requested if its listing has changed since they were last read whole, if a
+backtest that only they name is to be requested, or if everything is refreshed. Otherwise they count as they
+were. What is read: first the list of the project's optimizations, then each one that the list or a row names.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +28,7 @@ from harvester.harvest.spool import Spool
 from harvester.model import Backtest, InventoryEntry, Outcome, Project, UnreadOptimization
 
 Key = tuple[int, str]
-"""Project and optimization id; an empty one stands for the list of the project's optimizations."""
+"""Project and optimization id; an empty one means the list of the project's optimizations."""
 
 _RULES: Final = 1
 """Version of `digest_listing`: another one makes every project be asked once more."""
@@ -68,7 +73,7 @@ def _is_due(entry: InventoryEntry, policy: Policy) -> bool:
 
 @dataclass(frozen=True)
 class Before:
-    """What the Snapshot before tells about optimizations."""
+    """What the previous Snapshot says about optimizations."""
 
     digests: Mapping[int, str] = field(default_factory=dict)
     """By project: of the listing with which all of its optimizations were read last."""
@@ -77,11 +82,11 @@ class Before:
     holding: Set[int] = frozenset()
     """Projects of whose listed backtests at least one is archived: an empty listing would make all gone."""
     note: str = ""
-    """Why nothing is known although there is a Snapshot before."""
+    """Why nothing is known although there is a previous Snapshot."""
 
 
 def load_before(previous: CheckedSnapshot | None, policy: Policy) -> Before:
-    """What the Snapshot before tells; of a damaged record nothing, and then every project is asked again.
+    """What the previous Snapshot says; nothing if its record is damaged, and then all are requested again.
 
     Raises:
         CorruptArchiveError: its Inventory is damaged.
@@ -103,7 +108,7 @@ def load_before(previous: CheckedSnapshot | None, policy: Policy) -> Before:
 
 @dataclass
 class Asked:
-    """One project that is asked, and how far that has come."""
+    """One project whose optimizations are requested, and what was read so far."""
 
     project: Project
     digest: str
@@ -117,11 +122,11 @@ class Asked:
     """Where the spool has the backtests of each optimization that was read."""
     last_part: int = 0
     unread: dict[str, str] = field(default_factory=lambda: {"": _NEVER})
-    """Errors by optimization id; an empty one stands for the list."""
+    """Errors by optimization id; an empty id means the list."""
 
 
 class OptimizationReader:
-    """Reads the optimizations of the projects whose listings may have new ones, and keeps the answers."""
+    """Reads the optimizations of projects that may have new ones, and keeps the answers."""
 
     def __init__(
         self,
@@ -211,7 +216,7 @@ class OptimizationReader:
 
     @property
     def failed(self) -> bool:
-        """Whether something was asked for and could not be read."""
+        """Whether something was requested and could not be read."""
         return bool(self._failed)
 
     def unread(self) -> tuple[UnreadOptimization, ...]:

@@ -1,4 +1,4 @@
-"""Tells a server that nobody can reach from an answer that cannot be had: pure, but for the one request."""
+"""Tells a server that nobody can reach from a failure of one item; pure, but for the one request."""
 
 from __future__ import annotations
 

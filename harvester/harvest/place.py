@@ -1,4 +1,4 @@
-"""The last stage before the commit: every backtest in its place, with its line in the Inventory."""
+"""The last stage before the commit: puts every backtest in its place, with its line in the Inventory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harvester.errors import CorruptArchiveError, DiskError
 from harvester.format import REPORT_JSON, load_record
 from harvester.harvest.decision import Decision
 from harvester.harvest.discover import Discovery
-from harvester.harvest.events import Filling, RunObserver
+from harvester.harvest.events import ProjectPlaced, RunObserver
 from harvester.harvest.settle import Archived, Result, count, settle
 from harvester.model import Ending, InventoryEntry, Outcome, ReportRecord, SnapshotRecord
 
@@ -33,7 +33,7 @@ class Filler:
         copies: Mapping[tuple[int, str], Path] | None = None,
     ) -> None:
         self.damaged: list[Damage] = []
-        """Reports that could not be carried; when there are any, all of this is to be done again."""
+        """Reports that could not be carried; if there are any, everything has to be placed once more."""
         self._copies = copies or {}
         self._partial = partial
         self._results = results
@@ -44,14 +44,14 @@ class Filler:
         self._lost = 0
 
     def fill(self, plan: Iterable[tuple[int, list[Decision]]], draft: SnapshotRecord) -> SnapshotRecord:
-        """Fill the partial Snapshot; gives the record with what came of the run."""
+        """Fill the partial Snapshot; returns the draft with counts, ending and completeness."""
         done, last = 0, None
         for project_id, decisions in plan:
             self._partial.fill(project_id, [self._place(decision) for decision in decisions])
             done, last = done + (project_id != last), project_id  # a large project comes in portions
-            self._observer.notify(Filling(project_id=project_id, done=done))
+            self._observer.notify(ProjectPlaced(project_id=project_id, done=done))
         self.damaged += self._partial.find_damage()
-        return self._concluded(draft)
+        return self._conclude(draft)
 
     def _place(self, decision: Decision) -> Placement:
         partial, earlier = self._partial, decision.earlier
@@ -82,7 +82,7 @@ class Filler:
         record = msgspec.structs.replace(record, project=decision.project, backtest=decision.backtest)
         return Placement(entry, Source.CARRIED, earlier, record, copy)
 
-    def _concluded(self, draft: SnapshotRecord) -> SnapshotRecord:
+    def _conclude(self, draft: SnapshotRecord) -> SnapshotRecord:
         ending = draft.ending
         if self._partial.passed_over:
             ending = Ending.DAMAGED

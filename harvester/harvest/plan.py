@@ -1,4 +1,18 @@
-"""What to do about each backtest: a pure merge of one project's listing with the Inventory before it."""
+"""Decides about each backtest: a pure merge of each project's listing with the previous Inventory.
+
+What the previous Inventory has and no list of this run:
+
+| case                                                                      | decision                   |
+|---------------------------------------------------------------------------|----------------------------|
+| its project could not be listed                                           | `AsBefore`                 |
+| its optimization could not be read, or was not requested                  | `AsBefore`                 |
+| the listing is not proven complete, or too much is missing at once        | `AsBefore`                 |
+| it was gone before, and is archived or lost                               | `Gone`, since then         |
+| the listing proves that it is deleted, and it is archived or lost         | `Gone`, since now          |
+| the listing proves that it is deleted, and nothing of it is archived      | none: its line is dropped  |
+
+`_decide` has the cases of what is listed.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +56,7 @@ class Policy:
     include_broken: bool = False
     retry_unavailable: timedelta = timedelta(days=7)
     accept_gone: bool = False
-    """Believe a listing that lacks more than half of what is archived."""
+    """Accept a listing that lacks more than half of what is archived."""
     optimizations: bool = True
     """Ask for optimizations, which may name backtests that no listing has."""
 
@@ -75,9 +89,9 @@ class Optimizations:
     asked: bool = True
     """False: they are as they were read last, since the project's listing has not changed or is filtered."""
     off: bool = False
-    """The settings do not want them to be asked for."""
+    """The settings do not want them to be requested."""
     unread: Mapping[str, str] = field(default_factory=dict)
-    """Errors by optimization id; an empty id stands for the list of the project's optimizations."""
+    """Errors by optimization id; an empty id means the list of the project's optimizations."""
 
     def are_as_before(self, entry: InventoryEntry) -> bool:
         """Whether a backtest that no list of this run has counts as listed, as it was before."""
@@ -166,10 +180,10 @@ def _plan_portions(
 
 
 def _plan_one(
-    listing: Listing, whose: tuple[int, Project | None], portion: Portion, policy: Policy
+    listing: Listing, owner: tuple[int, Project | None], portion: Portion, policy: Policy
 ) -> list[Decision]:
-    """The decisions about one portion; `whose`: the project's id, and itself if it was listed."""
-    project_id, project = whose
+    """The decisions about one portion; `owner`: the project's id, and the project if it was listed."""
+    project_id, project = owner
     doubt = listing.doubt(project_id)
     optimizations = listing.optimizations(project_id)
     missing = _DOUBTED.format(doubt) if doubt else ""
@@ -209,7 +223,7 @@ def plan_project(
     Args:
         project: As listed.
         backtests: Those of its listing, and those that only an optimization names.
-        earlier: The project's lines in the Snapshot before.
+        earlier: The project's lines in the previous Snapshot.
         policy: What is wanted.
         doubt: Why a backtest that is not listed may exist all the same; empty: it does not.
         optimizations: How far they are known.
@@ -257,7 +271,7 @@ def _missing(
 
 
 def _as_before(project: Project, entry: InventoryEntry, unwanted: str) -> AsBefore:
-    """It counts as listed: nothing has changed since its optimization named it."""
+    """Nothing has changed since its optimization named it, so it counts as listed."""
     outcome, reason = entry.outcome, entry.reason
     if entry.archived:
         outcome, reason = Outcome.CARRIED, unwanted
@@ -267,7 +281,7 @@ def _as_before(project: Project, entry: InventoryEntry, unwanted: str) -> AsBefo
 
 
 def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[Decision]:
-    """The decisions for a project whose backtests could not be listed: all stays as it was."""
+    """The decisions for a project whose backtests could not be listed: everything stays as it was."""
     reason = _UNREAD.format(error)
     return [_left(entry, reason) for entry in earlier]
 
@@ -275,7 +289,7 @@ def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[D
 def _left(entry: InventoryEntry, reason: str) -> AsBefore:
     outcome = entry.outcome
     if outcome is Outcome.UNAVAILABLE:
-        reason = entry.reason  # stands until it is tried again, which may be in days
+        reason = entry.reason  # is kept until it is tried again, which may be in days
     elif entry.archived:
         outcome = Outcome.CARRIED
     return AsBefore(_former(entry), entry, outcome, reason)
@@ -351,7 +365,7 @@ def _no_report(backtest: Backtest, policy: Policy) -> str:
 
 
 def _contradiction(backtest: Backtest) -> str:
-    """What a row says beside its status, when that alone would not explain why it is not finished."""
+    """What a row says besides its status, if the status alone does not explain why it is not finished."""
     said = {name: backtest.row[name] for name in ("completed", "progress") if name in backtest.row}
     words = backtest.status.lower()
     if not said or any(word in words for word in ("progress", "running", "queue")):
@@ -360,12 +374,12 @@ def _contradiction(backtest: Backtest) -> str:
 
 
 def _is_due(entry: InventoryEntry, policy: Policy) -> bool:
-    """Whether what the API has refused is to be asked for again."""
+    """Whether what the API has refused is to be requested again."""
     return is_older(entry.tried_at, policy.retry_unavailable, policy)
 
 
 def is_older(stamp: str, age: timedelta, policy: Policy) -> bool:
-    """Whether a moment that we wrote down is at least `age` ago; one that cannot be read is."""
+    """Whether a stored moment is at least `age` ago; one that cannot be parsed is."""
     try:
         return policy.now - datetime.fromisoformat(stamp) >= age
     except (ValueError, TypeError):

@@ -29,10 +29,10 @@ from harvester.errors import (
     TransportError,
 )
 from harvester.harvest.decision import FetchReport
-from harvester.harvest.events import Asked, RunObserver, Settled
+from harvester.harvest.events import Rescheduled, RunObserver, Settled
 from harvester.harvest.outage import Authenticator, Outage
 from harvester.harvest.queue import ReportJob, ReportQueue
-from harvester.harvest.settle import Archived, Miss, Missed, Result
+from harvester.harvest.settle import Archived, Miss, NoReport, Result
 from harvester.harvest.workers import Workers
 
 
@@ -146,7 +146,7 @@ class Pool:
             return
         # A "not found" proves little while the listing has the backtest: reads lag behind creation.
         miss = Miss.NOT_FOUND if isinstance(exc, NotFoundError) else Miss.FAILED
-        self._finish(job, Missed(miss, job.error, job.error_kind, job.requests, _named_by(job.decision)))
+        self._finish(job, NoReport(miss, job.error, job.error_kind, job.requests, _named_by(job.decision)))
 
     def report_outage(self, job: ReportJob, exc: TransportError, wait_s: float) -> None:
         """Tell that the report waits for the server; nothing is told when the run ends instead."""
@@ -159,7 +159,7 @@ class Pool:
         asked_for_s = 0.0 if job.first_asked is None else now - job.first_asked
         if asked_for_s >= self._settings.deadline:
             reason = f"still being generated {asked_for_s:.0f} s after it was first asked for"
-            self._finish(job, Missed(Miss.GENERATING, reason, "", job.requests))
+            self._finish(job, NoReport(Miss.GENERATING, reason, "", job.requests))
             return
         self._queue.poll_later(job, now)
         self._report_call(job, "generating", self._queue.waits.wait_s(job.polls))
@@ -173,7 +173,7 @@ class Pool:
         asked = "still being generated" if job.requests else "not asked for"
         state = f"{job.error}; not tried again before" if job.error else f"{asked} when"
         reason = f"{state} the run ended: {self._stop.reason}"
-        self._record(job, Missed(Miss.UNREACHED, reason, job.error_kind, job.requests))
+        self._record(job, NoReport(Miss.UNREACHED, reason, job.error_kind, job.requests))
 
     def _record(self, job: ReportJob, result: Result) -> None:
         decision = job.decision
@@ -187,7 +187,7 @@ class Pool:
                 outcome=result.outcome,
                 requests=job.requests,
                 generating=self._queue.generating,
-                reason=result.error if isinstance(result, Missed) else "",
+                reason=result.error if isinstance(result, NoReport) else "",
                 size_bytes=result.size_bytes if isinstance(result, Archived) else 0,
             )
         )
@@ -195,7 +195,7 @@ class Pool:
     def _report_call(self, job: ReportJob, answer: str, wait_s: float) -> None:
         project_id, backtest_id = job.decision.key
         self._observer.notify(
-            Asked(
+            Rescheduled(
                 project_id=project_id,
                 backtest_id=backtest_id,
                 requests=job.requests,

@@ -1,4 +1,4 @@
-"""What a run would do, found out by listing alone: nothing is asked for and nothing is written."""
+"""What a run would do, found out by listing only: no report is requested and nothing is written."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _EXAMPLES: Final = 20
 
 @dataclass
 class Preview:
-    """What a run would come to."""
+    """What a run would do."""
 
     projects: int = 0
     listed: int = 0
     reports: int = 0
-    """Reports that would be asked for."""
+    """Reports that would be requested."""
     listing_requests: int = 0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
-    """Of the backtests that would not be asked for."""
+    """Of the backtests that would not be requested."""
     reasons: Counter[str] = field(default_factory=Counter)
     gone: int = 0
     unread: tuple[UnreadProject, ...] = ()
@@ -46,7 +46,7 @@ class Preview:
     doubts: list[str] = field(default_factory=list)
     """Why the run would be incomplete, beyond the unread projects."""
     examples: list[tuple[str, str, str]] = field(default_factory=list)
-    """Project, backtest and id of the first reports that would be asked for."""
+    """Project, backtest and id of the first reports that would be requested."""
 
     def requests(self) -> tuple[int, int]:
         """Requests of the run, listing included: when all reports are ready, and when none is."""

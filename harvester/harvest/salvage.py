@@ -62,11 +62,11 @@ class Salvage:
 
     @property
     def has_met_damage(self) -> bool:
-        """Whether this run has found damage that no earlier one has told of."""
+        """Whether this run has found damage that no earlier one has reported."""
         return self._met
 
     def resume(self, records: Iterable[ReportRecord]) -> None:
-        """Count what an interrupted attempt has restored: its damage was told of in no committed Snapshot."""
+        """Count what an interrupted run has restored: no committed Snapshot has reported its damage."""
         self._met |= any(record.outcome is Outcome.CARRIED for record in records)
 
     def entries(self, earlier: Entries) -> Entries:
@@ -91,7 +91,7 @@ class Salvage:
         )
 
     def restore_lost(self, decisions: Sequence[Decision]) -> list[Decision]:
-        """Look again for what earlier runs have found lost; returns what somebody has put back."""
+        """Look again for what earlier runs have found lost; returns what was found, which is restored."""
         wanted = {
             decision.key: decision.earlier.report_sha256
             for decision in decisions
@@ -112,7 +112,7 @@ class Salvage:
             plan: What was decided about all of them.
 
         Returns:
-            What is to be told about each.
+            An event for each.
         """
         self._met = True
         by_key = {damage.key: damage for damage in damaged}
@@ -129,7 +129,7 @@ class Salvage:
         return told
 
     def take_rewritten(self) -> list[Damaged]:
-        """What is to be told about reports that were read again and whose archived files are damaged."""
+        """Events for reports that were read again and whose archived files are damaged; each only once."""
         found, self.keeper.damaged = self.keeper.damaged, []
         self._met |= bool(found)
         return [
@@ -155,7 +155,7 @@ class Salvage:
         return text.replace(f"{self._root}/", "")
 
     def _restore(self, decision: Decision, copies: Sequence[Path]) -> Path | None:
-        """Unpack the report again from the first copy with its digest; gives its directory."""
+        """Unpack the report again from the first copy with its digest; returns its directory."""
         if decision.earlier is None:
             return None
         for copy in copies:

@@ -1,4 +1,13 @@
-"""One report from the API's answer to its directory: compared, unpacked, written. Runs in a worker thread."""
+"""One report from the API's answer to its directory: compared, unpacked, written. Runs in a worker thread.
+
+| the digest                | the earlier record and files | what is written                    | Outcome   |
+|---------------------------|------------------------------|------------------------------------|-----------|
+| no earlier one            | -                            | everything                         | saved     |
+| differs                   | sound                        | everything, and what differs       | updated   |
+| differs                   | damaged                      | everything                         | updated   |
+| is equal                  | sound                        | the record; the files are linked   | unchanged |
+| is equal                  | damaged                      | everything                         | unchanged |
+"""
 
 from __future__ import annotations
 
@@ -97,7 +106,7 @@ class Keeper:
         return self._save(Utf8(html), _unpack(html), fields)
 
     def _load_earlier(self, decision: Decision) -> ReportRecord | None:
-        """The record of the earlier version; None when there is none, or none that can be believed."""
+        """The record of the earlier version; None if there is none that can be trusted."""
         earlier, previous = decision.earlier, self._partial.previous
         if previous is None or earlier is None or not earlier.archived:
             return None
@@ -160,7 +169,7 @@ def _former(entry: InventoryEntry) -> Backtest:
 
 
 def archived(record: ReportRecord) -> Archived:
-    """The result that a written record stands for."""
+    """The fact that a written record proves."""
     return Archived(
         record.outcome, record.requests, record.report_bytes, record.read_at, record.backtest.change_key
     )

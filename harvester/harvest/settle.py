@@ -61,7 +61,7 @@ class Miss(Enum):
 
 
 @dataclass(frozen=True)
-class Missed:
+class NoReport:
     """No report was read."""
 
     miss: Miss
@@ -87,9 +87,9 @@ _OUTCOMES: Final = {
     Miss.DELISTED: Outcome.UNAVAILABLE,
 }
 
-Result = Archived | Missed
+Result = Archived | NoReport
 
-_NOT_REACHED: Final = Missed(Miss.UNREACHED, "not asked for before the run ended", "", 0)
+_NOT_REACHED: Final = NoReport(Miss.UNREACHED, "not asked for before the run ended", "", 0)
 
 
 def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str) -> InventoryEntry:
@@ -139,18 +139,18 @@ def _settled(decision: Decision, result: Result | None, snapshot: str, now: str)
 
 def confirm_missing(
     results: Mapping[tuple[int, str], Result], relisted: Mapping[tuple[int, str], Collection[str]]
-) -> dict[tuple[int, str], Missed]:
-    """The results that a listing read again has changed: the backtest is neither found nor listed any more.
+) -> dict[tuple[int, str], NoReport]:
+    """The facts that a listing read again has changed: the backtest is neither found nor listed any more.
 
     Args:
         results: Facts of this run, by project and backtest id.
         relisted: The backtest ids of what was listed again after the last attempt, by project and
-            optimization id; an empty one stands for the project's own listing.
+            optimization id; an empty one means the project's own listing.
     """
     return {
         (project_id, backtest_id): replace(result, miss=Miss.DELISTED)
         for (project_id, backtest_id), result in results.items()
-        if isinstance(result, Missed)
+        if isinstance(result, NoReport)
         and result.miss is Miss.NOT_FOUND
         and (project_id, result.optimization_id) in relisted
         and backtest_id not in relisted[project_id, result.optimization_id]
@@ -195,7 +195,7 @@ def _listing_part(decision: Decision, snapshot: str) -> InventoryEntry:
     )
 
 
-def _gone(entry: InventoryEntry, result: Missed, snapshot: str) -> InventoryEntry:
+def _gone(entry: InventoryEntry, result: NoReport, snapshot: str) -> InventoryEntry:
     """The line of a report that was archived before and whose backtest was deleted during this run."""
     return msgspec.structs.replace(
         _without_failure(entry),
@@ -211,7 +211,7 @@ def _without_failure(entry: InventoryEntry) -> InventoryEntry:
     return msgspec.structs.replace(entry, error="", error_kind="", failures=0, tried_at="")
 
 
-def _missed(entry: InventoryEntry, decision: Decision, result: Missed, now: str) -> InventoryEntry:
+def _missed(entry: InventoryEntry, decision: Decision, result: NoReport, now: str) -> InventoryEntry:
     """The line of a backtest without a report, with the failures that are counted for it."""
     kind, failures = result.error_kind, 0
     if kind:
@@ -231,7 +231,7 @@ def _missed(entry: InventoryEntry, decision: Decision, result: Missed, now: str)
     )
 
 
-def _outcome(decision: Decision, result: Missed, failures: int) -> tuple[Outcome, str]:
+def _outcome(decision: Decision, result: NoReport, failures: int) -> tuple[Outcome, str]:
     """The Outcome of a report that was not read, and the reason for it.
 
     Args:

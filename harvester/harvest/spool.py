@@ -12,7 +12,7 @@ from harvester.model import Backtest, Project
 
 
 class Spool(Protocol):
-    """Keeps what was listed of each project, in parts: 0 is its listing, each further one an optimization."""
+    """Keeps what was listed of each project, in parts: 0 is its listing, every other one an optimization."""
 
     def save_listing(self, project: Project, backtests: Collection[Backtest], part: int = 0) -> None:
         """Keep one part."""

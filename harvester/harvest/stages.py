@@ -38,7 +38,7 @@ from harvester.harvest.pool import Pool
 from harvester.harvest.queue import PollWaits, ReportJob, ReportQueue
 from harvester.harvest.salvage import Salvage
 from harvester.harvest.save import Keeper, archived
-from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing
+from harvester.harvest.settle import Archived, Miss, NoReport, Result, confirm_missing
 from harvester.harvest.survey import Entries, RunPlan, Survey
 from harvester.harvest.threads import ThreadFeed, in_thread
 from harvester.model import Backtest, Ending, Learned, OptimizationsRecord, Project, SnapshotRecord
@@ -205,7 +205,7 @@ class Stages:
         places = {
             (project_id, result.optimization_id)
             for (project_id, _), result in results.items()
-            if isinstance(result, Missed) and result.miss is Miss.NOT_FOUND
+            if isinstance(result, NoReport) and result.miss is Miss.NOT_FOUND
         }
         if places and not self._stop.is_requested:
             relisted = await discoverer.relist(places, self._settings.pace.workers)

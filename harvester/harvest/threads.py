@@ -1,4 +1,4 @@
-"""Blocking work beside the event loop."""
+"""Blocking work in worker threads, next to the event loop."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class ThreadFeed:
         self._decisions = decisions
 
     async def more(self) -> list[FetchReport]:
-        """The next decisions; none when there are no more."""
+        """The next decisions; empty at the end."""
         return await in_thread(lambda: list(islice(self._decisions, _BATCH)))
 
 
 async def in_thread(function: Callable[[], T]) -> T:
-    """The result of a function that blocks."""
+    """Call a function that blocks in a worker thread; returns its result."""
     return await anyio.to_thread.run_sync(function)

@@ -1,6 +1,6 @@
 """The workers of listings and reports: each takes a job, makes one call, and the answer says what follows.
 
-No worker sleeps while it holds a job: what has to wait goes back into the queue. What one call can come to:
+No worker sleeps while it holds a job: what has to wait goes back into the queue. What follows one call:
 
 | the call                                     | what follows                                       |
 |----------------------------------------------|----------------------------------------------------|

@@ -18,7 +18,6 @@ import msgspec
 from harvester.api import RequestEvent
 from harvester.archive import Disk, explain
 from harvester.harvest import (
-    Asked,
     Damaged,
     Doubted,
     Event,
@@ -26,6 +25,7 @@ from harvester.harvest import (
     OptimizationRead,
     Planned,
     Relisted,
+    Rescheduled,
     Settled,
     Started,
     Stopping,
@@ -41,7 +41,7 @@ _WRITTEN: Final = (
     OptimizationRead,
     Doubted,
     Planned,
-    Asked,
+    Rescheduled,
     Settled,
     Relisted,
     Damaged,

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from harvester.api import RequestEvent
-from harvester.harvest import Asked, Event, Filling, Listed, Planned, Settled, Started, Stopping
+from harvester.harvest import Event, Listed, Planned, ProjectPlaced, Rescheduled, Settled, Started, Stopping
 from harvester.model import Outcome
 from harvester.text import render_duration
 
@@ -59,9 +59,9 @@ class Tally:
                 self.done, self.total = self.done + (not event.error), event.projects
             case Planned():
                 self._start_stage("reports", event.requests)
-            case Asked() | Settled():
+            case Rescheduled() | Settled():
                 self._count_report(event, now)
-            case Filling():
+            case ProjectPlaced():
                 self._start_stage("filling", 0, done=event.done)
             case Stopping():
                 self.stage = "stopping"
@@ -71,10 +71,10 @@ class Tally:
     def _start_stage(self, stage: str, total: int, *, done: int = 0) -> None:
         self.stage, self.total, self.done = stage, total, done
 
-    def _count_report(self, event: Asked | Settled, now: float) -> None:
+    def _count_report(self, event: Rescheduled | Settled, now: float) -> None:
         self.generating = event.generating
         key = (event.project_id, event.backtest_id)
-        if isinstance(event, Asked):
+        if isinstance(event, Rescheduled):
             self._due[key] = now + event.wait_s
             return
         self._due.pop(key, None)

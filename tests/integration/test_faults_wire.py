@@ -26,8 +26,7 @@ from harvester.api.signing import Signer
 from harvester.api.wire import Pending
 from harvester.config.settings import ApiSettings, PaceSettings
 from harvester.errors import ApiError, ProtocolError, StoppedError, TransportError
-from harvester.harvest.events import Asked as Waiting
-from harvester.harvest.events import Event, Settled
+from harvester.harvest.events import Event, Rescheduled, Settled
 from harvester.harvest.run import RunResult
 from harvester.model import Outcome
 from harvester.simulator import Fault, FaultKind, Simulator
@@ -239,7 +238,7 @@ class Flaky(Watcher):
             self._saved += 1
             if self._saved == 4:
                 self._tasks.append(asyncio.ensure_future(self.simulators[0].__aexit__(None, None, None)))
-        if isinstance(event, Waiting) and event.answer == "server away" and self._back:
+        if isinstance(event, Rescheduled) and event.answer == "server away" and self._back:
             self._back = False
             old = self.simulators[0]
             self.simulators.append(Simulator(old.scenario, port=old.port))

@@ -11,7 +11,7 @@ from support.values import make_backtest, make_entry, make_missing, make_policy,
 from harvester.config.settings import FilterSettings
 from harvester.harvest.decision import Decision, FetchReport
 from harvester.harvest.plan import Listing, plan_account
-from harvester.harvest.settle import Archived, Miss, Missed, settle
+from harvester.harvest.settle import Archived, Miss, NoReport, settle
 from harvester.model import BacktestState, InventoryEntry, Outcome
 
 ids = st.sampled_from("abcde")
@@ -134,7 +134,7 @@ results = st.one_of(
     st.none(),
     archived,
     st.builds(
-        Missed,
+        NoReport,
         st.sampled_from(Miss),
         st.just("words"),
         st.sampled_from(["", "HTTP 500"]),
@@ -162,7 +162,7 @@ def _settled(decision: Decision, data: st.DataObject) -> InventoryEntry:
     line = settle(decision, result, snapshot="2026-11-22", now="2026-11-22T03:30:00Z")
     earlier = decision.earlier
     assert (line.project_id, line.backtest_id) == decision.key
-    deleted = isinstance(result, Missed) and result.miss is Miss.DELISTED and line.archived
+    deleted = isinstance(result, NoReport) and result.miss is Miss.DELISTED and line.archived
     assert line.listed == (decision.listed and not deleted)
     assert bool(line.gone_since) >= (decision.gone or deleted)
     assert not (line.listed and line.gone_since)

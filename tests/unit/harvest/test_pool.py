@@ -27,10 +27,10 @@ from harvester.errors import (
     ThrottledError,
     TransportError,
 )
-from harvester.harvest.events import Asked, Settled, Stopping
+from harvester.harvest.events import Rescheduled, Settled, Stopping
 from harvester.harvest.pool import kind_of
 from harvester.harvest.queue import ReportJob
-from harvester.harvest.settle import Archived, Miss, Missed
+from harvester.harvest.settle import Archived, Miss, NoReport
 from harvester.model import Ending, Outcome
 
 BROKEN = TransportError("x: HTTP 500", endpoint="x", status=500)
@@ -62,7 +62,7 @@ def test_a_generating_report_is_polled_after_its_wait() -> None:
     result = ended.result("a")
     assert isinstance(result, Archived)
     assert result.requests == 2
-    waiting = next(event for event in ended.world.events if isinstance(event, Asked))
+    waiting = next(event for event in ended.world.events if isinstance(event, Rescheduled))
     assert (waiting.answer, waiting.wait_s, waiting.generating, waiting.error) == ("generating", 10.0, 1, "")
 
 
@@ -75,7 +75,7 @@ def test_all_first_requests_are_made_before_any_poll() -> None:
 def test_a_report_that_is_never_ready_is_pending_at_its_deadline_and_polled_a_few_times() -> None:
     ended = run_pool(World({"a": [Pending()], "b": [HTML]}))
     result = ended.result("a")
-    assert isinstance(result, Missed)
+    assert isinstance(result, NoReport)
     assert result.outcome is Outcome.PENDING
     assert "still being generated" in result.error
     assert 4 <= result.requests <= 20
@@ -86,8 +86,8 @@ def test_a_report_that_is_never_ready_is_pending_at_its_deadline_and_polled_a_fe
 def test_a_failed_call_is_tried_again_after_minutes_each_time_longer() -> None:
     ended = run_pool(World({"a": [BROKEN]}))
     assert [at for at, _ in ended.world.asked] == [0.0, 120.5, 361.0]
-    assert ended.result("a") == Missed(Miss.FAILED, "x: HTTP 500", "HTTP 500", 3)
-    waits = [event.wait_s for event in ended.world.events if isinstance(event, Asked)]
+    assert ended.result("a") == NoReport(Miss.FAILED, "x: HTTP 500", "HTTP 500", 3)
+    waits = [event.wait_s for event in ended.world.events if isinstance(event, Rescheduled)]
     assert waits == [120.0, 240.0]
 
 
@@ -130,7 +130,7 @@ def test_a_report_that_is_not_found_for_a_while_is_saved() -> None:
 )
 def test_what_the_last_attempt_met_is_the_fact(answers: list[Answer], miss: Miss) -> None:
     result = run_pool(World({"a": answers})).result("a")
-    assert isinstance(result, Missed)
+    assert isinstance(result, NoReport)
     assert (result.miss, result.outcome, result.requests) == (miss, Outcome.FAILED, 3)
 
 
@@ -157,7 +157,7 @@ def test_each_error_ends_one_report_in_its_own_way(
     ended = run_pool(World({"a": [error], "b": [HTML]}))
     assert ended.outcomes() == {"a": outcome, "b": "saved"}
     result = ended.result("a")
-    assert isinstance(result, Missed)
+    assert isinstance(result, NoReport)
     assert (result.error, result.error_kind, result.requests) == (str(error), kind, requests)
     assert kind_of(error) == kind
 
@@ -179,7 +179,7 @@ def test_a_silent_server_occupies_one_worker_and_no_other() -> None:
 def test_at_most_so_many_reports_are_generated_at_once() -> None:
     world = World({name: [Pending(), HTML] for name in names(30)})
     run_pool(world, workers=4, max_generating=5)
-    assert max(event.generating for event in world.events if isinstance(event, Asked | Settled)) <= 5
+    assert max(event.generating for event in world.events if isinstance(event, Rescheduled | Settled)) <= 5
 
 
 def test_decisions_are_fetched_a_few_at_a_time() -> None:
@@ -207,7 +207,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_and_no_report_is_blamed
     ended = run_pool(world, workers=4)
     assert set(ended.outcomes().values()) == {"saved"}
     assert len([at for at, _ in world.asked if at < 1000]) + len(world.checks) < 40
-    assert any(event.answer == "server away" for event in world.events if isinstance(event, Asked))
+    assert any(event.answer == "server away" for event in world.events if isinstance(event, Rescheduled))
 
 
 def test_a_server_that_stays_away_ends_the_run_with_what_it_has() -> None:
@@ -283,7 +283,7 @@ def test_a_stop_takes_no_more_work_and_finishes_what_is_in_flight() -> None:
 
 def test_what_was_fetched_from_the_plan_and_not_reached_is_pending_with_the_reason() -> None:
     ended = run_pool(World({name: [HTML] for name in names(9)}), meanwhile=stop_after(0.2))
-    left = [result for result in ended.pool.results.values() if isinstance(result, Missed)]
+    left = [result for result in ended.pool.results.values() if isinstance(result, NoReport)]
     assert left
     for result in left:
         assert (result.outcome, result.requests) == (Outcome.PENDING, 0)
@@ -292,7 +292,7 @@ def test_what_was_fetched_from_the_plan_and_not_reached_is_pending_with_the_reas
 
 def test_what_is_generating_at_the_end_is_pending() -> None:
     ended = run_pool(World({"a": [Pending()]}), meanwhile=stop_after(5.0))
-    assert ended.result("a") == Missed(
+    assert ended.result("a") == NoReport(
         Miss.UNREACHED, "still being generated when the run ended: enough", "", 1
     )
 
@@ -300,13 +300,13 @@ def test_what_is_generating_at_the_end_is_pending() -> None:
 def test_what_has_tries_left_at_the_end_is_pending_and_says_what_it_met() -> None:
     ended = run_pool(World({"a": [BROKEN]}), meanwhile=stop_after(5.0))
     said = "x: HTTP 500; not tried again before the run ended: enough"
-    assert ended.result("a") == Missed(Miss.UNREACHED, said, "HTTP 500", 1)
+    assert ended.result("a") == NoReport(Miss.UNREACHED, said, "HTTP 500", 1)
 
 
 def test_a_failure_that_was_followed_by_generating_is_forgotten() -> None:
     ended = run_pool(World({"a": [BROKEN, Pending()]}), meanwhile=stop_after(125.0))
     result = ended.result("a")
-    assert isinstance(result, Missed)
+    assert isinstance(result, NoReport)
     assert (result.outcome, result.error_kind) == (Outcome.PENDING, "")
 
 

@@ -10,7 +10,7 @@ from support.values import make_backtest, make_decision, make_missing, make_poli
 from harvester.config.settings import FilterSettings
 from harvester.harvest.decision import FetchReport
 from harvester.harvest.plan import plan_missing_project, plan_project, plan_unread_project
-from harvester.harvest.settle import Archived, Miss, Missed, settle
+from harvester.harvest.settle import Archived, Miss, NoReport, settle
 from harvester.model import InventoryEntry, Outcome
 
 TODAY = "2026-11-22"
@@ -57,7 +57,7 @@ def test_a_lost_report_stays_in_the_inventory_whatever_is_listed() -> None:
 @pytest.mark.parametrize("miss", list(Miss))
 def test_a_lost_report_that_is_not_read_again_is_lost_for_whatever_reason(miss: Miss) -> None:
     decision = make_decision(earlier=make_lost())
-    result = Missed(miss, "words", "HTTP 500", 1)
+    result = NoReport(miss, "words", "HTTP 500", 1)
     entry = settle(decision, result, snapshot=TODAY, now="2026-11-22T03:00:00Z")
     assert (entry.outcome, entry.reason, entry.tries) == (Outcome.LOST, REASON, 1)
     assert (entry.listed, entry.gone_since) == ((False, TODAY) if miss is Miss.DELISTED else (True, ""))

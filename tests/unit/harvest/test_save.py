@@ -17,11 +17,11 @@ from harvester.api.events import RequestEvent
 from harvester.api.wire import RepairedText
 from harvester.archive import Archive, Snapshot
 from harvester.harvest.decision import AsBefore, Decision, Gone
-from harvester.harvest.events import Event, Filling
+from harvester.harvest.events import Event, ProjectPlaced
 from harvester.harvest.place import Filler, previous_entries
 from harvester.harvest.queue import ReportJob
 from harvester.harvest.save import Keeper
-from harvester.harvest.settle import Miss, Missed, Result
+from harvester.harvest.settle import Miss, NoReport, Result
 from harvester.model import (
     Ending,
     InventoryEntry,
@@ -201,8 +201,8 @@ def test_what_could_not_be_listed_is_neither_listed_nor_gone(nights: Nights) -> 
     assert (record.listed, record.gone, sum(record.counts.values())) == (0, 0, 0)
 
 
-def failed(miss: Miss) -> Missed:
-    return Missed(miss, "words", "HTTP 500", 3)
+def failed(miss: Miss) -> NoReport:
+    return NoReport(miss, "words", "HTTP 500", 3)
 
 
 UNREAD = (UnreadProject(7, "P7", "the run ended before it was its turn"),)
@@ -231,4 +231,4 @@ def test_the_worst_that_happened_is_the_ending(
 
 def test_each_project_that_was_filled_is_told(nights: Nights) -> None:
     nights.run(asked, page())
-    assert nights.told == [Filling(project_id=1, done=1)]
+    assert nights.told == [ProjectPlaced(project_id=1, done=1)]

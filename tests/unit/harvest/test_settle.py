@@ -15,7 +15,7 @@ from support.values import (
 )
 
 from harvester.harvest.decision import AsBefore, Decision, Gone, Orphan
-from harvester.harvest.settle import Archived, Miss, Missed, Result, confirm_missing, count, settle
+from harvester.harvest.settle import Archived, Miss, NoReport, Result, confirm_missing, count, settle
 from harvester.model import InventoryEntry, Outcome
 
 NOT_FOUND = "refused: Backtest not found"
@@ -82,8 +82,8 @@ def test_what_was_never_reached_is_pending_or_carried() -> None:
 # -- no report came of it ------------------------------------------------------------------------
 
 
-def missed(miss: Miss = Miss.FAILED, *, kind: str = "HTTP 500", requests: int = 3) -> Missed:
-    return Missed(miss, "the words", kind, requests)
+def missed(miss: Miss = Miss.FAILED, *, kind: str = "HTTP 500", requests: int = 3) -> NoReport:
+    return NoReport(miss, "the words", kind, requests)
 
 
 def test_a_failure_keeps_its_last_error_and_the_count_of_tries() -> None:

@@ -12,7 +12,7 @@ from support.disks import FailingDisk, SteppingDisk
 
 from harvester.api.events import RequestEvent
 from harvester.errors import DiskError
-from harvester.harvest.events import Asked, Committed, Filling, Settled, Started, Stopping
+from harvester.harvest.events import Committed, ProjectPlaced, Rescheduled, Settled, Started, Stopping
 from harvester.model import Outcome
 from harvester.operate import journal as module
 from harvester.operate.journal import Journal, journal_at
@@ -37,7 +37,7 @@ async def test_requests_and_decisions_are_written_in_their_order(tmp_path: Path)
     async with journal_at(path, stamp=stamp) as journal:
         journal.notify(Started("2026-11-24", "run", ""))
         journal.request_ended(request())
-        journal.notify(Filling(1, 1))
+        journal.notify(ProjectPlaced(1, 1))
         journal.notify(Settled(1, "P", "x", "name", Outcome.SAVED, 2, 0))
     found = lines(path)
     assert [line["event"] for line in found] == ["started", "request", "settled"]
@@ -48,7 +48,7 @@ async def test_requests_and_decisions_are_written_in_their_order(tmp_path: Path)
 async def test_a_wait_that_a_setting_gives_is_written_as_seconds(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     async with journal_at(path, stamp=stamp) as journal:
-        journal.notify(Asked(1, "x", 1, "generating", Duration(10), 1))
+        journal.notify(Rescheduled(1, "x", 1, "generating", Duration(10), 1))
     (line,) = lines(path)
     assert (line["event"], line["wait_s"]) == ("asked", 10.0)
 
@@ -103,8 +103,8 @@ async def test_a_journal_that_cannot_be_opened_is_told_before_the_run_begins(tmp
 
 async def test_nothing_is_journalled_of_what_comes_after_the_asking(tmp_path: Path) -> None:
     journal = Journal(stamp)
-    journal.notify(Filling(1, 1))
-    assert not isinstance(Filling(1, 1), Committed)
+    journal.notify(ProjectPlaced(1, 1))
+    assert not isinstance(ProjectPlaced(1, 1), Committed)
     assert journal.take() == b""
 
 

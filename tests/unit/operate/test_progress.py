@@ -8,7 +8,16 @@ import sys
 import pytest
 
 from harvester.api.events import RequestEvent
-from harvester.harvest.events import Asked, Event, Filling, Listed, Planned, Settled, Started, Stopping
+from harvester.harvest.events import (
+    Event,
+    Listed,
+    Planned,
+    ProjectPlaced,
+    Rescheduled,
+    Settled,
+    Started,
+    Stopping,
+)
 from harvester.model import Outcome
 from harvester.operate import Bar, Lines, Observers, Tally
 
@@ -21,8 +30,8 @@ def settled(outcome: Outcome = Outcome.SAVED, generating: int = 0) -> Settled:
     return Settled(1, "P", "x", "\x1b[2J[bold]name", outcome, requests=1, generating=generating)
 
 
-def asked(generating: int) -> Asked:
-    return Asked(1, "x", 1, "generating", 10.0, generating)
+def asked(generating: int) -> Rescheduled:
+    return Rescheduled(1, "x", 1, "generating", 10.0, generating)
 
 
 def test_a_tally_follows_the_stages_of_a_run() -> None:
@@ -37,7 +46,7 @@ def test_a_tally_follows_the_stages_of_a_run() -> None:
         "reports: 2 of 20, 3 being generated, 1 failed, 1/30 requests a minute, held for 10 s more, "
         "about 1m12s left"
     )
-    tally.event(Filling(1, 7), 0.0)
+    tally.event(ProjectPlaced(1, 7), 0.0)
     assert tally.line(200.0).startswith("filling: 7, ")
     tally.event(Stopping("SIGTERM"), 0.0)
     assert tally.stage == "stopping"
