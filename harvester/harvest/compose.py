@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harvester.api import ApiClient, Backoff, RateLimiter
-from harvester.archive import Archive
+from harvester.archive import Archive, Disk
 from harvester.config import Credentials, Settings
 from harvester.harvest.events import RunObserver
 from harvester.harvest.plan import Policy
@@ -25,7 +25,7 @@ async def open_run(  # noqa: PLR0913 -- three that every run has, and keywords w
     policy: Policy | None = None,
     limiter: RateLimiter | None = None,
     backoff: Backoff | None = None,
-    pages: Callable[[Path], None] | None = None,
+    pages: Callable[[Path, Disk], None] | None = None,
     journal: Callable[[Path], AbstractAsyncContextManager[None]] = lambda _: nullcontext(),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AsyncIterator[Run]:
