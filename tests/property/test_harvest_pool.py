@@ -73,7 +73,7 @@ def test_a_stop_at_any_moment_loses_no_report(
     assert set(world.requests()) <= set(ended.outcomes())
     if ended.stop.ending is Ending.TIME:
         assert ended.at <= seconds + GRACE_S + 0.02
-    decisions = {decision.backtest_id: decision for decision in world.decisions()}
+    decisions = {decision.key[1]: decision for decision in world.decisions()}
     lines = [
         settle(decision, ended.pool.results.get(decision.key), snapshot="s", now="n")
         for decision in decisions.values()
