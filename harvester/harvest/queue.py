@@ -48,7 +48,7 @@ class PollWaits:
     def __init__(self, start_s: float, learned: Iterable[float] = (), *, longest_s: float = math.inf) -> None:
         self._shortest_s = start_s * _SHORTEST
         self._longest_s = max(start_s, longest_s)
-        self.waits_s = [self._within(wait_s) for wait_s in islice(learned, _LEVELS)] or [start_s]
+        self.waits_s = [self._within(wait_s) for wait_s in islice(learned, _LEVELS)] or [float(start_s)]
         """Seconds before the first poll, the second, and so on; the last one serves all later polls."""
 
     def wait_s(self, polls: int) -> float:
