@@ -12,8 +12,8 @@ import typer
 from prometheus_client.parser import text_string_to_metric_families
 from support.cli import commands
 
-from harvester.cli.app import app, config
-from harvester.cli.console import ExitCode, worst
+from harvester.app.exits import ExitCode, worst
+from harvester.cli.app import app
 from harvester.config.load import load_settings
 from harvester.config.settings import Settings, all_keys
 from harvester.manual import text, topics
@@ -49,7 +49,7 @@ def test_every_key_of_the_example_says_why(name: str) -> None:
             assert lines[number - 1].startswith("# "), line
 
 
-@pytest.mark.parametrize("name", [*commands(app), *(f"config {name}" for name in commands(config))])
+@pytest.mark.parametrize("name", commands())
 def test_manual_names_every_command(name: str) -> None:
     assert f"\n| `harvester {name}" in MANUAL
 
@@ -79,8 +79,8 @@ def test_manual_names_the_places_of_credentials(variable: str) -> None:
 def options(command: Any) -> set[str]:
     """Every long option of a command and of those below it."""
     found = {word for option in command.params for word in (*option.opts, *option.secondary_opts)}
-    for below in getattr(command, "commands", {}).values():
-        found |= options(below)
+    for name in command.list_commands(None) if hasattr(command, "list_commands") else []:
+        found |= options(command.get_command(None, name))
     return {word for word in found if word.startswith("--")}
 
 
@@ -97,7 +97,7 @@ def test_every_option_in_the_manual_exists() -> None:
 
 def test_manual_names_every_option_of_the_main_job() -> None:
     program: Any = typer.main.get_command(app)
-    main_job = options(program.commands["run"])
+    main_job = options(program.get_command(None, "run"))
     missing = {word for word in main_job if word not in MANUAL}
     assert missing == {"--optimizations"}, "its other side is named"
 

@@ -1,41 +1,86 @@
-"""The room app."""
+"""Use cases without a terminal: run, preview, doctor, refetch, notifications, and Harvester from Python.
 
-from harvester.app.accounts import check_all_accounts, perform_all
-from harvester.app.bucket import PushJob, bucket_files, connect_bucket, pushed_document, pushed_line
-from harvester.app.doctor.api import PATIENCE_S, check_api
-from harvester.app.doctor.bucket import check_bucket
-from harvester.app.doctor.machine import Check, check_archive, check_configuration, check_credentials, failure
-from harvester.app.doctor.timer import check_messages, check_timer
-from harvester.app.notifications import tell_others
-from harvester.app.pacing import shared_limiter
-from harvester.app.refetch import reader
-from harvester.app.run import Ended, Job, perform, perform_as, preview_only, run_once
+Rule: a use case returns values and raises `harvester.errors`; what happens meanwhile goes to a `Log` or an
+observer. Nothing here prints or knows the command line. Example:
+
+    finished = make_snapshot(RunOrder(settings, credentials), log, Display())
+    sys.exit(finished.code)
+
+Names are imported when they are first used: commands that only read need no HTTP client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harvester.app.accounts import AccountEnd, check_all_accounts, run_accounts
+    from harvester.app.bucket import PushJob, bucket_files, connect_bucket, pushed_document, pushed_line
+    from harvester.app.doctor.check import Check
+    from harvester.app.doctor.diagnose import diagnose
+    from harvester.app.exits import ExitCode, code_of_ending, worst
+    from harvester.app.failures import code_of_error, error_texts
+    from harvester.app.library import Archive, Snapshot, load_settings, run, table_of
+    from harvester.app.log import Log
+    from harvester.app.notifications import RunEnd, with_notifications
+    from harvester.app.places import config_places, credentials_of
+    from harvester.app.refetch import refetcher
+    from harvester.app.runs import Display, Finished, RunOrder, make_snapshot, preview
+    from harvester.app.terminal import printable
 
 __all__ = [
-    "PATIENCE_S",
+    "AccountEnd",
+    "Archive",
     "Check",
-    "Ended",
-    "Job",
+    "Display",
+    "ExitCode",
+    "Finished",
+    "Log",
     "PushJob",
+    "RunEnd",
+    "RunOrder",
+    "Snapshot",
     "bucket_files",
     "check_all_accounts",
-    "check_api",
-    "check_archive",
-    "check_bucket",
-    "check_configuration",
-    "check_credentials",
-    "check_messages",
-    "check_timer",
+    "code_of_ending",
+    "code_of_error",
+    "config_places",
     "connect_bucket",
-    "failure",
-    "perform",
-    "perform_all",
-    "perform_as",
-    "preview_only",
+    "credentials_of",
+    "diagnose",
+    "error_texts",
+    "load_settings",
+    "make_snapshot",
+    "preview",
+    "printable",
     "pushed_document",
     "pushed_line",
-    "reader",
-    "run_once",
-    "shared_limiter",
-    "tell_others",
+    "refetcher",
+    "run",
+    "run_accounts",
+    "table_of",
+    "with_notifications",
+    "worst",
 ]
+
+_MODULES = {
+    "accounts": ("AccountEnd", "check_all_accounts", "run_accounts"),
+    "bucket": ("PushJob", "bucket_files", "connect_bucket", "pushed_document", "pushed_line"),
+    "doctor.check": ("Check",),
+    "doctor.diagnose": ("diagnose",),
+    "exits": ("ExitCode", "code_of_ending", "worst"),
+    "failures": ("code_of_error", "error_texts"),
+    "library": ("Archive", "Snapshot", "load_settings", "run", "table_of"),
+    "log": ("Log",),
+    "notifications": ("RunEnd", "with_notifications"),
+    "places": ("config_places", "credentials_of"),
+    "refetch": ("refetcher",),
+    "runs": ("Display", "Finished", "RunOrder", "make_snapshot", "preview"),
+    "terminal": ("printable",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,7 @@
-"""`harvester run --all-accounts`: one process for each account, side by side, and one summary of all."""
+"""Run every account of the configuration: one process for each, side by side.
+
+Each has its own lock, pace, journal and Snapshot, and one that fails holds up no other.
+"""
 
 from __future__ import annotations
 
@@ -7,105 +10,97 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import anyio
 import msgspec
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
-from harvester.app.notifications import RunEnd
-from harvester.cli.console import ExitCode, Session, emit_json, worst
-from harvester.cli.output.summary import summary_lines
-from harvester.config import is_address
+from harvester.app.exits import ExitCode, code_of_process
+from harvester.config import Loaded, is_address
 from harvester.errors import ConfigError
-from harvester.harvest import RunResult
-from harvester.model import SnapshotRecord
 
-if TYPE_CHECKING:
-    from harvester.config import Loaded
-
-_MOST_CHARS: Final = 50_000_000
-"""Of one summary; it is our own, but nothing that is read is without a bound."""
+_MAX_SUMMARY_CHARS: Final = 50_000_000
 _FLAG: Final = "--all-accounts"
+
+
+@dataclass(frozen=True)
+class AccountEnd:
+    """How one account's run ended."""
+
+    name: str
+    code: ExitCode
+    summary: dict[str, Any]
+    """What its `--json` printed; of a process that was killed its exit code and an error."""
 
 
 @dataclass
 class _AccountRun:
-    """One account's process and what it has said on stdout."""
+    """One account's process and what it has written to stdout so far."""
 
     name: str
     process: Process
     out: list[str] = field(default_factory=list)
     code: ExitCode = ExitCode.ERROR
 
-    def summary(self) -> dict[str, Any]:
-        """What it came to; of a process that was killed its code alone."""
+    def end(self) -> AccountEnd:
+        summary: Any = None
         with suppress(ValueError):
-            found = json.loads("".join(self.out))
-            if isinstance(found, dict):
-                return found
-        return {"exit_code": self.code.value, "exit": self.code.label, "errors": ["its process was ended"]}
+            summary = json.loads("".join(self.out))
+        if not isinstance(summary, dict):
+            errors = ["its process was killed"]
+            summary = {"exit_code": self.code.value, "exit": self.code.label, "errors": errors}
+        return AccountEnd(self.name, self.code, summary)
 
 
-def check_all_accounts(loaded: Loaded, *, alone: Mapping[str, bool]) -> None:
-    """Let pass what can be asked for of all accounts at once.
+def check_all_accounts(loaded: Loaded, *, single: Mapping[str, bool]) -> None:
+    """Raise if these options cannot be combined with a run of all accounts.
+
+    Args:
+        loaded: Settings, with the accounts.
+        single: Options for one account only, and whether each was given.
 
     Raises:
-        ConfigError: there are none, or an option that goes with one account only was given.
+        ConfigError: there are no accounts, or one of the options was given.
     """
     if not loaded.accounts:
         raise ConfigError(f"{_FLAG}: the configuration has no table [accounts.NAME]")
-    wrong = [option for option, given in alone.items() if given]
-    if wrong:
-        raise ConfigError(f"{_FLAG} does not go with {' or '.join(wrong)}; name one account by --account")
+    given = [option for option, is_given in single.items() if is_given]
+    if given:
+        raise ConfigError(f"{_FLAG} cannot be combined with {' or '.join(given)}; name one with --account")
 
 
-def perform_all(session: Session, loaded: Loaded) -> RunEnd:
-    """Run every account and say what came of each; the worst exit code stands for all.
+async def run_accounts(
+    loaded: Loaded, arguments: Sequence[str], environ: Mapping[str, str], on_line: Callable[[str], None]
+) -> list[AccountEnd]:
+    """Run every account and wait for all. SIGINT and SIGTERM are passed on to each.
 
-    The arguments of this process go to every other one. Each has its own lock, pace, journal and Snapshot;
-    one that fails holds up nobody. Whom the settings that all share name is told once, of all, by the caller.
+    Args:
+        loaded: Settings, with the accounts.
+        arguments: Of this process; each account's process gets them, with its name instead of the flag.
+        environ: Of this process. Recipients in the shared settings are left out of the children's: the
+            caller notifies them once.
+        on_line: Called with each line that a process logs, its secrets masked already.
     """
-    runs = anyio.run(_side_by_side, session, loaded)
-    code = worst(run.code for run in runs)
-    document = {
-        "exit_code": code.value,
-        "exit": code.label,
-        "accounts": {run.name: run.summary() for run in runs},
-    }
-    lines = [line for run in runs for line in (f"Account {run.name}: {run.code.label}", *_lines(run))]
-    if session.json:
-        emit_json(document)
-    else:
-        session.say(*lines)
-    say = session.log.info if code is ExitCode.OK else session.log.warning
-    ends = {run.name: run.code.label for run in runs}
-    say("ended", exit_code=code.value, exit=code.label, accounts=ends)
-    archives = [Path(one.settings.archive.dir) for one in loaded.accounts.values()]
-    return RunEnd(code, document, lines, archives=archives)
-
-
-async def _side_by_side(session: Session, loaded: Loaded) -> list[_AccountRun]:
     runs = [
-        _AccountRun(name, await _start(sys.argv[1:], name, _environment(session, loaded, own)))
+        _AccountRun(name, await _start(arguments, name, _environment(environ, loaded, own)))
         for name, own in loaded.accounts.items()
     ]
     async with anyio.create_task_group() as watching:
-        watching.start_soon(_pass_signals_on, runs)
+        watching.start_soon(_forward_signals, runs)
         async with anyio.create_task_group() as group:
             for run in runs:
-                group.start_soon(_follow, run)
+                group.start_soon(_follow, run, on_line)
         watching.cancel_scope.cancel()
-    return runs
+    return [run.end() for run in runs]
 
 
 async def _start(arguments: Sequence[str], account: str, environ: Mapping[str, str]) -> Process:
-    """The same command for one account. Signals reach it through us alone, so that each counts once."""
+    """Start the command for one account, in a session of its own: a signal must reach it only once."""
     words = [word for word in arguments if word not in {_FLAG, "--json"}]
     return await anyio.open_process(
         [sys.executable, "-m", "harvester", *words, "--json", f"--account={account}"],
@@ -115,72 +110,50 @@ async def _start(arguments: Sequence[str], account: str, environ: Mapping[str, s
     )
 
 
-def _environment(session: Session, loaded: Loaded, own: Loaded) -> dict[str, str]:
-    """Of an account's process: who is told by the shared settings is told by us."""
-    environ = dict(session.environ)
+def _environment(environ: Mapping[str, str], loaded: Loaded, own: Loaded) -> dict[str, str]:
+    """The environment of an account's process, with the recipients of the shared settings switched off."""
+    changed = dict(environ)
     for key in msgspec.structs.fields(loaded.settings.notify):
         name = f"notify.{key.name}"
         if is_address(name) and own.origins[name] == loaded.origins[name]:
-            environ[f"HARVESTER_NOTIFY_{key.name.upper()}"] = ""
-    return environ
+            changed[f"HARVESTER_NOTIFY_{key.name.upper()}"] = ""
+    return changed
 
 
-async def _follow(run: _AccountRun) -> None:
-    """Until a process ends: its log goes to ours, line by line, its summary is kept."""
+async def _follow(run: _AccountRun, on_line: Callable[[str], None]) -> None:
+    """Read both streams of a process until it ends."""
     process = run.process
     if process.stdout is None or process.stderr is None:
         raise RuntimeError("a process without pipes")
     async with process, anyio.create_task_group() as group:
-        group.start_soon(_keep, run, TextReceiveStream(process.stdout, errors="replace"))
-        group.start_soon(_show, TextReceiveStream(process.stderr, errors="replace"))
+        group.start_soon(_collect, run, TextReceiveStream(process.stdout, errors="replace"))
+        group.start_soon(_pass_lines, TextReceiveStream(process.stderr, errors="replace"), on_line)
         code = await process.wait()
     run.code = code_of_process(code)
 
 
-def code_of_process(returned: int) -> ExitCode:
-    """The code of a process of ours that has ended; one that a signal has ended never came to say its own.
-
-    Args:
-        returned: What the process returned; the signal's number, negative, when it was ended by one.
-    """
-    try:
-        return ExitCode(128 - returned if returned < 0 else returned)
-    except ValueError:
-        return ExitCode.ERROR
-
-
-async def _keep(run: _AccountRun, stream: AsyncIterable[str]) -> None:
+async def _collect(run: _AccountRun, stream: AsyncIterable[str]) -> None:
     size = 0
     async for text in stream:
         size += len(text)
-        if size <= _MOST_CHARS:
+        if size <= _MAX_SUMMARY_CHARS:
             run.out.append(text)
 
 
-async def _show(stream: AsyncIterable[str]) -> None:
-    """Whole lines only, so that those of two accounts never mix; they are masked already."""
+async def _pass_lines(stream: AsyncIterable[str], on_line: Callable[[str], None]) -> None:
+    """Pass on whole lines only, so that those of two accounts never mix."""
     rest = ""
     async for text in stream:
         *lines, rest = (rest + text).split("\n")
         for line in lines:
-            sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
-    sys.stderr.write(rest)
+            on_line(line)
+    if rest:
+        on_line(rest)
 
 
-async def _pass_signals_on(runs: Sequence[_AccountRun]) -> None:
+async def _forward_signals(runs: Sequence[_AccountRun]) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for number in signals:
             for run in runs:
                 with suppress(ProcessLookupError):
                     os.kill(run.process.pid, number)
-
-
-def _lines(run: _AccountRun) -> list[str]:
-    """The summary of one account as text, indented."""
-    summary = run.summary()
-    if "path" not in summary:
-        return [f"  {text}" for text in summary.get("errors", [])]
-    record = summary["snapshot"] and msgspec.convert(summary["snapshot"], SnapshotRecord)
-    result = RunResult(Path(summary["path"]), record, tuple(summary["notes"]))
-    return [f"  {line}" for line in summary_lines(result, took_s=summary["seconds"])]

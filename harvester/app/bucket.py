@@ -1,72 +1,79 @@
-"""The Bucket as commands and runs use it: connected by the settings in force, and pushed to with a bar."""
+"""The Bucket as runs and commands use it. Importing this without the extra `bucket` raises a ConfigError."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harvester.cli.console import ExitCode, Session
-from harvester.cli.output.bar import byte_bar
-from harvester.errors import BucketError, ConfigError, HarvesterError
+from harvester.app.log import Log
+from harvester.archive import Archive
+from harvester.audit import Fetch
+from harvester.config import Loaded, Settings
+from harvester.errors import BucketError, ConfigError
 from harvester.text import render_size
 
-if TYPE_CHECKING:
-    from harvester.archive import Archive
-    from harvester.audit import Fetch
-    from harvester.bucket import Connection, Pushed, PushPlan, PushSettings
-    from harvester.config import Loaded, Settings
+try:
+    from harvester.bucket import (
+        BucketReader,
+        BucketSpec,
+        Connection,
+        LeaseTimes,
+        Push,
+        Pushed,
+        PushPlan,
+        PushSettings,
+        Surroundings,
+        connect,
+        plan_push,
+    )
+except ModuleNotFoundError as exc:
+    raise ConfigError(
+        "the bucket needs the package obstore; run: pip install 'quantconnect-harvester[bucket]'"
+    ) from exc
 
-_EXTRA = (
-    "the bucket needs the package obstore, which is not installed: "
-    "pip install 'quantconnect-harvester[bucket]'"
-)
+OnBytes = Callable[[int, int], None]
+"""Called with bytes done and bytes in all."""
 
 
-def connect_bucket(session: Session, loaded: Loaded, *, url: str = "", to_push: bool = False) -> Connection:
-    """The Bucket of the settings in force; no request is made.
+def connect_bucket(loaded: Loaded, environ: Mapping[str, str], *, url: str = "") -> Connection:
+    """Return the Bucket of the settings in force, to be read; no request is made.
 
     Args:
-        session: Whose environment has the keys.
-        loaded: The settings, and the account that they are of.
-        url: Another one than `bucket.url`: the whole place of one archive.
-        to_push: Whether objects will be put that are to be locked from now on.
+        loaded: The settings, and the name of their account.
+        environ: May hold the keys.
+        url: Instead of `bucket.url`: where one archive is.
 
     Raises:
-        ConfigError: there is none, it is not one, or the package for it is missing.
+        ConfigError: there is none, or its address is wrong.
     """
-    return _connect(session, loaded.settings, "" if url else loaded.account, url=url, to_push=to_push)
+    return _connect(loaded.settings, "" if url else loaded.account, environ, url=url, to_push=False)
 
 
-def _connect(session: Session, settings: Settings, account: str, *, url: str, to_push: bool) -> Connection:
+def _connect(
+    settings: Settings, account: str, environ: Mapping[str, str], *, url: str, to_push: bool
+) -> Connection:
+    """Connect; to push, objects are locked from now on for as long as `bucket.retention` says."""
     given = settings.bucket
     if not (url or given.url):
         raise ConfigError("bucket.url is not set: write s3://BUCKET/PATH there; see `harvester help bucket`")
-    try:
-        from harvester.bucket import BucketSpec, connect
-    except ModuleNotFoundError as exc:
-        raise ConfigError(_EXTRA) from exc
     spec = BucketSpec(url or given.url, given.region, given.endpoint, given.retention, account)
     now = datetime.now(UTC) if to_push else None
-    return connect(spec, environ=session.environ, home=Path.home(), now=now)
+    return connect(spec, environ=environ, home=Path.home(), now=now)
 
 
-def bucket_files(session: Session, loaded: Loaded) -> Fetch | None:
-    """For a repair of the Archive on disk: gets files from the Bucket; None when the settings name none."""
-    if not loaded.settings.bucket.url:
-        return None
+def bucket_files(loaded: Loaded, environ: Mapping[str, str], log: Log) -> Fetch:
+    """Return a function that gets files from the Bucket, for a repair of the Archive on disk."""
 
     def fetch(snapshot: str, paths: set[str]) -> Iterator[bytes]:
         try:
-            connection = connect_bucket(session, loaded)
-            from harvester.bucket import BucketReader
-
+            connection = connect_bucket(loaded, environ)
             yield from BucketReader.open(connection.store).files(snapshot, paths)
         except (BucketError, ConfigError) as exc:
-            session.log.warning("nothing is taken from the bucket", why=str(exc))
+            log.warning("nothing is taken from the bucket", why=str(exc))
 
     return fetch
 
@@ -75,13 +82,13 @@ def bucket_files(session: Session, loaded: Loaded) -> Fetch | None:
 class PushJob:
     """One push as it was asked for."""
 
-    session: Session
     settings: Settings
     account: str
+    """Name of the account; empty if only one is configured."""
     archive: Archive
-    show_bar: bool = True
+    environ: Mapping[str, str]
     wait_s: float = 0.0
-    """For how long to wait while another push holds the Bucket."""
+    """How long to wait while another push holds the Bucket."""
 
     @property
     def url(self) -> str:
@@ -89,84 +96,49 @@ class PushJob:
         return self._connect().address.url
 
     def plan(self) -> PushPlan:
-        """What would be sent.
+        """Return what would be sent.
 
         Raises:
             BucketError: the Bucket cannot be read, or is not this archive's.
         """
-        from harvester.bucket import plan_push
-
         connection = self._connect()
         return plan_push(connection.store, self.archive, connection.retention, now=datetime.now(UTC))
 
-    def run(self) -> Pushed:
+    def run(self, on_bytes: OnBytes) -> Pushed:
         """Send what is new.
 
         Raises:
             BucketError: the Bucket could not be brought up to date; what was sent is kept.
             ArchiveError: something in the Archive is not what was committed.
         """
-        from harvester.bucket import Push, Surroundings
-
         connection = self._connect()
-        with byte_bar(self.session, "pushing", wanted=self.show_bar) as show:
-            around = Surroundings(observer=_Shown(show), s3=connection.s3)
-            return Push(connection.store, self.archive, self._push_settings(connection), around).run()
+        around = Surroundings(observer=_Counter(on_bytes), s3=connection.s3)
+        return Push(connection.store, self.archive, self._push_settings(connection), around).run()
 
-    def push(self) -> Any:
-        """The `Push` of this job, for a repair, which writes zips again.
+    def push(self) -> Push:
+        """Return the `Push` of this job, for a repair, which writes zips again.
 
         Raises:
-            ConfigError: the settings make no Bucket.
+            ConfigError: the settings name no Bucket.
         """
-        from harvester.bucket import Push, Surroundings
-
         connection = self._connect()
         return Push(
             connection.store, self.archive, self._push_settings(connection), Surroundings(s3=connection.s3)
         )
 
     def _connect(self) -> Connection:
-        return _connect(self.session, self.settings, self.account, url="", to_push=True)
+        return _connect(self.settings, self.account, self.environ, url="", to_push=True)
 
     def _push_settings(self, connection: Connection) -> PushSettings:
-        from harvester.bucket import LeaseTimes, PushSettings
-
         given = self.settings.bucket
         times = LeaseTimes(float(given.lease), float(given.beat), self.wait_s)
         return PushSettings(given.at_once, times, connection.retention)
 
 
-@dataclass(frozen=True)
-class AfterRun:
-    """What became of the push that follows a run; nothing without a Bucket."""
+class _Counter:
+    """Counts the bytes of reports that are in the Bucket; called by several threads."""
 
-    code: ExitCode = ExitCode.OK
-    document: dict[str, Any] = field(default_factory=dict)
-    """For the run's JSON summary."""
-    lines: tuple[str, ...] = ()
-
-
-def push_after_run(session: Session, settings: Settings, archive: Archive) -> AfterRun:
-    """Bring the Bucket up to date after a commit; a failure loses nothing, and the next run goes on."""
-    if not settings.bucket.url:
-        return AfterRun()
-    job = PushJob(session, settings, session.account, archive, show_bar=not session.json)
-    try:
-        pushed = job.run()
-    except KeyboardInterrupt:
-        return AfterRun(ExitCode.INTERRUPTED, {"bucket": {"errors": ["interrupted"]}})
-    except HarvesterError as exc:
-        text = f"the Snapshot is committed here, but was not pushed: {exc}; the next run or push goes on"
-        session.log.warning(text)
-        return AfterRun(ExitCode.UNPUSHED, {"bucket": {"errors": [str(exc)]}})
-    return AfterRun(document={"bucket": pushed_document(pushed)}, lines=(pushed_line(pushed, job.url),))
-
-
-class _Shown:
-    """Tells a bar how many bytes of a Snapshot's reports are in the Bucket; called by several threads."""
-
-    def __init__(self, show: Any) -> None:
+    def __init__(self, show: OnBytes) -> None:
         self._show = show
         self._lock = threading.Lock()
         self._done = 0
@@ -189,7 +161,7 @@ class _Shown:
 
 
 def pushed_line(pushed: Pushed, url: str) -> str:
-    """What a push has done, for people."""
+    """Return what a push has done as a line of text."""
     if not pushed.is_news:
         return f"the bucket is up to date: {url}"
     dates = ", ".join(pushed.snapshots) or "no new date"
@@ -198,7 +170,7 @@ def pushed_line(pushed: Pushed, url: str) -> str:
 
 
 def pushed_document(pushed: Pushed) -> dict[str, Any]:
-    """What a push has done, as JSON."""
+    """Return what a push has done as JSON."""
     requests = pushed.requests
     return {
         "snapshots": list(pushed.snapshots),

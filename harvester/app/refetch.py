@@ -1,93 +1,91 @@
-"""Reading single reports again for a repair: the API's client, called from code that does not await."""
+"""Fetch single lost reports for a repair: the asynchronous client, called from code that does not await."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from harvester.cli.console import Session
+import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from harvester.api import ApiClient, Pending
+from harvester.app.log import Log
+from harvester.app.pacing import shared_limiter
+from harvester.archive import Archive
+from harvester.audit import Reread
+from harvester.config import Credentials, Settings
 from harvester.errors import ApiError, AuthenticationError, ConfigError, CredentialsError, ThrottledError
-
-if TYPE_CHECKING:
-    from anyio.from_thread import BlockingPortal
-
-    from harvester.api import ApiClient
-    from harvester.archive import Archive
-    from harvester.audit import Reread
-    from harvester.config import Settings
-    from harvester.model import InventoryEntry
+from harvester.model import InventoryEntry
 
 _PATIENCE_S: Final = 300.0
-"""How long one report may be generated before it is given up."""
+"""How long the server may take to generate one report."""
 _POLL_S: Final = 10.0
 
 
 @contextmanager
-def reader(session: Session, archive: Archive, settings: Settings) -> Iterator[Reread]:
-    """A function that asks the API for a report again; nothing is connected before its first call."""
+def refetcher(
+    archive: Archive, settings: Settings, log: Log, *, credentials: Callable[[], Credentials]
+) -> Iterator[Reread]:
+    """Yield a function that fetches a report by its Inventory entry; it connects on its first call.
+
+    Args:
+        archive: Whose reports are fetched.
+        settings: API and pace.
+        log: Takes the reports that could not be fetched, and why.
+        credentials: Called once, before the first request; must be those of the Archive's account.
+    """
     with ExitStack() as stack:
-        yield _Reader(session, archive, settings, stack).read
+
+        def connect() -> tuple[BlockingPortal, ApiClient]:
+            client = _make_client(archive, settings, log, credentials())
+            portal = stack.enter_context(start_blocking_portal())
+            stack.enter_context(portal.wrap_async_context_manager(client))
+            portal.call(client.authenticate)
+            return portal, client
+
+        yield _Refetcher(connect, log).fetch
 
 
-class _Reader:
-    """The client, made when it is first needed."""
+class _Refetcher:
+    """Connects once, and gives up for good after an error that every other report would meet too."""
 
-    def __init__(self, session: Session, archive: Archive, settings: Settings, stack: ExitStack) -> None:
-        self._session = session
-        self._archive = archive
-        self._settings = settings
-        self._stack = stack
-        self._portal: BlockingPortal | None = None
-        self._client: ApiClient | None = None
-        self._refused = False
+    def __init__(self, connect: Callable[[], tuple[BlockingPortal, ApiClient]], log: Log) -> None:
+        self._connect = connect
+        self._log = log
+        self._connected: tuple[BlockingPortal, ApiClient] | None = None
+        self._gave_up = False
 
-    def read(self, entry: InventoryEntry) -> bytes | None:
-        """The report's bytes as the API gives them now; None when it does not.
+    def fetch(self, entry: InventoryEntry) -> bytes | None:
+        """Return the report as the API serves it now, UTF-8; None when it could not be fetched.
 
-        What keeps every report from being read, such as refused credentials or a long hold, is told once
-        and ends no repair: files were replaced already, and what is left has to be named.
+        No error ends the repair: it has replaced files already, and what is left must still be reported.
         """
-        if self._refused:
+        if self._gave_up:
             return None
         try:
-            portal, client = self._connect()
+            self._connected = self._connected or self._connect()
+            portal, client = self._connected
             return portal.call(_fetch, client, entry)
         except (ConfigError, AuthenticationError, ThrottledError) as exc:
-            self._refused = True
-            self._session.log.warning("lost reports are not read again", why=str(exc))
+            self._gave_up = True
+            self._log.warning("lost reports cannot be fetched", why=str(exc))
         except ApiError as exc:
-            self._session.log.warning("a lost report was not read again", path=entry.path, why=str(exc))
+            self._log.warning("a lost report could not be fetched", path=entry.path, why=str(exc))
         return None
 
-    def _connect(self) -> tuple[BlockingPortal, ApiClient]:
-        if self._portal is None or self._client is None:
-            from anyio.from_thread import start_blocking_portal
 
-            client = self._make_client()
-            self._portal = self._stack.enter_context(start_blocking_portal())
-            self._client = self._stack.enter_context(self._portal.wrap_async_context_manager(client))
-            self._portal.call(client.authenticate)
-        return self._portal, self._client
-
-    def _make_client(self) -> ApiClient:
-        from harvester.api import ApiClient
-        from harvester.app.pacing import shared_limiter
-        from harvester.config import Loaded
-
-        found = self._session.credentials(Loaded(self._settings, {}, None, self._session.account))
-        if not self._archive.belongs_to(found.user_id):
-            raise CredentialsError("the credentials are another account's than the Archive")
-        limiter = shared_limiter(self._session, self._settings, found.user_id, patience_s=_PATIENCE_S)
-        return ApiClient.for_account(self._settings, found, limiter=limiter)
+def _make_client(archive: Archive, settings: Settings, log: Log, found: Credentials) -> ApiClient:
+    if not archive.belongs_to(found.user_id):
+        raise CredentialsError(
+            f"the credentials ({found.origin}) belong to another account than the Archive; use its own"
+        )
+    limiter = shared_limiter(log, settings, found.user_id, patience_s=_PATIENCE_S)
+    return ApiClient.for_account(settings, found, limiter=limiter)
 
 
 async def _fetch(client: ApiClient, entry: InventoryEntry) -> bytes | None:
-    import anyio
-
-    from harvester.api import Pending
-
     deadline = time.monotonic() + _PATIENCE_S
     while isinstance(report := await client.fetch_report(entry.project_id, entry.backtest_id), Pending):
         if time.monotonic() > deadline:

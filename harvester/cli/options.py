@@ -1,162 +1,122 @@
-"""Options that several commands have, each defined once."""
+"""Options that several commands have: one table, and the decorator that adds them to a command."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 
-from harvester.cli.console import Session
-
-FLAGS: Final = {
-    "archive.dir": "--archive",
-    "archive.lock_wait": "--lock-wait",
-    "filters.projects": "--project",
-    "filters.exclude_projects": "--exclude-project",
-    "filters.names": "--name",
-    "filters.tags": "--tag",
-    "filters.organizations": "--organization",
-    "filters.created_after": "--created-after",
-    "filters.created_before": "--created-before",
-    "filters.optimizations": "--optimizations",
-    "filters.recycle_bin": "--recycle-bin",
-    "run.max_duration": "--max-duration",
-    "pace.workers": "--workers",
-    "pace.rate_per_min": "--rate",
-}
-"""The option that sets a setting, for messages."""
-
-_FILTERS: Final = {
-    "project": "projects",
-    "exclude_project": "exclude_projects",
-    "name": "names",
-    "tag": "tags",
-    "organization": "organizations",
-    "created_after": "created_after",
-    "created_before": "created_before",
-    "optimizations": "optimizations",
-    "recycle_bin": "recycle_bin",
-}
-"""The setting below `filters` that each parameter of a command stands for."""
-
-
-def filters(context: typer.Context) -> dict[str, Any]:
-    """What the filters among a command's options say, by setting; those that were not given are left out."""
-    given = {key: context.params.get(parameter) for parameter, key in _FILTERS.items()}
-    return {key: value for key, value in given.items() if value not in (None, [], (), "")}
-
-
-def overriding(filters: Mapping[str, Any]) -> dict[str, Any]:
-    """The same as `Session.load` takes it."""
-    return {f"filters__{key}": value for key, value in filters.items()}
-
-
-def only(filters: Mapping[str, Any]) -> dict[str, Any]:
-    """The same without what the configuration filters: that says what a run reads, not what there is."""
-    from harvester.config import FilterSettings
-
-    wide = FilterSettings(recycle_bin=True)
-    return overriding({key: filters.get(key, getattr(wide, key)) for key in wide.__struct_fields__})
-
-
-Archive = Annotated[
-    Path | None, typer.Option("--archive", metavar="DIR", help="The archive; default: archive.dir.")
-]
-
-
-InBucket = Annotated[
-    bool, typer.Option("--bucket", help="Check the copy in the bucket, not the archive on disk.")
-]
-FromUrl = Annotated[
-    str, typer.Option("--from", metavar="URL", help="Where the archive is; default: bucket.url.")
-]
-Account = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="One of [accounts] in the configuration.")
-]
+from harvester.cli.invocation import Invocation
 
 
 def _remember_json(context: typer.Context, wanted: bool) -> bool:
-    context.ensure_object(Session).json = wanted
+    context.ensure_object(Invocation).json = wanted
     return wanted
 
 
-Json = Annotated[bool, typer.Option("--json", callback=_remember_json, help="One JSON document on stdout.")]
-Projects = Annotated[
-    list[str] | None,
-    typer.Option("--project", metavar="ID|GLOB", help="Only these projects; may be repeated."),
-]
-ExcludeProjects = Annotated[
-    list[str] | None,
-    typer.Option("--exclude-project", metavar="ID|GLOB", help="Not these projects; may be repeated."),
-]
-Names = Annotated[
-    list[str] | None,
-    typer.Option("--name", metavar="GLOB", help="Only backtests whose name fits; may be repeated."),
-]
-Tags = Annotated[
-    list[str] | None,
-    typer.Option("--tag", metavar="TAG", help="Only backtests with this tag; repeated: any of them will do."),
-]
-CreatedAfter = Annotated[
-    str | None, typer.Option("--created-after", metavar="DATE", help="Only backtests created then or later.")
-]
-CreatedBefore = Annotated[
-    str | None, typer.Option("--created-before", metavar="DATE", help="Only backtests created earlier.")
-]
-Organizations = Annotated[
-    list[str] | None,
-    typer.Option("--organization", metavar="ID", help="Only projects of this organization; may be repeated."),
-]
-Optimizations = Annotated[
-    bool | None,
-    typer.Option("--optimizations/--no-optimizations", help="With or without backtests of an optimization."),
-]
-RecycleBin = Annotated[
-    bool | None,
-    typer.Option("--recycle-bin/--no-recycle-bin", help="With or without projects in the recycle bin."),
-]
-Open = Annotated[bool, typer.Option("--open", help="Open the Snapshot's index in a browser.")]
-Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Requests in flight at once.")]
-Rate = Annotated[
-    str | None, typer.Option("--rate", metavar="N/min", help="Requests a minute, never exceeded.")
-]
-LockWait = Annotated[
-    str | None, typer.Option("--lock-wait", metavar="10m", help="Wait for another run to end.")
-]
-AllAccounts = Annotated[bool, typer.Option("--all-accounts", help="Every one of [accounts], side by side.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="List and plan; ask for no report.")]
-Refresh = Annotated[
-    float | None,
-    typer.Option(
-        "--refresh", metavar="[=DAYS]", min=0, help="Read again what was read DAYS ago or longer; bare: all."
+@dataclass(frozen=True)
+class Shared:
+    """An option that several commands have."""
+
+    help: str
+    metavar: str | None = None
+    kind: Any = str
+    setting: str = ""
+    """The setting that it overrides, `table.key`."""
+    flag: str | None = None
+    """Its name, unless that is the parameter's with dashes."""
+    callback: Callable[..., Any] | None = None
+
+    def parameter(self, name: str) -> inspect.Parameter:
+        """Return the parameter of a command's function, as typer reads it."""
+        is_switch = self.kind is bool and not self.setting
+        flag = self.flag or (f"--{name}" if is_switch else None)  # named, it gets no --no-... twin
+        default: Any = typer.Option(
+            False if is_switch else None,
+            *([flag] if flag else []),
+            metavar=self.metavar,
+            help=self.help,
+            callback=self.callback,
+        )
+        kind = self.kind if is_switch else self.kind | None
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+SHARED: Final = {
+    "project": Shared("Only these projects; may be repeated.", "ID|GLOB", list[str], "filters.projects"),
+    "exclude_project": Shared(
+        "Not these projects; may be repeated.", "ID|GLOB", list[str], "filters.exclude_projects"
     ),
-]
-AcceptGone = Annotated[
-    bool,
-    typer.Option(
-        "--accept-gone", help="Mark what is no longer listed as gone, even more than half of the archive."
+    "name": Shared(
+        "Only backtests with a matching name; may be repeated.", "GLOB", list[str], "filters.names"
     ),
-]
-MaxDuration = Annotated[
-    str | None, typer.Option("--max-duration", metavar="2h", help="Commit after this long, whatever is left.")
-]
-Snapshot = Annotated[str, typer.Argument(metavar="DATE", help="A Snapshot, or latest.")]
-Outcomes = Annotated[
-    list[str] | None,
-    typer.Option("--outcome", metavar="OUTCOME", help="Only these outcomes, or gone; may be repeated."),
-]
-KeepWithin = Annotated[
-    str | None, typer.Option("--keep-within", metavar="30d", help="Keep everything that is not older.")
-]
-DropSuperseded = Annotated[
-    bool,
-    typer.Option("--drop-superseded", help="An earlier version of a report may go when a later one is kept."),
-]
-Forget = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--forget", metavar="DATE", help="Strike off a Snapshot that is missing for good; may be repeated."
+    "tag": Shared(
+        "Only backtests with this tag; repeated: with any of them.", "TAG", list[str], "filters.tags"
     ),
-]
+    "organization": Shared(
+        "Only projects of this organization; may be repeated.", "ID", list[str], "filters.organizations"
+    ),
+    "created_after": Shared("Only backtests created then or later.", "DATE", setting="filters.created_after"),
+    "created_before": Shared("Only backtests created earlier.", "DATE", setting="filters.created_before"),
+    "optimizations": Shared(
+        "With or without backtests of an optimization.", None, bool, "filters.optimizations"
+    ),
+    "recycle_bin": Shared("With or without projects in the recycle bin.", None, bool, "filters.recycle_bin"),
+    "max_duration": Shared("Commit after this long, whatever is left.", "2h", setting="run.max_duration"),
+    "workers": Shared("Requests in flight at once.", "N", int, "pace.workers"),
+    "rate": Shared("Requests a minute, never exceeded.", "N/min", setting="pace.rate_per_min"),
+    "lock_wait": Shared("Wait this long for another run to end.", "10m", setting="archive.lock_wait"),
+    "archive": Shared("The archive; default: archive.dir.", "DIR", Path, "archive.dir"),
+    "account": Shared("One of [accounts] in the configuration.", "NAME"),
+    "open_index": Shared("Open the Snapshot's index in a browser.", kind=bool, flag="--open"),
+    "json": Shared("Print one JSON document on stdout.", kind=bool, callback=_remember_json),
+}
+"""By the parameter's name in `context.params`."""
+
+FILTERS: Final = tuple(name for name, option in SHARED.items() if option.setting.startswith("filters."))
+FLAGS: Final = {
+    option.setting: f"--{name.replace('_', '-')}" for name, option in SHARED.items() if option.setting
+}
+"""The flag that overrides a setting, for messages."""
+
+
+def with_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add shared options to a command, after its own ones.
+
+    The function does not get them as arguments: it reads them through `Session.of(context)`.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+
+        @wraps(command)
+        def call(**given: Any) -> None:
+            command(**{name: value for name, value in given.items() if name in own.parameters})
+
+        added = [SHARED[name].parameter(name) for name in names]
+        kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.parameters.values()]
+        call.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a command's options override; options that were not given are left out."""
+    found = {option.setting: options.get(name) for name, option in SHARED.items() if option.setting}
+    return {
+        setting: str(value) if isinstance(value, Path) else value
+        for setting, value in found.items()
+        if value not in (None, [], (), "")
+    }
+
+
+def given_filters(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters among a command's options by the key in `[filters]`."""
+    settings = given_settings({name: options.get(name) for name in FILTERS})
+    return {setting.removeprefix("filters."): value for setting, value in settings.items()}

@@ -20,8 +20,7 @@ from support.builders import make_backtests, make_scenario
 from support.cli import TIMEOUT_S, Done, harvester, harvester_beside
 from support.servers.listener import listening
 
-from harvester.app.accounts import code_of_process
-from harvester.cli.console import ExitCode
+from harvester.app.exits import ExitCode, code_of_process
 from harvester.format.layout import LOCK
 from harvester.simulator import Simulator
 

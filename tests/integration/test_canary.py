@@ -16,7 +16,6 @@ from support.cli import Done, commands, harvester_beside
 from support.relays import Relay, port_of, relaying
 from support.servers.listener import Listener, listening
 
-from harvester.cli.app import app
 from harvester.simulator import Fault, FaultKind, Identity, Scenario, Simulator
 
 USER_ID = 98765432109
@@ -159,4 +158,5 @@ def check(account: World) -> None:
 def test_every_command_is_called() -> None:
     """A new command has to be added to those that are watched here, or to the exceptions."""
     called = {"run", "doctor", "history", *(words[0] for words in READING)}
-    assert set(commands(app)) - called == {"demo", "simulate"}, "their account is public"
+    known = {name.split()[0] for name in commands()}
+    assert known - called == {"demo", "simulate"}, "their account is public"

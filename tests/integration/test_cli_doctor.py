@@ -9,7 +9,7 @@ from support.cli import Done, harvester, harvester_beside
 
 from harvester.api.pace import limiter_for
 from harvester.app.doctor.api import check_api
-from harvester.cli.console import ExitCode
+from harvester.app.exits import ExitCode
 from harvester.config.credentials import Credentials
 from harvester.secrets import Secret
 from harvester.simulator import Fault, FaultKind, Scenario, Simulator

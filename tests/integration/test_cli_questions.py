@@ -196,7 +196,7 @@ def test_dry_run_and_simulate_work_together(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert done.code == 0
-    assert "30 reports would be asked for" in done.out
+    assert "30 reports would be fetched" in done.out
     assert document["reports"] == 30
     assert not (tmp_path / "archive").exists()
     assert len(log.read_text().splitlines()) > 10

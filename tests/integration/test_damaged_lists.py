@@ -90,7 +90,7 @@ async def test_nothing_is_carried_from_forged_lists_and_the_next_night_is_an_ord
     assert done.code == 20
     assert f"{second}/{file} is" in done.err
     assert f"is built on {first}" in done.err
-    assert f"damaged     nothing was taken from {second}, which is kept" in done.out
+    assert f"damaged     {second} is damaged and was not used" in done.out
     record = nights.record()
     assert record.previous is not None
     assert (record.previous.name, record.passed_over) == (first, (second,))

@@ -37,9 +37,9 @@ def test_every_difference_is_told(archive: Archive) -> None:
     assert lines[2].startswith("changed   Project 1 / Backtest 2 [")
     assert lines[3].startswith("renamed   Project 1 / Backtest 1 [")
     assert lines[4].startswith("gone      Project 1 / Backtest 3 [")
-    assert lines[5].startswith("moved     Project 1 / Backtest 2 [")
+    assert lines[5].startswith("stats     Project 1 / Backtest 2 [")
     assert lines[6].split() == ["Sharpe", "Ratio", "1", "->", "2.5"]
-    assert lines[-1] == "1 new, 1 changed, 1 renamed, 1 gone, 1 moved, 1 the same"
+    assert lines[-1] == "1 new, 1 changed, 1 renamed, 1 gone, 1 with changed statistics, 1 unchanged"
 
 
 def test_names_cannot_command_the_terminal(archive: Archive) -> None:

@@ -1,21 +1,24 @@
-"""The job around a run: whose archive it is, and how long it took."""
+"""What is around a run: the account of its archive, and how long it took."""
 
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
-from support.builders import TOKEN, USER_ID, make_backtests, make_credentials, make_scenario
+from support.builders import TOKEN, USER_ID, make_backtests, make_scenario, make_settings
 from support.cli import Done, harvester_beside
 
-from harvester.app.run import Ended, Job, perform_as
+from harvester.app.exits import ExitCode
+from harvester.app.log import StandardLog
+from harvester.app.runs import Finished, RunOrder, make_snapshot
 from harvester.archive import Archive
-from harvester.cli.console import ExitCode, Session
-from harvester.config.settings import ArchiveSettings, Settings
-from harvester.harvest.run import RunResult
+from harvester.config import Credentials
 from harvester.model import account_fingerprint
+from harvester.secrets import Secret
 from harvester.simulator import Simulator
 from harvester.text import Duration
 
@@ -46,9 +49,7 @@ def test_a_dry_run_refuses_another_accounts_archive_as_a_run_does(
 
 
 def test_the_wait_for_another_run_is_not_counted_to_this_one(tmp_path: Path) -> None:
-    archive = Archive.create_or_open(tmp_path, account=account_fingerprint(7))
-    settings = Settings(archive=ArchiveSettings(dir=str(tmp_path), lock_wait=Duration(30)))
-    job = Job(Session(quiet=True, environ={}), settings, make_credentials(7))
+    archive = Archive.create_or_open(tmp_path / "archive", account=account_fingerprint(USER_ID))
     held, over = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -56,12 +57,19 @@ def test_the_wait_for_another_run_is_not_counted_to_this_one(tmp_path: Path) -> 
             held.set()
             over.wait(WAIT_S)
 
-    async def once(_: Archive) -> Ended:
-        return Ended(RunResult(tmp_path, None, ()), ExitCode.INTERRUPTED)
+    async def run() -> Finished:
+        async with Simulator(make_scenario(make_backtests(1))) as simulator:
+            settings = make_settings(simulator.base_url, archive.root)
+            patient = msgspec.structs.replace(settings.archive, lock_wait=Duration(30))
+            settings = msgspec.structs.replace(settings, archive=patient)
+            credentials = Credentials(USER_ID, Secret(TOKEN), "a test")
+            return await make_snapshot(RunOrder(settings, credentials, share_pace=False), StandardLog())
 
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait()
-    end = perform_as(job, once)
+    started = time.monotonic()
+    finished = anyio.run(run)
     thread.join()
-    assert end.document["seconds"] < WAIT_S / 2
+    assert finished.code is ExitCode.OK
+    assert finished.seconds <= time.monotonic() - started - WAIT_S / 2

@@ -378,6 +378,6 @@ async def test_a_snapshot_without_optimizations_says_so(tmp_path: Path) -> None:
     async with Simulator(make_account()) as simulator:
         done = await command(simulator, tmp_path, HARVESTER_REPORTS_OPTIMIZATIONS="false")
     assert done.code == 0
-    assert "not asked   for optimizations: reports.optimizations is false" in done.out
+    assert "not listed  optimizations: reports.optimizations is false" in done.out
     index = (tmp_path / "archive" / "latest" / "index.html").read_text()
     assert "Optimizations were not asked for" in index

@@ -47,7 +47,7 @@ def test_an_archive_without_the_account_that_owns_it_is_refused(tmp_path: Path, 
     text = "".join(account(name, f"/srv/{name}") for name in names)
     done = schedule(tmp_path, text, "--archive", "other")
     assert (done.code, done.out) == (2, "")
-    assert f"--archive is one account's: add --account with one of {', '.join(names)}" in done.err
+    assert f"--archive is for one account: add --account with one of {', '.join(names)}" in done.err
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_repair_takes_what_another_snapshot_has(archive: Archive) -> None:
     shared.unlink()
     said = call(archive, "verify", "--repair")
     assert said.code == 0
-    assert "mended: 2026-11-22/" in said.out
+    assert "repaired: 2026-11-22/" in said.out
     check_archive(archive.root)
 
 
@@ -191,7 +191,7 @@ async def test_when_nothing_can_be_read_again_the_rest_is_mended_and_what_is_lef
             "verify", "--repair", "--archive", tmp_path / "archive", cwd=tmp_path, environ=usual | environ
         )
     assert said.code == 20, said
-    assert f"mended: {result.path.name}/bagit.txt is missing" in said.out
+    assert f"repaired: {result.path.name}/bagit.txt is missing" in said.out
     assert said.out.count("report.html is missing") == 2
     (told,) = [line for line in said.err.splitlines() if "lost reports are not read again" in line]
     assert why in told
@@ -204,7 +204,7 @@ def test_what_was_mended_is_told_when_the_repair_does_not_end_well(archive: Arch
     images.touch()  # no file can be put back below it
     said = call(archive, "verify", "--repair")
     assert said.code == 16
-    assert "warning mended file=2026-11-22/bagit.txt is missing" in said.err
+    assert "warning repaired file=2026-11-22/bagit.txt is missing" in said.err
 
 
 def test_a_snapshot_committed_while_the_repair_waited_is_verified(archive: Archive) -> None:

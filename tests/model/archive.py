@@ -28,8 +28,9 @@ from model.source import (
 )
 from support.builders import TOKEN, USER_ID
 
-from harvester.cli.app import app, spell_out
-from harvester.cli.console import Session, report_error
+from harvester.cli.app import app, expand_bare_refresh
+from harvester.cli.invocation import Invocation
+from harvester.cli.output.errors import report_error
 from harvester.format.ledger import load_ledger
 from harvester.model import InventoryEntry
 
@@ -147,14 +148,14 @@ class Story:
             "QUANTCONNECT_USER_ID": str(USER_ID),
             "HOME": os.environ["HOME"],
         }
-        session, text = Session(environ=environ), io.StringIO()
+        invocation, text = Invocation(environ=environ), io.StringIO()
         with redirect_stdout(text), redirect_stderr(text), time_machine.travel(self.at, tick=True):
             try:
-                _COMMAND.main(args=spell_out(list(words)), prog_name="harvester", obj=session)
+                _COMMAND.main(args=expand_bare_refresh(words), prog_name="harvester", obj=invocation)
             except SystemExit as exc:
                 code = int(exc.code or 0)
             except Exception as exc:
-                code = report_error(exc, session).value
+                code = report_error(exc, invocation).value
         self.told.append(f"{self.at:%m-%d} {' '.join(words)}: {code}")
         return Said(code, text.getvalue())
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import typer
+
+from harvester.cli.app import COMMANDS
+from harvester.cli.lazy import LazyCommands
 
 TIMEOUT_S = 60
 
@@ -79,10 +81,10 @@ def _states() -> str:
     return directory.name
 
 
-def commands(app: typer.Typer) -> list[str]:
-    """The names of an app's commands."""
+def commands() -> list[str]:
+    """Every command as it is typed: `run`, `config show`."""
     return [
-        command.name or command.callback.__name__
-        for command in app.registered_commands
-        if command.callback is not None
+        f"{name} {below}".strip()
+        for name, entry in COMMANDS.items()
+        for below in (entry.commands if isinstance(entry, LazyCommands) else [""])
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from harvester.cli.console import code_of_ending
+from harvester.app.exits import code_of_ending
 from harvester.model import InventoryEntry, SnapshotRecord
 from harvester.simulator import Simulator
 from support.builders import TOKEN, USER_ID, Asked, Watcher, run_against

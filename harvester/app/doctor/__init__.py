@@ -1,1 +1,1 @@
-"""The room app/doctor."""
+"""The checks of `harvester doctor`."""

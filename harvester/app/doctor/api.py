@@ -1,4 +1,4 @@
-"""What `doctor` asks of the API: the clock, the credentials, the first page of projects."""
+"""Checks of the API: the credentials, the clock, the first page of projects."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 import anyio
 
 from harvester.api import ApiClient, Backoff, BadRow, RateLimiter, parse_projects
-from harvester.app.doctor.machine import Check, Status, failure, ok, warning
-from harvester.cli.console import ExitCode
+from harvester.app.doctor.check import Check, Status, failure, ok, warning
+from harvester.app.exits import ExitCode
 from harvester.config import Credentials, Settings
 from harvester.errors import ApiError, AuthenticationError, ThrottledError
 
@@ -17,13 +17,20 @@ _PROJECTS: Final = "projects/read"
 _PAGE: Final = 10
 _CLOCK_TOLERANCE_S: Final = 30.0
 PATIENCE_S: Final = 60.0
-"""Longer than that nobody waits for a diagnosis, whatever the server asks for."""
+"""A diagnosis waits no longer than this, whatever pause the server asks for."""
 
 
 async def check_api(
     settings: Settings, credentials: Credentials, limiter: RateLimiter, patience_s: float = PATIENCE_S
 ) -> list[Check]:
-    """Two requests at the configured rate, and what they tell."""
+    """Send two requests and check what they show.
+
+    Args:
+        settings: API and pace.
+        credentials: Of the account.
+        limiter: The account's.
+        patience_s: How long to wait, besides what the configured rate needs for two requests.
+    """
     patience_s += 2 * 60 / settings.pace.rate_per_min
     client = ApiClient.for_account(settings, credentials, limiter=limiter, backoff=Backoff(tries=2))
     checks: list[Check] = []
@@ -40,7 +47,11 @@ async def check_api(
 
 
 def check_clock(offset_s: float | None) -> Iterator[Check]:
-    """This machine's clock against the server's; nothing when the server was not reached."""
+    """Compare this machine's clock with the server's; no check when the server was not reached.
+
+    Args:
+        offset_s: The server's time minus ours, seconds.
+    """
     if offset_s is None:
         return
     side = "behind" if offset_s > 0 else "ahead of"
@@ -59,7 +70,9 @@ async def _check_authentication(client: ApiClient) -> Check:
     except ThrottledError as exc:
         return failure("pace", exc)
     except ApiError as exc:
-        return failure("api", exc, "see whether this machine reaches api.base_url, proxy included")
+        return failure(
+            "api", exc, "check that this machine reaches api.base_url, through the proxy if there is one"
+        )
     return ok("authentication", "the API accepts the credentials")
 
 
@@ -71,7 +84,7 @@ async def _check_projects(client: ApiClient) -> Check:
     except ApiError as exc:
         return failure("projects", exc)
     if not found:
-        return warning("projects", "the account lists none", "see whether it is the account you mean")
+        return warning("projects", "the account lists none", "check that it is the account you mean")
     bad = [row.text for row in found if isinstance(row, BadRow)]
     if bad:
         text = f"{len(bad)} of {len(found)} rows have no usable id ({bad[0]})"

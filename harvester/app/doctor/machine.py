@@ -1,4 +1,4 @@
-"""What `doctor` asks of this machine: configuration, credentials, disk, archive. Each check is a value."""
+"""Checks of this machine: configuration, credentials, disk, Archive. Each check is a value."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from harvester.app.doctor.check import Check, Status, failure, ok, warning
+from harvester.app.exits import ExitCode, code_of_ending
 from harvester.archive import (
     PRIVATE,
     Archive,
@@ -23,7 +24,6 @@ from harvester.archive import (
     find_holder,
     room_at,
 )
-from harvester.cli.console import ExitCode, code_of_ending, code_of_error
 from harvester.config import Credentials, Loaded, find_distrust
 from harvester.errors import ArchiveError, DiskError
 from harvester.format import ARCHIVE_FILE
@@ -31,52 +31,17 @@ from harvester.model import SnapshotRecord
 from harvester.text import parse_moment, render_duration, render_size
 
 _LITTLE_BYTES: Final = 1_000_000_000
-"""Less free space than that is worth a word before the first run, when nothing else is known."""
+"""Less free space than this is a warning before the first run, when its size is not known."""
 _FIRST_INODES: Final = 10_000
 """500 reports, each of about 18 files in two directories."""
 _DIRECTORIES: Final = 2
-"""A report's own and its images'; a night makes both for each backtest, and links the files."""
+"""Directories of one report: its own and `images/`. Each run creates both, and links the files in them."""
 _OVERDUE: Final = timedelta(hours=36)
-"""A nightly job that is older than this has missed a night."""
-
-
-class Status(StrEnum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of `doctor`."""
-
-    name: str
-    status: Status
-    text: str
-    remedy: str = ""
-    code: ExitCode = ExitCode.OK
-    """What a run would end with because of it."""
-
-
-def ok(name: str, text: str) -> Check:
-    """All is well."""
-    return Check(name, Status.OK, text)
-
-
-def warning(name: str, text: str, remedy: str) -> Check:
-    """A run would work, and yet something should be done."""
-    return Check(name, Status.WARNING, text, remedy)
-
-
-def failure(name: str, error: Exception, remedy: str = "") -> Check:
-    """What a run would end with; errors of harvester carry their remedy in their text."""
-    return Check(name, Status.ERROR, str(error), remedy, code_of_error(error))
+"""A nightly job whose last run is older has missed a night."""
 
 
 def check_configuration(loaded: Loaded) -> Iterator[Check]:
-    """The settings in force, and whether others may change their file; wrong ones never come this far."""
+    """Check who may change the configuration file; its values were checked when it was loaded."""
     changed = sum(1 for origin in loaded.origins.values() if origin != "default")
     place = str(loaded.path) if loaded.path else "no file"
     yield ok("configuration", f"{place}, {changed} of {len(loaded.origins)} settings changed")
@@ -85,17 +50,24 @@ def check_configuration(loaded: Loaded) -> Iterator[Check]:
 
 
 def check_credentials(found: Credentials) -> Iterator[Check]:
-    """Where they come from, and whether others can read them there."""
+    """Check whether other users can read the credentials where they were found."""
     yield ok("credentials", f"from {found.origin}")
     for text in found.warnings:
-        problem, _, remedy = text.partition("; ")
-        yield warning("credentials", problem, remedy)
+        problem, _, advice = text.partition("; ")
+        yield warning("credentials", problem, advice)
 
 
 def check_archive(
     root: Path, credentials: Credentials | None, *, now: datetime, mode: int = PRIVATE
 ) -> Iterator[Check]:
-    """Everything about the directory of the archive, with nothing left behind in it."""
+    """Check the Archive's directory and file system. Nothing is left behind in it.
+
+    Args:
+        root: The directory; it need not exist.
+        credentials: Whose Archive it must be; None: not checked.
+        now: To tell how old the last run is.
+        mode: `archive.mode`: who may read it.
+    """
     try:
         yield from _check_directory(root, mode)
         yield from _check_contents(root, credentials, now=now)
@@ -107,7 +79,7 @@ def check_archive(
 
 def _check_contents(root: Path, credentials: Credentials | None, *, now: datetime) -> Iterator[Check]:
     if not (root / ARCHIVE_FILE).exists():
-        yield _check_newcomer(root)
+        yield _check_new_place(root)
         yield check_space(root, None)
         yield from check_inodes(room_at(root), None)
         return
@@ -119,7 +91,7 @@ def _check_contents(root: Path, credentials: Credentials | None, *, now: datetim
         yield warning(
             "archive",
             f"{path} has the name of a Snapshot but is not one",
-            "see who put it there, and move it out",
+            "find out who put it there, and move it out of the archive",
         )
     newest = archive.newest()
     record = newest.record() if newest else None
@@ -129,17 +101,17 @@ def _check_contents(root: Path, credentials: Credentials | None, *, now: datetim
 
 
 def check_space(root: Path, last: SnapshotRecord | None) -> Check:
-    """Free space against what the last run needed."""
+    """Compare the free space with what the last run needed."""
     free_bytes = shutil.disk_usage(_existing(root)).free
     need_bytes, why = _need(last)
     text = f"{render_size(free_bytes)} free; {why}"
     if free_bytes < need_bytes:
-        return warning("disk", text, "free space, or `harvester prune` what need not be kept")
+        return warning("disk", text, "free some space, or remove old Snapshots with `harvester prune`")
     return ok("disk", text)
 
 
 def check_inodes(room: Room, last: SnapshotRecord | None) -> Iterator[Check]:
-    """Free inodes against what the next run takes; nothing where the file system does not count them."""
+    """Compare the free inodes with what the next run takes; no check where the file system counts none."""
     if room.free_inodes is None:
         return
     if last is None:
@@ -151,7 +123,9 @@ def check_inodes(room: Room, last: SnapshotRecord | None) -> Iterator[Check]:
     text = f"{room.free_inodes:,} inodes free; {why}"
     if room.free_inodes < need:
         yield warning(
-            "inodes", text, "`harvester prune` what need not be kept, or make the file system with more"
+            "inodes",
+            text,
+            "remove old Snapshots with `harvester prune`, or create the file system with more inodes",
         )
     else:
         yield ok("inodes", text)
@@ -159,7 +133,7 @@ def check_inodes(room: Room, last: SnapshotRecord | None) -> Iterator[Check]:
 
 @dataclass(frozen=True)
 class FileSystem:
-    """What the file system of the archive can do."""
+    """What a file system supports."""
 
     links: LinkMode
     symlinks: bool = True
@@ -167,13 +141,13 @@ class FileSystem:
 
 
 def check_file_system(place: Path, found: FileSystem) -> Iterator[Check]:
-    """What is missed on this file system, one warning for each."""
+    """Check what the file system supports, one warning for each thing that is missing."""
     yield check_links(place, found.links)
     if not found.symlinks:
         yield warning(
             "links",
-            f"{place} has no symbolic links, so `latest` is a text file with the newest Snapshot's name",
-            "read it, or put the archive on a file system that has them",
+            f"{place} has no symbolic links, so `latest` is a text file that names the newest Snapshot",
+            "use a file system that has them if other tools follow `latest`",
         )
     if not found.permissions:
         yield warning(
@@ -184,7 +158,7 @@ def check_file_system(place: Path, found: FileSystem) -> Iterator[Check]:
 
 
 def check_links(place: Path, mode: LinkMode) -> Check:
-    """What a night with nothing new costs on this file system."""
+    """Check whether unchanged files can be shared between Snapshots."""
     if mode is not LinkMode.COPY:
         return ok("links", f"what does not change costs nothing ({mode})")
     return warning(
@@ -206,7 +180,7 @@ def _need(last: SnapshotRecord | None) -> tuple[int, str]:
 
 
 def _check_directory(root: Path, mode: int) -> Iterator[Check]:
-    """Whether it can be written to, who else can, and what its file system can do."""
+    """Check whether it can be written, by whom, and what its file system supports."""
     place = _existing(root)
     try:
         found = _probe(place)
@@ -215,17 +189,17 @@ def _check_directory(root: Path, mode: int) -> Iterator[Check]:
         return
     others = stat.S_IMODE(place.stat().st_mode) & stat.S_IRWXO if (root / ARCHIVE_FILE).exists() else 0
     if stat.S_IMODE(place.stat().st_mode) & stat.S_IWOTH and root.exists():
-        yield warning("permissions", f"anybody may change {root}", f"chmod o-w {root}")
+        yield warning("permissions", f"every user of this machine may write to {root}", f"chmod o-w {root}")
     elif others & ~mode and found.permissions:
-        remedy = f'chmod o= {root}, or set archive.mode = "0755" if that is meant'
-        yield warning("permissions", f"every user of this machine may read {root}", remedy)
+        advice = f'chmod o= {root}, or set archive.mode = "0755" to allow it'
+        yield warning("permissions", f"every user of this machine may read {root}", advice)
     else:
         yield ok("permissions", f"{place} is writable")
     yield from check_file_system(place, found)
 
 
 def _probe(place: Path) -> FileSystem:
-    """Write and link files in a directory next to the archive's, then leave no trace."""
+    """Try to write and link files in a temporary directory in `place`."""
     disk = Disk()
     try:
         with tempfile.TemporaryDirectory(dir=place, prefix=".harvester-doctor-") as name:
@@ -242,11 +216,11 @@ def _probe(place: Path) -> FileSystem:
 
 
 def _existing(root: Path) -> Path:
-    """The directory itself, or the nearest one above it that is there."""
+    """The directory itself, or its nearest parent that exists."""
     return next(path for path in (root, *root.parents) if path.is_dir())
 
 
-def _check_newcomer(root: Path) -> Check:
+def _check_new_place(root: Path) -> Check:
     nearest = next(path for path in (root, *root.parents) if path.exists())
     if not nearest.is_dir():
         text = f"{nearest} is not a directory"
@@ -268,13 +242,13 @@ def _check_lock(root: Path) -> Check:
 
 def _check_last_run(record: SnapshotRecord | None, *, now: datetime) -> Check:
     if record is None:
-        return warning("last run", "none has been committed yet", "harvester run")
+        return warning("last run", "no Snapshot has been committed yet", "harvester run")
     code, age = code_of_ending(record.ending), _age(record.finished, now=now)
     text = f"{record.name}, {_render_age(age)}, ended with {code.value} ({code.label})"
     if code is not ExitCode.OK:
-        return warning("last run", text, "run again; what was not read then is read now")
+        return warning("last run", text, "run again: what was not read is read then")
     if age is None or age > _OVERDUE:
-        return warning("last run", text, "if it is to run every night, see whether cron or the timer does")
+        return warning("last run", text, "if it should run every night, check cron or the timer")
     return ok("last run", text)
 
 

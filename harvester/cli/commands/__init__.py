@@ -1,1 +1,1 @@
-"""The room cli/commands."""
+"""The commands, one file for each; `harvester.cli.app` has the list."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import webbrowser
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import Session
+from harvester.app import connect_bucket
+from harvester.bucket import BucketReader, browsing
+from harvester.cli.options import with_options
+from harvester.cli.session import Session
 
 
+@with_options("account", "open_index")
 def browse(
     context: typer.Context,
     url: Annotated[
@@ -21,8 +25,6 @@ def browse(
         str, typer.Argument(metavar="[DATE]", help="A Snapshot; default: the newest.")
     ] = "latest",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine; 0: a free one.")] = 0,
-    open_index: options.Open = False,
-    account: options.Account = None,
 ) -> None:
     """Serve the pages of one date on this machine, out of the packs; nothing is unpacked on disk.
 
@@ -37,20 +39,14 @@ def browse(
     Exit codes:
       0 ended by Ctrl-C   1 the bucket cannot be reached, or has no such date   2 usage   20 damaged
     """
-    from harvester.app import connect_bucket
-
-    session: Session = context.obj
+    session = Session.of(context)
     if url and "://" not in url:
         url, date = "", url
-    connection = connect_bucket(session, session.load_for_bucket(account, url), url=url)
-    from harvester.bucket import BucketReader, browsing
-
+    connection = connect_bucket(session.load_for_bucket(url), session.invocation.environ, url=url)
     reader = BucketReader.open(connection.store)
     with browsing(reader, date, port=port) as server:
         session.show(f"{reader.resolve(date)} at {server.url} (Ctrl-C ends it)")
-        if open_index:
-            import webbrowser
-
+        if session.options["open_index"]:
             webbrowser.open(server.url)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()

@@ -1,4 +1,4 @@
-"""`harvester catalog rebuild`: make the index over all Snapshots again."""
+"""`harvester catalog rebuild`: rebuild the index over all Snapshots."""
 
 from __future__ import annotations
 
@@ -6,39 +6,32 @@ from pathlib import Path
 
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import Session, emit_json
+from harvester.archive import Archive
+from harvester.audit import rebuild_catalog
+from harvester.cli.options import with_options
+from harvester.cli.output.emit import emit_json
+from harvester.cli.session import Session
+from harvester.format import CATALOG
 
 
-def catalog_rebuild(
-    context: typer.Context,
-    archive: options.Archive = None,
-    account: options.Account = None,
-    lock_wait: options.LockWait = None,
-    json: options.Json = False,
-) -> None:
-    """Make `catalog.sqlite` again from the Snapshots; it is derived, so nothing can be lost.
+@with_options("archive", "account", "lock_wait", "json")
+def catalog_rebuild(context: typer.Context) -> None:
+    """Rebuild `catalog.sqlite` from the Snapshots. Nothing can be lost: it holds nothing of its own.
 
     \b
     Exit codes:
       0 ok · 1 there is no archive · 2 usage · 11 a run is under way · 16 disk · 20 a Snapshot is damaged
     """
-    from harvester.archive import Archive
-    from harvester.audit import rebuild_catalog
-    from harvester.format import CATALOG
-
-    session: Session = context.obj
-    settings = session.load(
-        account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
-    ).settings
-    found = Archive.open(Path(settings.archive.dir))
-    path = found.root / CATALOG
-    with found.lock(command="catalog rebuild", wait_s=float(settings.archive.lock_wait)):
-        notes = rebuild_catalog(found)
-        snapshots, size_bytes = len(found.snapshots()), path.stat().st_size
+    session = Session.of(context)
+    settings = session.load().settings.archive
+    archive = Archive.open(Path(settings.dir))
+    path = archive.root / CATALOG
+    with archive.lock(command="catalog rebuild", wait_s=float(settings.lock_wait)):
+        notes = rebuild_catalog(archive)
+        snapshots, size_bytes = len(archive.snapshots()), path.stat().st_size
     for note in notes:
         session.log.warning(note)
-    if json:
+    if session.json:
         emit_json({"catalog": str(path), "snapshots": snapshots, "bytes": size_bytes})
     else:
         session.say(f"{path}: {snapshots} Snapshots, {size_bytes} bytes")

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import json
+from shutil import which
+from typing import NamedTuple
 
+import msgspec
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import Session, emit_json
+from harvester.cli.options import with_options
+from harvester.cli.output.emit import emit_json
+from harvester.cli.session import Session
+from harvester.config import Loaded, all_keys, is_address, is_own, is_user_id, may_be_token
 from harvester.secrets import MASK
-
-if TYPE_CHECKING:
-    from harvester.config import Loaded
+from harvester.text import Duration, render_duration
 
 
-def config_show(context: typer.Context, account: options.Account = None, json: options.Json = False) -> None:
+@with_options("account", "json")
+def config_show(context: typer.Context) -> None:
     """Show every setting in force and where it came from; secrets are masked.
 
-    Of several accounts, what they share is shown first, then what is each one's own.
+    If there are several accounts, shared settings are shown first, then the settings of each.
 
     \b
     Exit codes:
-      0 ok · 2 the configuration is wrong; every mistake is named
+      0 ok · 2 the configuration is wrong; every mistake is listed
     """
-    from harvester.config import is_own, pick_account
-
-    session: Session = context.obj
-    loaded = pick_account(session.load_all(), account, allow_shared=True)
+    session = Session.of(context)
+    loaded = session.pick(session.load_all(), allow_shared=True)
     rows = _rows(loaded)
     own = {
         name: [row for row in _rows(one) if is_own(row.name) or loaded.origins[row.name] != row.origin]
         for name, one in loaded.accounts.items()
     }
-    if json:
+    if session.json:
         document: dict[str, object] = {row.name: row.document() for row in rows}
         accounts = {name: {row.name: row.document() for row in changed} for name, changed in own.items()}
         emit_json(document | ({"accounts": accounts} if accounts else {}))
@@ -49,7 +51,7 @@ class _Row(NamedTuple):
 
     name: str
     value: object
-    """Nothing that is secret."""
+    """Masked where it may be a secret."""
     origin: str
 
     def document(self) -> dict[str, object]:
@@ -57,17 +59,12 @@ class _Row(NamedTuple):
 
 
 def _rows(loaded: Loaded) -> list[_Row]:
-    import msgspec
-
-    from harvester.config import all_keys
-    from harvester.text import Duration, render_duration
-
     rows = []
     for name, info in all_keys():
         table, _, key = name.partition(".")
         value = getattr(getattr(loaded.settings, table), key)
         shown = render_duration(value) if info.type is Duration else msgspec.to_builtins(value)
-        rows.append(_Row(name, _unrevealing(name, shown), loaded.origins[name]))
+        rows.append(_Row(name, _masked(name, shown), loaded.origins[name]))
     return rows
 
 
@@ -77,10 +74,8 @@ def _show(session: Session, rows: list[_Row]) -> None:
         session.show(f"{name:<{width}} = {_toml(value):<30}  # {origin}")
 
 
-def _unrevealing(name: str, value: object) -> object:
-    """A value without what may be a secret: people put tokens where none belong."""
-    from harvester.config import is_address, is_user_id, may_be_token
-
+def _masked(name: str, value: object) -> object:
+    """The value, masked where it may be a secret: people put tokens into the wrong settings."""
     text = str(value)
     if not value:
         return value
@@ -94,14 +89,10 @@ def _unrevealing(name: str, value: object) -> object:
 
 
 def _program_of(command: str) -> str:
-    """A command by its program alone, since people write secrets into its arguments."""
-    from shutil import which
-
+    """The command with its arguments masked: people put secrets into them."""
     program = command.partition(" ")[0]
     return f"{program} {MASK}" if which(program) else MASK
 
 
 def _toml(value: object) -> str:
-    import json
-
     return json.dumps(value, ensure_ascii=False)

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
+import msgspec
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import Session, leave
+from harvester.app import RunOrder, make_snapshot
+from harvester.cli.commands.run import display_of, report_end
+from harvester.cli.options import with_options
+from harvester.cli.session import Session, leave
+from harvester.config import ArchiveSettings, Credentials, PaceSettings, ReportSettings, Settings, with_home
+from harvester.secrets import Secret
+from harvester.simulator import Simulator, sample_scenario
+from harvester.text import Duration
 
-if TYPE_CHECKING:
-    from harvester.app import Ended, Job
-    from harvester.archive import Archive
-    from harvester.simulator import Scenario
-
-_ACCOUNT = (123456, "aaaabbbbccccdddd")
-"""A user id and a token that exist nowhere but in the simulator."""
+_USER_ID: Final = 123456
+_TOKEN: Final = "aaaabbbbccccdddd"  # exists in the simulator only
 _DIRECTORY = Path("demo-archive")
 
 
+@with_options("open_index", "json")
 def demo(
     context: typer.Context,
     archive: Annotated[Path, typer.Option(metavar="DIR", help="Where the Snapshot goes.")] = _DIRECTORY,
     projects: Annotated[int, typer.Option(min=1, max=50, help="Projects of the account.")] = 4,
     backtests: Annotated[int, typer.Option(min=1, max=2000, help="Backtests of the account.")] = 24,
     seed: Annotated[int, typer.Option(help="Another number draws another account.")] = 1,
-    open_index: options.Open = False,
-    json: options.Json = False,
 ) -> None:
     """Run the main job against a simulated account; no credentials and no network are needed.
 
@@ -45,54 +50,31 @@ def demo(
     Exit codes:
       those of `harvester run`
     """
-    from harvester.app import Job, perform_as
-    from harvester.config import (
-        ArchiveSettings,
-        Credentials,
-        PaceSettings,
-        ReportSettings,
-        Settings,
-        with_home,
-    )
-    from harvester.secrets import Secret
-    from harvester.simulator import sample_scenario
-    from harvester.text import Duration
-
-    session: Session = context.obj
-    # Nothing of the user's own: neither filters nor who is told of runs have to do with this account.
+    session = Session.of(context)
+    # Ignore the user's settings: filters and notifications do not apply to the demo.
     settings = Settings(
         archive=ArchiveSettings(dir=with_home(str(archive))),
         pace=PaceSettings(rate_per_min=1200.0, workers=4),
         reports=ReportSettings(first_poll=Duration(2)),
     )
-    user_id, token = _ACCOUNT
-    account = Credentials(user_id, Secret(token), "the demo")
-    job = Job(session, settings, account, json=json, open_index=open_index, share_pace=False)
+    order = RunOrder(settings, Credentials(_USER_ID, Secret(_TOKEN), "the demo"), share_pace=False)
     scenario = sample_scenario(
         seed=seed, projects=projects, backtests=backtests, generate_share=0.5, generation_s=3.0
     )
-    leave(perform_as(job, lambda archive: _simulated(job, scenario, archive)).code)
+
+    @asynccontextmanager
+    async def simulated(order: RunOrder) -> AsyncIterator[RunOrder]:
+        async with Simulator(scenario) as simulator:
+            _bypass_proxy(simulator.base_url)
+            api = msgspec.structs.replace(settings.api, base_url=simulator.base_url)
+            yield replace(order, settings=msgspec.structs.replace(settings, api=api))
+
+    finished = make_snapshot(order, session.log, display_of(session, order), around=simulated)
+    leave(report_end(session, finished).code)
 
 
-async def _simulated(job: Job, scenario: Scenario, archive: Archive) -> Ended:
-    """One run against a simulator that lives as long as the run."""
-    import msgspec
-
-    from harvester.app import run_once
-    from harvester.simulator import Simulator
-
-    async with Simulator(scenario) as simulator:
-        _reach_directly(simulator.base_url)
-        api = msgspec.structs.replace(job.settings.api, base_url=simulator.base_url)
-        settings = msgspec.structs.replace(job.settings, api=api)
-        return await run_once(replace(job, settings=settings), archive)
-
-
-def _reach_directly(url: str) -> None:
-    """Except a host from the proxies of this process's environment: none reaches our own localhost."""
-    from urllib.parse import urlsplit
-    from urllib.request import getproxies_environment, proxy_bypass
-
+def _bypass_proxy(url: str) -> None:
+    """Add the simulator's host to `no_proxy`."""
     host = urlsplit(url).hostname or ""
     if not proxy_bypass(host):
         excepted = getproxies_environment().get("no", "")

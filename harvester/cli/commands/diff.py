@@ -1,30 +1,28 @@
-"""`harvester diff`: what lies between two Snapshots."""
+"""`harvester diff`: what changed between two Snapshots."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import Session, emit_json
+from harvester.audit import Diff, compare_snapshots
+from harvester.cli.options import with_options
+from harvester.cli.output.emit import emit_json
+from harvester.cli.session import Session
+from harvester.model import InventoryEntry
 
-if TYPE_CHECKING:
-    from harvester.audit import Diff
-    from harvester.model import InventoryEntry
 
-
+@with_options("archive", "account", "json")
 def diff(
     context: typer.Context,
     earlier: Annotated[str, typer.Argument(metavar="A", help="A Snapshot.")],
     later: Annotated[
         str, typer.Argument(metavar="B", show_default=False, help="Another one; default: latest.")
     ] = "latest",
-    archive: options.Archive = None,
-    account: options.Account = None,
-    json: options.Json = False,
 ) -> None:
-    """Tell which reports are new, changed, renamed or gone, and which statistics have moved.
+    """Show which reports are new, changed, renamed or gone, and which statistics changed.
 
     \b
     Examples:
@@ -35,14 +33,11 @@ def diff(
     Exit codes:
       0 ok, whether anything differs or not · 1 no such Snapshot · 2 usage · 20 an inventory is damaged
     """
-    from harvester.audit import compare_snapshots as compare
-
-    session: Session = context.obj
-    settings = session.load(account, archive__dir=str(archive) if archive else None).settings
-    found = session.read_archive(settings)
-    sides = found.snapshot(earlier), found.snapshot(later)
-    between = compare(*sides)
-    if json:
+    session = Session.of(context)
+    archive = session.archive()
+    sides = archive.snapshot(earlier), archive.snapshot(later)
+    between = compare_snapshots(*sides)
+    if session.json:
         emit_json({"earlier": sides[0].name, "later": sides[1].name, **_document(between)})
     else:
         session.show(f"{sides[0].name} .. {sides[1].name}", *_lines(between))
@@ -57,7 +52,7 @@ def _lines(between: Diff) -> list[str]:
     lines += [f"gone      {_label(entry)}" for entry in between.gone]
     lines += [f"lost      {_label(entry)}  ({entry.reason})" for entry in between.lost]
     for item in between.moved:
-        lines.append(f"moved     {_label(item.entry)}")
+        lines.append(f"stats     {_label(item.entry)}")
         lines += [
             f"            {name:<28} {_number(before):>14} -> {_number(after)}"
             for name, (before, after) in item.statistics.items()
@@ -66,7 +61,8 @@ def _lines(between: Diff) -> list[str]:
     return [
         *lines,
         f"{len(between.new)} new, {len(between.changed)} changed, {len(between.renamed)} renamed, "
-        f"{len(between.gone)} gone, {lost}{len(between.moved)} moved, {between.same} the same",
+        f"{len(between.gone)} gone, {lost}{len(between.moved)} with changed statistics, "
+        f"{between.same} unchanged",
     ]
 
 
@@ -79,8 +75,6 @@ def _number(value: float | None) -> str:
 
 
 def _document(between: Diff) -> dict[str, Any]:
-    import msgspec
-
     return {
         "new": [_brief(entry) for entry in between.new],
         "changed": [{**_brief(item.after), "differs": item.differs} for item in between.changed],

@@ -5,37 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import Session, emit_json
+from harvester import __version__
+from harvester.archive import Archive, Snapshot
+from harvester.audit import Exported, ExportOrder, export_snapshot
+from harvester.cli.options import FILTERS, given_filters, with_options
+from harvester.cli.output.bar import byte_bar
+from harvester.cli.output.emit import emit_json
+from harvester.cli.session import Session
+from harvester.config import Selection
+from harvester.site import write_pages
+from harvester.text import render_moment, render_size
 
-if TYPE_CHECKING:
-    from harvester.archive import Archive, Snapshot
-    from harvester.audit import Exported, ExportOrder
 
-
+@with_options(*FILTERS, "archive", "account", "json")
 def export(
     context: typer.Context,
     date: Annotated[str, typer.Argument(metavar="DATE", help="A Snapshot, or latest.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="A new directory; with --zip a new file.")],
     zipped: Annotated[bool, typer.Option("--zip", help="One zip file; .zip is added to its name.")] = False,
-    project: options.Projects = None,
-    exclude_project: options.ExcludeProjects = None,
-    name: options.Names = None,
-    tag: options.Tags = None,
-    organization: options.Organizations = None,
-    created_after: options.CreatedAfter = None,
-    created_before: options.CreatedBefore = None,
-    optimizations: options.Optimizations = None,
-    recycle_bin: options.RecycleBin = None,
-    archive: options.Archive = None,
-    account: options.Account = None,
-    json: options.Json = False,
 ) -> None:
-    """Copy a Snapshot, or a part of it, to a directory or zip that a stranger can check and browse.
+    """Copy a Snapshot, or a part of it, to a directory or zip that anybody can check and browse.
 
     Every file is checked as it is copied. An export that fails or is interrupted leaves nothing
     behind. What does not match the filters leaves no trace in a part.
@@ -50,26 +43,17 @@ def export(
       0 ok   1 no such Snapshot   2 usage, nothing fits, or DIR is in use
       16 disk   20 the Snapshot is damaged
     """
-    from harvester.config import Selection
-
-    session: Session = context.obj
-    given = options.filters(context)
-    settings = session.load(
-        account, archive__dir=str(archive) if archive else None, **options.only(given)
-    ).settings
-    found = session.read_archive(settings)
+    session = Session.of(context)
+    given = given_filters(session.options)
+    settings = session.load(only_given_filters=True).settings
+    archive = session.archive(settings)
     order = _order(to, zipped=zipped, filters=given)
     if given:
         order = replace(order, selected=Selection(settings.filters).wants)
-    _tell(session, _write(session, found, found.snapshot(date), order), json=json)
+    _print(session, _write(session, archive, archive.snapshot(date), order))
 
 
 def _order(to: Path, *, zipped: bool, filters: dict[str, Any]) -> ExportOrder:
-    from harvester import __version__
-    from harvester.audit import ExportOrder
-    from harvester.site import write_pages
-    from harvester.text import render_moment
-
     return ExportOrder(
         to=to.with_name(f"{to.name}.zip") if zipped and to.suffix != ".zip" else to,
         at=render_moment(datetime.now(UTC)),
@@ -81,25 +65,20 @@ def _order(to: Path, *, zipped: bool, filters: dict[str, Any]) -> ExportOrder:
 
 
 def _write(session: Session, archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported:
-    from harvester.audit import export_snapshot as write
-    from harvester.cli.output.bar import byte_bar
-
     total = snapshot.record().payload_bytes
     done = 0
-    with byte_bar(session, "exporting", wanted=not session.json) as show:
+    with byte_bar("exporting", wanted=session.wants_bar) as show:
 
         def on_progress(count: int) -> None:
             nonlocal done
             done += count
             show(done, total)
 
-        return write(archive, snapshot, replace(order, on_progress=on_progress))
+        return export_snapshot(archive, snapshot, replace(order, on_progress=on_progress))
 
 
-def _tell(session: Session, exported: Exported, *, json: bool) -> None:
-    from harvester.text import render_size
-
-    if json:
+def _print(session: Session, exported: Exported) -> None:
+    if session.json:
         emit_json(
             {
                 "snapshot": exported.snapshot,
@@ -114,5 +93,5 @@ def _tell(session: Session, exported: Exported, *, json: bool) -> None:
         f"{exported.reports} reports of {exported.snapshot} in {exported.files} files, "
         f"{render_size(exported.payload_bytes)}",
         f"  {exported.path}",
-        "  README.txt in it tells how to check it",
+        "  README.txt in it says how to check it",
     )

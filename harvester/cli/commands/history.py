@@ -7,56 +7,53 @@ from typing import Annotated
 
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import Session, emit_json
+from harvester.app import printable
+from harvester.audit import history as outcome_history
+from harvester.cli.options import with_options
+from harvester.cli.output.emit import emit_json
+from harvester.cli.output.table import render_table
+from harvester.cli.session import Session
+from harvester.errors import UsageError
 
 
+@with_options("archive", "account", "json")
 def history(
     context: typer.Context,
-    backtest: Annotated[str, typer.Argument(metavar="ID", help="A backtest's id, or how it begins.")],
-    archive: options.Archive = None,
-    account: options.Account = None,
-    json: options.Json = False,
+    backtest: Annotated[str, typer.Argument(metavar="ID", help="A backtest's id, or its first characters.")],
 ) -> None:
-    """Tell what became of a backtest in every Snapshot; one line for as long as nothing changed.
+    """Show the Outcome of a backtest in every Snapshot, one line for each period without a change.
 
     \b
     Exit codes:
       0 ok · 2 usage, or no Snapshot has it · 16 disk · 20 a Snapshot is damaged
     """
-    from harvester.audit import history as passages_of
-    from harvester.cli.output.table import render_table
-    from harvester.cli.output.terminal import printable
-    from harvester.errors import UsageError
-
-    session: Session = context.obj
-    settings = session.load(account, archive__dir=str(archive) if archive else None).settings
-    found = passages_of(session.read_archive(settings), backtest, on_note=session.log.warning)
+    session = Session.of(context)
+    found = outcome_history(session.archive(), backtest, on_note=session.log.warning)
     if not found:
         raise UsageError(f"no Snapshot has a backtest whose id begins with {backtest!r}")
-    if json:
+    if session.json:
         emit_json(
             [
                 {
                     "project_id": project_id,
                     "backtest_id": backtest_id,
-                    "history": [asdict(p) for p in passages],
+                    "history": [asdict(period) for period in periods],
                 }
-                for (project_id, backtest_id), passages in found.items()
+                for (project_id, backtest_id), periods in found.items()
             ]
         )
         return
-    for (project_id, backtest_id), passages in found.items():
+    for (project_id, backtest_id), periods in found.items():
         rows = [
             [
-                passage.from_snapshot,
-                passage.to_snapshot,
-                "gone" if passage.gone and passage.outcome != "lost" else passage.outcome,
-                passage.saved_in,
-                printable(passage.name),
-                printable(passage.error or passage.reason),
+                period.from_snapshot,
+                period.to_snapshot,
+                "gone" if period.gone and period.outcome != "lost" else period.outcome,
+                period.saved_in,
+                printable(period.name),
+                printable(period.error or period.reason),
             ]
-            for passage in passages
+            for period in periods
         ]
         session.show(f"backtest {backtest_id} of project {project_id}")
-        session.show(*render_table(("from", "to", "outcome", "bytes of", "name", "why"), rows))
+        session.show(*render_table(("from", "to", "outcome", "content from", "name", "why"), rows))

@@ -1,22 +1,23 @@
-"""`harvester prune`: retention."""
+"""`harvester prune`: remove the Snapshots that no retention rule keeps."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import ExitCode, Session, emit_json, leave
-
-if TYPE_CHECKING:
-    import datetime as dt
-
-    from harvester.archive import Archive
-    from harvester.audit import PrunePlan, Refused, Retention
-    from harvester.model import InventoryEntry
+from harvester.app import ExitCode
+from harvester.archive import Archive
+from harvester.audit import PrunePlan, Refused, Retention, plan_prune, prune_snapshots
+from harvester.cli.options import with_options
+from harvester.cli.output.emit import emit_json
+from harvester.cli.session import Session, leave
+from harvester.errors import ConfigError, UsageError
+from harvester.model import InventoryEntry
+from harvester.text import parse_duration, render_moment
 
 
 def _count(period: str) -> Any:
@@ -24,29 +25,40 @@ def _count(period: str) -> Any:
     return typer.Option(0, min=0, metavar="N", show_default=False, help=text)
 
 
+@with_options("archive", "account", "lock_wait", "json")
 def prune(
     context: typer.Context,
-    keep_within: options.KeepWithin = None,
+    keep_within: Annotated[
+        str | None, typer.Option(metavar="30d", help="Keep everything that is not older.")
+    ] = None,
     keep_daily: int = _count("days"),
     keep_weekly: int = _count("weeks"),
     keep_monthly: int = _count("months"),
     keep_yearly: int = _count("years"),
-    drop_superseded: options.DropSuperseded = False,
-    forget: options.Forget = None,
+    drop_superseded: Annotated[
+        bool,
+        typer.Option(
+            "--drop-superseded", help="Allow removing a version of a report when a later one is kept."
+        ),
+    ] = False,
+    forget: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATE", help="Record as pruned a Snapshot that is missing for good; may be repeated."
+        ),
+    ] = None,
     bucket: Annotated[bool, typer.Option("--bucket", help="Remove from the bucket, not from disk.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise only say what would be done.")] = False,
-    archive: options.Archive = None,
-    account: options.Account = None,
-    lock_wait: options.LockWait = None,
-    json: options.Json = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove them; otherwise only show what would be removed.")
+    ] = False,
 ) -> None:
     """Remove the Snapshots that no rule keeps; without --yes nothing is changed.
 
-    The newest Snapshot always stays, and so does one that alone holds a report: each version of a report
-    counts, and what has vanished at QuantConnect too. One that holds the last undamaged copy stays as well.
-    Those are refused and named.
+    The newest Snapshot is always kept. One that holds the only copy, or the only undamaged copy, of a report
+    is refused and named; each version of a report counts, and so do reports that QuantConnect has deleted.
 
-    With --bucket the same is done in the bucket, where what is locked or younger than 7 days stays too.
+    With --bucket the same is done in the bucket, where objects that are locked or younger than 7 days are
+    kept too.
 
     \b
     Examples:
@@ -58,55 +70,52 @@ def prune(
     \b
     Exit codes:
       0 ok, also when some were refused   1 error   2 usage   11 a run is under way   16 disk
-      20 damaged: the lists of some are, or copies in others are, so that they were refused
+      20 damaged: a Snapshot was refused because lists or copies are damaged
     """
-    from zoneinfo import ZoneInfo
-
-    from harvester.archive import Archive
-    from harvester.cli.commands.prune_bucket import prune_bucket
-    from harvester.errors import ConfigError
-
-    session: Session = context.obj
-    loaded = session.load(
-        account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
-    )
-    settings = loaded.settings
+    session = Session.of(context)
+    loaded = session.load()
+    settings = loaded.settings.archive
     retention = _retention(keep_within, keep_daily, keep_weekly, keep_monthly, keep_yearly)
     forgotten = list(dict.fromkeys(forget or []))
     if retention.empty and not forgotten:
-        raise ConfigError("--keep-...: give at least one rule; without one everything is kept")
-    today = datetime.now(ZoneInfo(settings.archive.timezone)).date()
+        raise ConfigError("give at least one --keep rule; without one everything is kept")
+    today = datetime.now(ZoneInfo(settings.timezone)).date()
     if bucket:
         if forgotten:
-            raise ConfigError("--forget: it is about the archive on disk, and does not go with --bucket")
+            raise ConfigError("--forget is for the archive on disk and cannot be combined with --bucket")
+        # Imported for --bucket: it needs the extra `bucket`.
+        from harvester.cli.commands.prune_bucket import prune_bucket
+
         leave(prune_bucket(session, loaded, retention, today, drop_superseded=drop_superseded, yes=yes))
-    found = Archive.open(Path(settings.archive.dir))
-    order = _Order(found, retention, today, forgotten, drop_superseded)
+    archive = Archive.open(Path(settings.dir))
+    asked = _Prune(archive, retention, today, forgotten, drop_superseded)
     if not yes:
-        plan = order.plan()
+        plan = asked.plan()
     else:
-        with found.lock(command="prune", wait_s=float(settings.archive.lock_wait)):
-            plan = order.carry_out()
-        for note in order.notes:
+        with archive.lock(command="prune", wait_s=float(settings.lock_wait)):
+            plan = asked.carry_out()
+        for note in asked.notes:
             session.log.warning(note)
     code = ExitCode.DAMAGED if plan.is_damaged else ExitCode.OK
-    if json:
+    if session.json:
         emit_json(_document(plan, forgotten, code, done=yes))
     else:
-        # Cron mails whatever a job prints.
-        tell = session.say if yes and code is ExitCode.OK else session.show
-        tell(*_lines(plan, forgotten, done=yes))
+        # With --quiet a prune that did its work prints nothing: cron mails whatever a job prints.
+        show = session.say if yes and code is ExitCode.OK else session.show
+        show(*_lines(plan, forgotten, done=yes))
     for name, why in plan.damaged.items():
-        text = f"{why}; what {name} holds cannot be known, so it is kept and counts as a copy of nothing"
-        session.log.warning(text, next=f"harvester verify {name} --repair, or restore the file from a backup")
+        session.log.warning(
+            f"{why}; what {name} holds is not known, so it is kept, and no copy in it is relied on",
+            next=f"harvester verify {name} --repair, or restore the file from a backup",
+        )
     leave(code)
 
 
-class _Order:
-    """One prune as it was asked for."""
+class _Prune:
+    """One `prune` as it was asked for."""
 
     def __init__(
-        self, archive: Archive, retention: Retention, today: dt.date, forget: list[str], drop_superseded: bool
+        self, archive: Archive, retention: Retention, today: date, forget: list[str], drop_superseded: bool
     ) -> None:
         self._archive = archive
         self._retention = retention
@@ -114,18 +123,15 @@ class _Order:
         self._forget = forget
         self._drop_superseded = drop_superseded
         self.notes: tuple[str, ...] = ()
-        """What was found and set aside in the Archive, for the user."""
+        """What recovery found and set aside in the Archive."""
 
     def plan(self) -> PrunePlan:
-        """What would be done."""
+        """Return what would be done."""
         self._check_forgotten()
         return self._plan()
 
     def carry_out(self) -> PrunePlan:
-        """Do it, under the lock."""
-        from harvester.audit import prune_snapshots
-        from harvester.text import render_moment
-
+        """Prune, under the lock, and return what was done."""
         at = render_moment(datetime.now(UTC))
         self._check_forgotten()
         prune_snapshots(self._archive, self._forget, at=at)
@@ -135,30 +141,22 @@ class _Order:
         return plan
 
     def _plan(self) -> PrunePlan:
-        from harvester.audit import plan_prune
-
         return plan_prune(self._archive, self._today, self._retention, drop_superseded=self._drop_superseded)
 
     def _check_forgotten(self) -> None:
-        from harvester.errors import ConfigError, UsageError
-
         if not self._forget:
             return
-        standing = {snapshot.name for snapshot in self._archive.snapshots()}
-        missing = [name for name in self._archive.ledger().committed if name not in standing]
+        existing = {snapshot.name for snapshot in self._archive.snapshots()}
+        missing = [name for name in self._archive.ledger().committed if name not in existing]
         for name in self._forget:
-            if name in standing:
-                raise ConfigError(f"--forget {name}: it is not missing")
+            if name in existing:
+                raise ConfigError(f"--forget {name}: it is not missing; leave it to the rules")
             if name not in missing:
-                known = f"missing are {', '.join(missing)}" if missing else "none is missing"
+                known = f"missing are {', '.join(missing)}" if missing else "no Snapshot is missing"
                 raise UsageError(f"--forget {name}: the Ledger has no such Snapshot; {known}")
 
 
 def _retention(within: str | None, daily: int, weekly: int, monthly: int, yearly: int) -> Retention:
-    from harvester.audit import Retention
-    from harvester.errors import ConfigError
-    from harvester.text import parse_duration
-
     try:
         span = None if within is None else timedelta(seconds=parse_duration(within))
     except ValueError as exc:
@@ -174,7 +172,7 @@ def _lines(plan: PrunePlan, forgotten: list[str], *, done: bool) -> list[str]:
     lines += [f"remove  {name}" for name in plan.remove]
     lines += [f"forget  {name}" for name in forgotten]
     count = len(plan.remove) + len(forgotten)
-    hint = "" if done or not count else "; --yes does it"
+    hint = "" if done or not count else "; add --yes to remove them"
     return [*lines, f"{verb} {count} of {count + len(plan.keep) + len(plan.refused)} Snapshots{hint}"]
 
 
@@ -183,7 +181,7 @@ def _refusal_lines(name: str, refused: Refused) -> list[str]:
     if refused.error:
         lines.append(f"refuse  {name:<13} {refused.error}")
     elif refused.reports:
-        text = f"holds {refused.reports} reports (or versions of them) that no other one does:"
+        text = f"holds {refused.reports} reports (or versions of them) that no other Snapshot holds:"
         lines.append(f"refuse  {name:<13} {text}")
     lines += [f"        {_title(entry)}" for entry in refused.examples]
     if refused.last_copies:
@@ -193,7 +191,7 @@ def _refusal_lines(name: str, refused: Refused) -> list[str]:
         )
         lines.append(f"refuse  {name:<13} {text}")
     for last in refused.last_copy_examples:
-        lines.append(f"        {_title(last.entry)}, damaged is {last.damaged}")
+        lines.append(f"        {_title(last.entry)}, damaged in {last.damaged}")
     return lines
 
 

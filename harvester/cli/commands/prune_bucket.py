@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import Any
 
-from harvester.cli.console import ExitCode, Session, emit_json
-
-if TYPE_CHECKING:
-    import datetime as dt
-
-    from harvester.audit import Retention
-    from harvester.bucket import BucketPrunePlan
-    from harvester.config import Loaded
+from harvester.app import ExitCode, connect_bucket
+from harvester.audit import Retention, plan_retention
+from harvester.bucket import BucketPrune, BucketPrunePlan, LeaseTimes
+from harvester.cli.output.emit import emit_json
+from harvester.cli.session import Session
+from harvester.config import Loaded
+from harvester.text import render_size
 
 
 def prune_bucket(
     session: Session,
     loaded: Loaded,
     retention: Retention,
-    today: dt.date,
+    today: date,
     *,
     drop_superseded: bool,
     yes: bool,
@@ -30,12 +30,7 @@ def prune_bucket(
         CorruptBucketError: lists are damaged, so nobody knows what is needed.
         BucketError: the store failed.
     """
-    from harvester.app import connect_bucket
-
-    connection = connect_bucket(session, loaded)
-    from harvester.audit import plan_retention
-    from harvester.bucket import BucketPrune, LeaseTimes
-
+    connection = connect_bucket(loaded, session.invocation.environ)
     given = loaded.settings.bucket
     reasons: dict[str, tuple[str, ...]] = {}
 
@@ -50,21 +45,19 @@ def prune_bucket(
     if session.json:
         emit_json(_document(plan, kept, done=yes))
     else:
-        tell = session.say if yes else session.show
-        tell(*_lines(plan, kept, done=yes))
+        show = session.say if yes else session.show
+        show(*_lines(plan, kept, done=yes))
     return ExitCode.OK
 
 
 def _lines(plan: BucketPrunePlan, kept: dict[str, tuple[str, ...]], *, done: bool) -> list[str]:
-    from harvester.text import render_size
-
     verb = "removed" if done else "would remove"
-    hint = "" if done or not (plan.remove or plan.keys) else "; --yes does it"
+    hint = "" if done or not (plan.remove or plan.keys) else "; add --yes to remove them"
     waiting = []
     if plan.young:
-        waiting.append(f"{plan.young} that nobody names are younger than 7 days")
+        waiting.append(f"{plan.young} unused objects are younger than 7 days")
     if plan.locked:
-        waiting.append(f"{plan.locked} that nobody needs are locked")
+        waiting.append(f"{plan.locked} unused objects are locked")
     return [
         *(f"keep    {name:<13} {', '.join(why)}" for name, why in kept.items()),
         *(f"refuse  {name:<13} {why}" for name, why in plan.refused.items()),

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import ExitCode, Session, emit_json, leave, report_error
+from harvester.app import ExitCode, PushJob, pushed_document, pushed_line
+from harvester.archive import Archive
+from harvester.bucket import PushPlan
+from harvester.cli.options import with_options
+from harvester.cli.output.bar import byte_bar
+from harvester.cli.output.emit import emit_json
+from harvester.cli.output.errors import report_error
+from harvester.cli.session import Session, leave
+from harvester.errors import BucketError
+from harvester.text import render_size
 
-if TYPE_CHECKING:
-    from harvester.bucket import PushPlan
 
-
+@with_options("archive", "account", "lock_wait", "json")
 def push(
     context: typer.Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")] = False,
-    archive: options.Archive = None,
-    account: options.Account = None,
-    lock_wait: Annotated[
-        str | None, typer.Option(metavar="10m", help="Wait for another push or run to end.")
-    ] = None,
-    json: options.Json = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
+    ] = False,
 ) -> None:
     """Send every Snapshot, ledger line and timestamp that the bucket does not have.
 
-    With bucket.url set each run does it after its commit. Interrupted at any point, the next push goes on;
+    With bucket.url set each run does it after its commit. After an interruption the next push continues;
     nobody sees half a Snapshot. Damage on disk is not sent.
 
     \b
@@ -39,38 +42,31 @@ def push(
       0 ok, also when nothing was new   2 usage   6 unpushed: the bucket could not be brought up to date
       11 a run is under way             16 disk   20 damaged: something in the archive, which was not sent
     """
-    from harvester.app import PushJob, pushed_document, pushed_line
-    from harvester.archive import Archive
-    from harvester.errors import BucketError
-
-    session: Session = context.obj
-    loaded = session.load(
-        account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
-    )
-    found = Archive.open(Path(loaded.settings.archive.dir))
+    session = Session.of(context)
+    loaded = session.load()
+    archive = Archive.open(Path(loaded.settings.archive.dir))
     wait_s = float(loaded.settings.archive.lock_wait)
-    job = PushJob(session, loaded.settings, loaded.account, found, show_bar=not json, wait_s=wait_s)
+    job = PushJob(loaded.settings, loaded.account, archive, session.invocation.environ, wait_s)
     try:
         if dry_run:
-            _tell(session, job.plan(), json=json)
+            _print_plan(session, job.plan())
             return
-        with found.lock(command="push", wait_s=wait_s):
-            pushed = job.run()
+        with (
+            archive.lock(command="push", wait_s=wait_s),
+            byte_bar("pushing", wanted=session.wants_bar) as bar,
+        ):
+            pushed = job.run(bar)
     except BucketError as exc:
-        report_error(exc, session, code=ExitCode.UNPUSHED)
+        report_error(exc, session.invocation, code=ExitCode.UNPUSHED)
         leave(ExitCode.UNPUSHED)
-    if json:
+    if session.json:
         emit_json({"exit_code": 0, "exit": "ok", **pushed_document(pushed)})
     else:
         session.say(pushed_line(pushed, job.url))
 
 
-def _tell(session: Session, plan: PushPlan, *, json: bool) -> None:
-    import msgspec
-
-    from harvester.text import render_size
-
-    if json:
+def _print_plan(session: Session, plan: PushPlan) -> None:
+    if session.json:
         emit_json(msgspec.to_builtins(plan) | {"up_to_date": plan.is_up_to_date})
         return
     if plan.is_up_to_date:

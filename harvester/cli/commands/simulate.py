@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated, TextIO
 
+import anyio
+import msgspec
 import typer
 
-if TYPE_CHECKING:
-    from harvester.simulator import RequestRecord, Simulator
+from harvester.errors import ConfigError
+from harvester.simulator import RequestRecord, Simulator, load_scenario, sample_scenario
 
 _PORT = 5612
 """Where QuantConnect's own client looks for a local API (`QC_API=local`)."""
@@ -22,7 +25,10 @@ def simulate(
         Path | None, typer.Option(metavar="DIR", help="Serve the HTML files found there as the reports.")
     ] = None,
     scenario: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What account, and how its server behaves.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A TOML file that describes the account and how its server behaves."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Another number draws another account.")] = None,
     request_log: Annotated[
@@ -43,14 +49,8 @@ def simulate(
     Exit codes:
       0 interrupted · 2 usage, or the port is in use
     """
-    import anyio
-    import msgspec
-
-    from harvester.errors import ConfigError
-    from harvester.simulator import Simulator, load_scenario, sample_scenario
-
     if scenario is not None and seed is not None:
-        raise ConfigError("--scenario says what is served; --seed draws an account only without it")
+        raise ConfigError("--seed and --scenario cannot be combined: a scenario describes the whole account")
     account = load_scenario(scenario) if scenario else sample_scenario(seed=1 if seed is None else seed)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_opened(request_log)) if request_log else None
@@ -64,8 +64,6 @@ def simulate(
 
 
 def _opened(path: Path) -> TextIO:
-    from harvester.errors import ConfigError
-
     try:
         return path.open("a", encoding="utf-8")
     except OSError as exc:
@@ -73,10 +71,6 @@ def _opened(path: Path) -> TextIO:
 
 
 async def _serve(server: Simulator) -> None:
-    import signal
-
-    import anyio
-
     async with server as simulator:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             print(simulator.base_url, flush=True)

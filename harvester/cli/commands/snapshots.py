@@ -1,37 +1,34 @@
-"""`harvester snapshots`: what the archive holds."""
+"""`harvester snapshots`: the Snapshots of the archive."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import msgspec
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import ExitCode, Session, code_of_ending, emit_json, leave
+from harvester.app import ExitCode, code_of_ending
+from harvester.archive import Snapshot
+from harvester.cli.options import with_options
+from harvester.cli.output.emit import emit_json
+from harvester.cli.output.table import render_table
+from harvester.cli.session import Session, leave
+from harvester.errors import ArchiveError
+from harvester.model import SnapshotRecord
+from harvester.text import render_size
 
-if TYPE_CHECKING:
-    from harvester.archive import Snapshot
-    from harvester.model import SnapshotRecord
 
-
-def snapshots(
-    context: typer.Context,
-    archive: options.Archive = None,
-    account: options.Account = None,
-    json: options.Json = False,
-) -> None:
+@with_options("archive", "account", "json")
+def snapshots(context: typer.Context) -> None:
     """List the Snapshots of the archive, oldest first.
 
     \b
     Exit codes:
       0 ok · 1 there is no archive · 2 usage · 20 a Snapshot cannot be read; the others are listed
     """
-    from harvester.cli.output.table import render_table
-
-    session: Session = context.obj
-    loaded = session.load(account, archive__dir=str(archive) if archive else None)
-    records, damaged = _read(session.read_archive(loaded.settings).snapshots())
-    if json:
+    session = Session.of(context)
+    records, damaged = _read(session.archive().snapshots())
+    if session.json:
         emit_json({"snapshots": [_row(record) for record in records], "damaged": damaged})
     elif records:
         head = ("snapshot", "state", "exit", "listed", "new", "gone", "size", "written")
@@ -43,9 +40,7 @@ def snapshots(
 
 
 def _read(found: list[Snapshot]) -> tuple[list[SnapshotRecord], list[str]]:
-    """The records that can be read, and what is wrong with the others."""
-    from harvester.errors import ArchiveError
-
+    """The records that can be read, and one error text for each of the others."""
     records, damaged = [], []
     for snapshot in found:
         try:
@@ -56,15 +51,11 @@ def _read(found: list[Snapshot]) -> tuple[list[SnapshotRecord], list[str]]:
 
 
 def _row(record: SnapshotRecord) -> dict[str, Any]:
-    import msgspec
-
     row: dict[str, Any] = msgspec.to_builtins(record)
     return row | {"exit_code": code_of_ending(record.ending).value}
 
 
 def _cells(record: SnapshotRecord) -> tuple[str, ...]:
-    from harvester.text import render_size
-
     counts, code = record.counts, code_of_ending(record.ending)
     return (
         record.name,

@@ -1,28 +1,45 @@
-"""`harvester verify`: whether the archive is what was committed."""
+"""`harvester verify`: check that the archive is what was committed."""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
-from harvester.cli import options
-from harvester.cli.console import ExitCode, Session, emit_json, leave
-
-if TYPE_CHECKING:
-    from harvester.archive import Archive, Snapshot
-    from harvester.audit import Problem, Repaired, Subset, Surroundings
-    from harvester.config import Loaded
-    from harvester.model import InventoryEntry
+from harvester.app import ExitCode, bucket_files, refetcher
+from harvester.archive import Archive, Snapshot
+from harvester.audit import (
+    Problem,
+    Repaired,
+    Subset,
+    Surroundings,
+    find_lost,
+    look_around,
+    repair_archive,
+    subset_of_day,
+    verify_archive,
+)
+from harvester.cli.options import with_options
+from harvester.cli.output.bar import byte_bar
+from harvester.cli.output.emit import emit_json
+from harvester.cli.session import Session, leave
+from harvester.config import Loaded
+from harvester.errors import ConfigError
+from harvester.format import DAMAGED
+from harvester.model import InventoryEntry
+from harvester.text import render_size
 
 _SHOWN = 500
-"""Problems printed for people; `--json` has all of them."""
+"""Problems printed as text; `--json` has all of them."""
 _NAMED = 20
-"""Strangers printed for people."""
+"""Foreign files printed as text."""
 
 
+@with_options("archive", "account", "lock_wait", "json")
 def verify(
     context: typer.Context,
     dates: Annotated[
@@ -37,28 +54,25 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Replace damaged files by ones with the recorded digest.")
     ] = False,
-    bucket: options.InBucket = False,
+    bucket: Annotated[
+        bool, typer.Option("--bucket", help="Check the copy in the bucket, not the archive on disk.")
+    ] = False,
     read: Annotated[
-        bool, typer.Option("--read", help="With --bucket: download too, or the part that --subset names.")
+        bool,
+        typer.Option("--read", help="With --bucket: download reports too, or the part in --subset."),
     ] = False,
     checksums: Annotated[
         bool, typer.Option("--checksums", help="With --bucket: ask for each stored checksum and lock.")
     ] = False,
-    archive: options.Archive = None,
-    account: options.Account = None,
-    lock_wait: Annotated[
-        str | None, typer.Option(metavar="10m", help="With --repair: wait for a run to end.")
-    ] = None,
-    json: options.Json = False,
 ) -> None:
     """Check every digest, the ledger's chain, inventories against the disk, and permissions.
 
-    With --subset only a part of the reports is hashed; everything else is checked all the same. Without
-    dates the catalog is compared with the inventories too, and what is no part of the archive is listed.
+    With --subset only a part of the reports is hashed; everything else is still checked. Without dates the
+    catalog is compared with the inventories too, and files that are not part of the archive are listed.
 
-    A repair takes files from other Snapshots, makes images again from their report, reads lost reports
-    again, and makes files read-only again; with bucket.url set it takes files from the bucket too. What it
-    replaces is kept below .damaged/ in the archive.
+    A repair copies files from other Snapshots, extracts images from their report, fetches lost reports and
+    makes files read-only. What it replaces is kept below .damaged/ in the archive.
+    With bucket.url set it takes files from the bucket too.
 
     With --bucket the ledger, lists, sizes and ETags of the copy are checked without downloading a report,
     and --repair uploads again what is damaged there.
@@ -68,71 +82,60 @@ def verify(
       harvester verify                            everything
       harvester verify latest                     the newest Snapshot
       harvester verify latest --subset auto/7     a seventh each night; a week covers everything
-      harvester verify 2026-11-22 --repair        and mend what can be mended
+      harvester verify 2026-11-22 --repair        and repair what can be repaired
       harvester verify --bucket                   the copy in the bucket, from its listing
       harvester verify --bucket --read --subset auto/7
 
     \b
     Exit codes:
-      0 all is well (again)   1 error   2 usage   11 a run is under way   16 disk
+      0 no problems (left)   1 error   2 usage   11 a run is under way   16 disk
       20 problems were found, or are left after --repair
     """
-    from harvester.archive import Archive
-    from harvester.cli.commands.verify_bucket import BucketCheck
-
-    session: Session = context.obj
+    session = Session.of(context)
     part = _parse_subset(subset)
-    loaded = session.load(
-        account, archive__dir=str(archive) if archive else None, archive__lock_wait=lock_wait
-    )
-    settings = loaded.settings
-    _check_bucket_options(bucket, {"--read": read, "--checksums": checksums})
+    loaded = session.load()
     if bucket:
-        look = BucketCheck(session, loaded, tuple(dates or []), part, read, checksums, repair)
-        leave(look.run())
-    found = Archive.open(Path(settings.archive.dir))
-    check = _Check(session, found, dates or [], part, json)
+        # Imported for --bucket: it needs the extra `bucket`.
+        from harvester.cli.commands.verify_bucket import BucketCheck
+
+        leave(BucketCheck(session, loaded, tuple(dates or []), part, read, checksums, repair).run())
+    if read or checksums:
+        raise ConfigError(f"{'--read' if read else '--checksums'} needs --bucket")
+    settings = loaded.settings.archive
+    archive = Archive.open(Path(settings.dir))
+    verification = _Verification(session, archive, dates or [], part)
     if repair:
-        with found.lock(command="verify --repair", wait_s=float(settings.archive.lock_wait)):
-            leave(check.run(loaded))
-    leave(check.run(None))
+        with archive.lock(command="verify --repair", wait_s=float(settings.lock_wait)):
+            leave(verification.run(repair_with=loaded))
+    leave(verification.run(repair_with=None))
 
 
-def _check_bucket_options(bucket: bool, given: dict[str, bool]) -> None:
-    """Refuse options that are about the Bucket where it was not asked for."""
-    from harvester.errors import ConfigError
+class _Verification:
+    """One `verify` as it was asked for."""
 
-    for option, wanted in given.items():
-        if wanted and not bucket:
-            raise ConfigError(f"{option} goes with --bucket")
-
-
-class _Check:
-    """One verify as it was asked for."""
-
-    def __init__(
-        self, session: Session, archive: Archive, dates: list[str], subset: Subset | None, json: bool
-    ) -> None:
+    def __init__(self, session: Session, archive: Archive, dates: list[str], subset: Subset | None) -> None:
         self._session = session
         self._archive = archive
         self._dates = dates
         self._snapshots: list[Snapshot] = []
         self._subset = subset
-        self._json = json
         self._strangers: list[str] = []
         self._lost: list[InventoryEntry] = []
-        """Reports that the newest of the Snapshots says are lost."""
+        """Reports that are lost according to the newest of the Snapshots."""
 
-    def run(self, loaded: Loaded | None) -> ExitCode:
-        """Verify, repair when there are settings for it, and say what came of it."""
-        from harvester.audit import Surroundings, find_lost, look_around, verify_archive
-        from harvester.cli.output.bar import byte_bar
+    def run(self, *, repair_with: Loaded | None) -> ExitCode:
+        """Verify, repair if asked to, and print what was found.
 
-        # Under the lock, if there is one: a run that was waited for may have committed another Snapshot.
+        Args:
+            repair_with: Settings for fetching lost reports; None: no repair.
+        """
+        # Under the lock, if there is one: the run that we waited for may have committed a Snapshot.
         self._snapshots = [*map(self._archive.snapshot, self._dates)] or self._archive.snapshots()
         started = time.monotonic()
         done = 0
-        with byte_bar(self._session, "verifying", wanted=not self._json) as show:
+        with byte_bar(
+            "verifying", wanted=not self._session.json and not self._session.invocation.quiet
+        ) as show:
 
             def on_progress(count: int, total: int) -> None:
                 nonlocal done
@@ -143,61 +146,58 @@ class _Check:
                 self._archive, self._snapshots, subset=self._subset, on_progress=on_progress
             )
         around = Surroundings() if self._dates else look_around(self._archive)
-        repaired = self._repair([*problems, *around.problems], loaded)
+        repaired = self._repair([*problems, *around.problems], repair_with)
         self._strangers = around.strangers
         self._warn(around, repaired)
         self._lost = find_lost(self._snapshots[-1]) if self._snapshots else []
         code = ExitCode.DAMAGED if repaired.left else ExitCode.OK
-        if self._json:
+        if self._session.json:
             emit_json(self._document(repaired, code, done, time.monotonic() - started))
         else:
-            self._tell(repaired, done, time.monotonic() - started)
+            self._print(repaired, done, time.monotonic() - started)
         return code
 
     def _warn(self, around: Surroundings, repaired: Repaired) -> None:
-        from harvester.format import DAMAGED
-
         for text in around.warnings:
             self._session.log.warning(text)
         if repaired.passed_over:
-            text = (
+            self._session.log.warning(
                 f"{repaired.passed_over} of the replaced files were not kept: {self._archive.root / DAMAGED} "
-                "is full. Look into what is there and delete it"
+                "is full. Look at what is there and delete it"
             )
-            self._session.log.warning(text)
 
     def _repair(self, problems: list[Problem], loaded: Loaded | None) -> Repaired:
-        from harvester.audit import Repaired, repair_archive
-
         if loaded is None or not problems:
             return Repaired([], problems)
-        from harvester.app import bucket_files, reader
-
-        fetch = bucket_files(self._session, loaded)
+        files = None
+        if loaded.settings.bucket.url:
+            files = bucket_files(loaded, self._session.invocation.environ, self._session.log)
         mended: list[Problem] = []
         try:
-            with reader(self._session, self._archive, loaded.settings) as reread:
+            with refetcher(
+                self._archive,
+                loaded.settings,
+                self._session.log,
+                credentials=lambda: self._session.credentials(loaded),
+            ) as fetch:
                 return repair_archive(
-                    self._archive, problems, fetch=fetch, reread=reread, on_mended=mended.append
+                    self._archive, problems, fetch=files, reread=fetch, on_mended=mended.append
                 )
         except BaseException:
-            # Of a full disk or Ctrl-C too: no other record is left of which committed files were replaced.
+            # Also on a full disk or Ctrl-C: nothing else records which committed files were replaced.
             for problem in mended:
-                self._session.log.warning("mended", file=str(problem))
+                self._session.log.warning("repaired", file=str(problem))
             raise
 
-    def _tell(self, repaired: Repaired, done_bytes: int, took_s: float) -> None:
-        from harvester.format import DAMAGED
-        from harvester.text import render_size
-
+    def _print(self, repaired: Repaired, done_bytes: int, took_s: float) -> None:
         session = self._session
         for problem in repaired.mended[:_SHOWN]:
-            session.say(f"mended: {problem}")
+            session.say(f"repaired: {problem}")
         if len(repaired.mended) > _SHOWN:
             session.say(f"... and {len(repaired.mended) - _SHOWN} more; --json has all")
         if repaired.kept:
             place = self._archive.root / DAMAGED
-            session.say(f"kept what was replaced, {_count(repaired.kept, 'file')}, below {place}")
+            session.say(f"what was replaced, {_count(repaired.kept, 'file')}, is kept below {place}")
         for problem in repaired.left[:_SHOWN]:
             session.show(str(problem), f"    {problem.kind}: {problem.remedy}")
         if len(repaired.left) > _SHOWN:
@@ -214,8 +214,6 @@ class _Check:
         session.say(f"verified {snapshots}{part}: {render_size(done_bytes)} in {took_s:.1f} s, {problems}")
 
     def _document(self, repaired: Repaired, code: ExitCode, done_bytes: int, took_s: float) -> dict[str, Any]:
-        import msgspec
-
         return {
             "exit_code": code.value,
             "exit": code.label,
@@ -246,12 +244,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _parse_subset(text: str | None) -> Subset | None:
-    """K and N of `K/N`; `auto/N` is the part whose turn it is today."""
-    from datetime import UTC, datetime
-
-    from harvester.audit import subset_of_day
-    from harvester.errors import ConfigError
-
+    """Return K and N of `K/N`; for `auto/N`, K is the part that is due today."""
     if text is None:
         return None
     part, _, parts = text.partition("/")
@@ -260,4 +253,4 @@ def _parse_subset(text: str | None) -> Subset | None:
             return subset_of_day(datetime.now(UTC).date(), int(parts))
         if part.isdecimal() and 1 <= int(part) <= int(parts):
             return int(part), int(parts)
-    raise ConfigError(f"--subset {text}: that is no part; write 1/7 or auto/7")
+    raise ConfigError(f"--subset {text}: not a valid subset; use 1/7 or auto/7")

@@ -1,4 +1,4 @@
-"""`harvester verify --bucket`: whether the copy in the bucket is what was pushed."""
+"""`harvester verify --bucket`: check that the copy in the bucket is what was pushed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harvester.cli.console import ExitCode, Session, emit_json
+import msgspec
 
-if TYPE_CHECKING:
-    from harvester.archive import Archive
-    from harvester.audit import Subset
-    from harvester.bucket import BucketProblem, BucketRepaired, Connection, Verified
-    from harvester.config import Loaded
+from harvester.app import ExitCode, PushJob, connect_bucket
+from harvester.archive import Archive
+from harvester.audit import Subset
+from harvester.bucket import BucketProblem, BucketRepair, BucketRepaired, Connection, Scope, Verified, Verify
+from harvester.cli.output.bar import byte_bar
+from harvester.cli.output.emit import emit_json
+from harvester.cli.session import Session
+from harvester.config import Loaded
+from harvester.errors import ConfigError
+from harvester.format import ARCHIVE_FILE
+from harvester.text import render_size
 
 _SHOWN = 500
-"""Findings printed for people; `--json` has all of them."""
+"""Findings printed as text; `--json` has all of them."""
 
 
 @dataclass(frozen=True)
 class BucketCheck:
-    """One look at a Bucket as it was asked for."""
+    """One `verify --bucket` as it was asked for."""
 
     session: Session
     loaded: Loaded
@@ -34,18 +40,16 @@ class BucketCheck:
     repair: bool = False
 
     def run(self) -> ExitCode:
-        """Look, repair if that was asked for, and say what was found."""
-        from harvester.app import connect_bucket
-
-        connection = connect_bucket(self.session, self.loaded)
+        """Verify, repair if asked to, and print what was found."""
+        connection = connect_bucket(self.loaded, self.session.invocation.environ)
         archive = self._archive()
         started = time.monotonic()
         if not self.repair or archive is None:
-            found, repaired = self._look(connection, archive), None
+            found, repaired = self._verify(connection, archive), None
         else:
             wait_s = float(self.loaded.settings.archive.lock_wait)
             with archive.lock(command="verify --bucket --repair", wait_s=wait_s):
-                found = self._look(connection, archive)
+                found = self._verify(connection, archive)
                 repaired = self._repair(connection, archive, found)
         took_s = time.monotonic() - started
         left = found.problems if repaired is None else repaired.left
@@ -53,15 +57,11 @@ class BucketCheck:
         if self.session.json:
             emit_json(self._document(found, repaired, code, took_s))
         else:
-            self._tell(found, repaired, took_s)
+            self._print(found, repaired, took_s)
         return code
 
     def _archive(self) -> Archive | None:
-        """The Archive on disk, when there is one: the Bucket is compared with it, and repaired from it."""
-        from harvester.archive import Archive
-        from harvester.errors import ConfigError
-        from harvester.format import ARCHIVE_FILE
-
+        """The Archive on disk, if there is one, to compare the Bucket with and to repair it from."""
         root = Path(self.loaded.settings.archive.dir)
         if (root / ARCHIVE_FILE).exists():
             return Archive.open(root)
@@ -69,32 +69,24 @@ class BucketCheck:
             raise ConfigError(f"--repair: {root} is no archive, and a bucket is repaired from its archive")
         return None
 
-    def _look(self, connection: Connection, archive: Archive | None) -> Verified:
-        from harvester.bucket import Scope, Verify
-        from harvester.cli.output.bar import byte_bar
-
+    def _verify(self, connection: Connection, archive: Archive | None) -> Verified:
         scope = Scope(
             snapshots=self.dates,
             read=(self.subset or (1, 1)) if self.read else None,
             checksums=self.checksums,
             at_once=self.loaded.settings.bucket.at_once,
         )
-        bar = byte_bar(self.session, "reading", wanted=self.read and not self.session.json)
+        bar = byte_bar("reading", wanted=self.read and self.session.wants_bar)
         with bar if self.read else nullcontext(lambda done, total: None) as show:
             look = Verify(connection.store, scope, archive=archive, s3=connection.s3, on_bytes=show)
             return look.run()
 
     def _repair(self, connection: Connection, archive: Archive, found: Verified) -> BucketRepaired:
-        from harvester.app import PushJob
-        from harvester.bucket import BucketRepair
-
-        job = PushJob(self.session, self.loaded.settings, self.loaded.account, archive)
+        job = PushJob(self.loaded.settings, self.loaded.account, archive, self.session.invocation.environ)
         work = BucketRepair(connection.store, archive, job.push(), s3=connection.s3)
         return work.run(found.problems, found.named)
 
-    def _tell(self, found: Verified, repaired: BucketRepaired | None, took_s: float) -> None:
-        from harvester.text import render_size
-
+    def _print(self, found: Verified, repaired: BucketRepaired | None, took_s: float) -> None:
         session = self.session
         left = found.problems if repaired is None else repaired.left
         for item in repaired.repaired[:_SHOWN] if repaired else []:
@@ -129,7 +121,5 @@ class BucketCheck:
 
 
 def _rows(items: Any) -> list[dict[str, Any]]:
-    import msgspec
-
     found: list[BucketProblem] = list(items)
     return [msgspec.to_builtins(item) for item in found]

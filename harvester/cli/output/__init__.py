@@ -1,1 +1,1 @@
-"""The room cli/output."""
+"""What commands print: text, tables, bars, JSON, log lines."""

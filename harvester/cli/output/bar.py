@@ -1,4 +1,4 @@
-"""A bar for work that is counted in bytes: on stderr, on a terminal only."""
+"""A progress bar for work that is counted in bytes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from harvester.cli.console import Session
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 
 @contextmanager
-def byte_bar(session: Session, title: str, *, wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Show how far something is; gives the function to call with bytes done and bytes in all."""
-    if not wanted or session.quiet or not sys.stderr.isatty():
+def byte_bar(title: str, *, wanted: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show progress on stderr if that is a terminal.
+
+    Yields:
+        The function to call with bytes done and bytes in all.
+    """
+    if not wanted or not sys.stderr.isatty():
         yield lambda done, total: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(title, *columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=None)

@@ -5,26 +5,24 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
 
-from harvester.cli.output.terminal import printable
+from harvester.app import printable
+from harvester.cli.invocation import Invocation
 from harvester.secrets import mask_value
 
-if TYPE_CHECKING:
-    from harvester.cli.console import Session
 
-
-def make_logger(session: Session) -> Any:
-    """The logger of a session; with `--quiet` only warnings and errors come through."""
-    colours = sys.stderr.isatty() and not session.environ.get("NO_COLOR")
+def make_logger(invocation: Invocation) -> Any:
+    """Return the logger of a command. `--quiet` leaves warnings and errors, `--verbose` adds debugging."""
+    colours = sys.stderr.isatty() and not invocation.environ.get("NO_COLOR")
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
-        if session.log_format == "json"
+        if invocation.log_format == "json"
         else _TextRenderer(colours=colours)
     )
-    level = logging.WARNING if session.quiet else logging.DEBUG if session.verbose else logging.INFO
+    level = logging.WARNING if invocation.quiet else logging.DEBUG if invocation.verbose else logging.INFO
     logger = structlog.wrap_logger(
         structlog.PrintLogger(cast(TextIO, _Stderr())),
         processors=[
@@ -37,17 +35,17 @@ def make_logger(session: Session) -> Any:
         context_class=dict,
         cache_logger_on_first_use=False,
     )
-    return logger.bind(account=session.account) if session.account else logger
+    return logger.bind(account=invocation.account) if invocation.account else logger
 
 
 def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Hides secrets in every text of an event; control characters are the renderer's."""
+    """Mask secrets in every text of an event; the renderer escapes control characters."""
     masked: MutableMapping[str, Any] = mask_value(event)
     return masked
 
 
 class _TextRenderer:
-    """One line: time, level, what happened, then what belongs to it."""
+    """Render an event as one line: time, level, text, then its fields."""
 
     _STYLES = {"warning": "\x1b[33m", "error": "\x1b[31m", "debug": "\x1b[2m"}  # noqa: RUF012  (a constant)
 
@@ -64,7 +62,7 @@ class _TextRenderer:
 
 
 class _Stderr:
-    """What `sys.stderr` is at the moment of writing: a bar puts itself there to keep lines out of its way."""
+    """Writes to the current `sys.stderr`: a progress bar replaces it to keep lines out of its way."""
 
     def write(self, text: str) -> None:
         sys.stderr.write(text)

@@ -1,27 +1,27 @@
-"""What `run` and `demo` say at the end, for people and for scripts."""
+"""The summary of a run and of a dry run, as text and as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import msgspec
+
+from harvester.app import AccountEnd
+from harvester.harvest import Preview, RunResult
+from harvester.model import SnapshotRecord, UnreadOptimization
 from harvester.text import render_duration, render_size
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from harvester.harvest import Preview, RunResult
-    from harvester.model import SnapshotRecord, UnreadOptimization
 
 _EXAMPLES: Final = 3
 """Rows without a usable id in a summary."""
 
 
 def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
-    """The outcome of a run as lines of text."""
+    """Return the summary of a run as lines of text."""
     record = result.record
     if record is None:
-        return [f"interrupted; what was read is kept in {result.path} and the next run takes it up"]
+        return [f"interrupted; what was read is kept in {result.path}, and the next run resumes there"]
     state = "complete" if record.complete else f"INCOMPLETE ({record.ending.value})"
     lines = [f"Snapshot {record.name}: {state}", f"  listed      {_proof(record)}"]
     if record.gone:
@@ -30,11 +30,14 @@ def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
         lines.append(
             f"  lost        {record.lost} damaged, and no copy was found; `harvester verify` names them"
         )
-    lines += [f"  damaged     nothing was taken from {name}, which is kept" for name in record.passed_over]
+    lines += [
+        f"  damaged     {name} is damaged and was not used; `harvester verify` says where"
+        for name in record.passed_over
+    ]
     lines += [f"  unread      project {unread.name}: {unread.error}" for unread in record.unread_projects]
     lines += _unread_optimizations(record.unread_optimizations)
     if not record.settings.get("reports", {}).get("optimizations", True):
-        lines.append("  not asked   for optimizations: reports.optimizations is false")
+        lines.append("  not listed  optimizations: reports.optimizations is false")
     lines += _doubts(record)
     lines += [
         f"  requests    {record.requests}, {record.throttled} of them throttled, in {took_s:.0f} s",
@@ -47,9 +50,7 @@ def summary_lines(result: RunResult, *, took_s: float) -> list[str]:
 
 
 def summary_json(result: RunResult, *, code: int, name: str, took_s: float) -> dict[str, Any]:
-    """The outcome of a run as one JSON document."""
-    import msgspec
-
+    """Return the summary of a run as a JSON document."""
     record: Any = msgspec.to_builtins(result.record) if result.record else None
     return {
         "exit_code": code,
@@ -61,16 +62,28 @@ def summary_json(result: RunResult, *, code: int, name: str, took_s: float) -> d
     }
 
 
+def account_lines(end: AccountEnd) -> list[str]:
+    """Return the summary of one of several accounts as lines of text, its name first."""
+    summary = end.summary
+    if "path" not in summary:
+        lines = summary.get("errors", [])
+    else:
+        record = summary["snapshot"] and msgspec.convert(summary["snapshot"], SnapshotRecord)
+        result = RunResult(Path(summary["path"]), record, tuple(summary["notes"]))
+        lines = summary_lines(result, took_s=summary["seconds"])
+    return [f"Account {end.name}: {end.code.label}", *(f"  {line}" for line in lines)]
+
+
 def preview_lines(found: Preview, rate_per_min: float) -> list[str]:
-    """What a run would do, as lines of text."""
+    """Return what a run would do as lines of text."""
     least, most = found.requests()
     shortest, longest = (render_duration(minutes * 60, rough=True) for minutes in found.minutes(rate_per_min))
     lines = [
-        f"{found.listed} backtests in {found.projects} projects; {found.reports} reports would be asked for",
+        f"{found.listed} backtests in {found.projects} projects; {found.reports} reports would be fetched",
         f"  requests    {least} if all are ready, about {most} if all must be generated first",
         f"  time        {shortest} to {longest} at {rate_per_min:g} requests a minute",
     ]
-    lines += [f"  not asked   {number} {reason}" for reason, number in found.reasons.most_common()]
+    lines += [f"  not fetched {number} {reason}" for reason, number in found.reasons.most_common()]
     if found.gone:
         lines.append(f"  gone        {found.gone} no longer listed, kept")
     lines += [f"  unread      project {unread.name}: {unread.error}" for unread in found.unread]
@@ -85,7 +98,7 @@ def preview_lines(found: Preview, rate_per_min: float) -> list[str]:
 
 
 def preview_json(found: Preview, rate_per_min: float) -> dict[str, Any]:
-    """What a run would do, as one JSON document."""
+    """Return what a run would do as a JSON document."""
     return {
         "projects": found.projects,
         "listed": found.listed,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.cells import cell_len
+
 
 def render_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> Iterator[str]:
-    """The lines of a table; nothing is ever cut off.
+    """Yield the lines of a table. Cells are never truncated: output that is piped has no width.
 
     Args:
         head: Titles of the columns.
         rows: Cells, as many in each row.
         right: Titles of the columns that hold numbers, with blanks between.
     """
-    from rich.cells import cell_len
-
     lines = [head, *rows]
     widths = [max(cell_len(line[column]) for line in lines) for column in range(len(head))]
     numbers = right.split()

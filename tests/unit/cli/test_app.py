@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harvester.cli.app import spell_out
+from harvester.cli.app import expand_bare_refresh
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from harvester.cli.app import spell_out
     ],
 )
 def test_refresh_without_days_means_everything(words: list[str], spelled_out: list[str]) -> None:
-    assert spell_out(words) == spelled_out
+    assert expand_bare_refresh(words) == spelled_out

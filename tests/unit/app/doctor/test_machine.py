@@ -12,9 +12,8 @@ import pytest
 from support.archives import Night, make_reports, open_archive
 
 from harvester.app.doctor.api import check_clock
+from harvester.app.doctor.check import Check, Status
 from harvester.app.doctor.machine import (
-    Check,
-    Status,
     check_archive,
     check_configuration,
     check_credentials,
@@ -22,9 +21,9 @@ from harvester.app.doctor.machine import (
     check_links,
     check_space,
 )
+from harvester.app.exits import ExitCode
 from harvester.archive import Archive, LinkMode
 from harvester.archive.calls import Room
-from harvester.cli.console import ExitCode
 from harvester.config.credentials import Credentials
 from harvester.config.load import load_settings
 from harvester.model import Ending
@@ -165,7 +164,7 @@ def test_directory_that_may_not_even_be_looked_into_is_a_disk_error(public_dir: 
 def test_archive_that_anybody_may_change_is_a_warning_with_its_remedy(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     found = checks(tmp_path)["permissions"]
-    assert (found.status, found.remedy) == (Status.WARNING, f"chmod o-w {tmp_path}")
+    assert (found.status, found.advice) == (Status.WARNING, f"chmod o-w {tmp_path}")
 
 
 def test_archive_that_everybody_may_read_is_a_warning_unless_that_is_asked_for(tmp_path: Path) -> None:
@@ -195,7 +194,7 @@ def test_archive_that_is_in_use_is_a_warning_that_names_its_holder(tmp_path: Pat
 
 def test_archive_without_a_snapshot_waits_for_its_first_run(tmp_path: Path) -> None:
     open_archive(tmp_path)
-    assert checks(tmp_path)["last run"].remedy == "harvester run"
+    assert checks(tmp_path)["last run"].advice == "harvester run"
 
 
 @pytest.mark.parametrize(
@@ -273,7 +272,7 @@ def test_clock_is_held_against_the_server(offset_s: float, status: Status, text:
     (found,) = check_clock(offset_s)
     assert found.status is status
     assert found.text == f"{text} the server's"
-    assert bool(found.remedy) is (status is Status.WARNING)
+    assert bool(found.advice) is (status is Status.WARNING)
 
 
 def test_clock_of_a_server_that_was_not_reached_is_not_judged() -> None:
@@ -296,7 +295,7 @@ def test_a_configuration_that_others_may_change_is_a_warning_with_the_command(tm
     check = list(check_configuration(loaded))[1]
     assert (check.status, check.code) == (Status.WARNING, ExitCode.OK)
     assert check.text == f"anybody may change {path}, and it can run commands"
-    assert check.remedy == f"run: chmod go-w {path}"
+    assert check.advice == f"run: chmod go-w {path}"
 
 
 def test_a_configuration_from_a_pipe_is_taken_as_it_is() -> None:
@@ -313,4 +312,4 @@ def test_credentials_that_others_can_read_are_a_warning_with_the_command() -> No
     )
     first, second = check_credentials(found)
     assert (first.status, first.text) == (Status.OK, "from /token")
-    assert (second.status, second.remedy) == (Status.WARNING, "run: chmod 600 /token")
+    assert (second.status, second.advice) == (Status.WARNING, "run: chmod 600 /token")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.app.doctor.machine import Status
+from harvester.app.doctor.check import Status
 from harvester.app.doctor.timer import check_timer
 
 LOADED = "LoadState=loaded\nActiveState={}\nNextElapseUSecRealtime=Thu 2026-11-26 03:07:12 UTC\n"
@@ -28,7 +28,7 @@ def test_an_active_timer_is_told_with_its_next_time(tmp_path: Path) -> None:
 def test_a_timer_that_does_not_run_is_a_warning_with_the_command(tmp_path: Path) -> None:
     found = check_timer(programs(tmp_path, systemctl=LOADED.format("inactive")))
     assert found.status is Status.WARNING
-    assert found.remedy == "systemctl enable --now harvester.timer"
+    assert found.advice == "systemctl enable --now harvester.timer"
 
 
 def test_a_unit_that_systemd_cannot_load_is_a_warning(tmp_path: Path) -> None:
@@ -65,5 +65,5 @@ def test_a_setting_of_cron_that_names_us_is_no_schedule(tmp_path: Path) -> None:
 @pytest.mark.parametrize("answers", [{}, {"systemctl": "", "crontab": ""}, {"crontab": "# harvester\n"}])
 def test_who_has_no_schedule_is_told_how_to_get_one(tmp_path: Path, answers: dict[str, str]) -> None:
     found = check_timer(programs(tmp_path, **answers))
-    assert (found.status, found.remedy) == (Status.OK, "")
+    assert (found.status, found.advice) == (Status.OK, "")
     assert "harvester schedule" in found.text

@@ -5,13 +5,14 @@ import re
 
 import pytest
 
-from harvester.cli.console import Session
+from harvester.cli.invocation import Invocation
+from harvester.cli.output.logs import make_logger
 from harvester.secrets import hide
 
 
 def log(capsys: pytest.CaptureFixture[str], **options: object) -> list[str]:
     """What each level writes to stderr."""
-    logger = Session(environ={}, **options).log  # type: ignore[arg-type]
+    logger = make_logger(Invocation(environ={}, **options))  # type: ignore[arg-type]
     for level in ("debug", "info", "warning", "error"):
         getattr(logger, level)(f"{level}!", project="a\nb")
     out, err = capsys.readouterr()
@@ -46,7 +47,7 @@ def test_secret_is_masked_in_every_part_of_an_event(
     capsys: pytest.CaptureFixture[str], log_format: str
 ) -> None:
     hide("CANARY-of-a-log")
-    Session(environ={}, log_format=log_format).log.error(
+    make_logger(Invocation(environ={}, log_format=log_format)).error(
         "got CANARY-of-a-log", headers={"Authorization": ["CANARY-of-a-log"]}
     )
     err = capsys.readouterr().err
@@ -65,7 +66,7 @@ def test_colour_is_for_terminals_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
-    Session(environ=environ).log.error("bad\x1b[2J")
+    make_logger(Invocation(environ=environ)).error("bad\x1b[2J")
     err = capsys.readouterr().err
     assert err.startswith("\x1b[31m") is coloured
     assert "bad\\x1b[2J" in err

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harvester.cli.console import Session
+from harvester.cli.invocation import Invocation
+from harvester.cli.output.logs import make_logger
 from harvester.cli.output.reporter import Reporter
 from harvester.harvest.events import Event, Listed, OptimizationRead, Relisted, Settled
 from harvester.model import Outcome
@@ -17,7 +18,7 @@ from harvester.model import Outcome
         (
             Relisted(7, 0, error="HTTP 500", wait_s=120.0),
             "project 7 could not be listed again, to see whether reports that were not found were deleted: "
-            "HTTP 500; the server is away, next try in 120 s",
+            "HTTP 500; the server cannot be reached, next attempt in 120 s",
         ),
         (
             OptimizationRead(7, "", 0, error="HTTP 500"),
@@ -34,11 +35,11 @@ from harvester.model import Outcome
     ],
 )
 def test_what_failed_is_a_line(event: Event, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Reporter(Session()).notify(event)
+    Reporter(make_logger(Invocation())).notify(event)
     assert words in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_went_well_is_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     for event in (Listed(7, 1, 1), Relisted(7, 1), Settled(7, "P", "b", "Name", Outcome.SAVED, 1, 0)):
-        Reporter(Session()).notify(event)
+        Reporter(make_logger(Invocation())).notify(event)
     assert capsys.readouterr().err == ""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from harvester.cli.output.terminal import printable
+from harvester.app.terminal import printable
 from harvester.secrets import hide
 
 
