@@ -117,7 +117,7 @@ async def test_without_a_name_the_accounts_are_named(tmp_path: Path) -> None:
     assert done.code == 2
     assert "several accounts; add --account with one of main, fund" in done.err
     assert both.code == 2
-    assert "--all-accounts does not go with --account or --dry-run" in both.err
+    assert "--all-accounts cannot be combined with --account or --dry-run" in both.err
 
 
 async def test_who_is_told_of_all_is_told_once_and_who_is_told_of_one_of_that_one(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ async def test_a_signal_that_comes_before_the_run_itself_is_told_as_one(tmp_path
                 code = await process.wait()
     assert code == 143, err
     fund = msgspec.json.decode(out)["accounts"]["fund"]
-    assert (fund["exit_code"], fund["errors"]) == (143, ["its process was ended"])
+    assert (fund["exit_code"], fund["errors"]) == (143, ["its process was killed"])
 
 
 @pytest.mark.parametrize(

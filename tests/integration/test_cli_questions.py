@@ -122,9 +122,9 @@ def test_list_gives_a_spreadsheet_all_figures(archive: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--sort", "nonsense"), "known are"),
-        (("--outcome", "nonsense"), "known are saved"),
-        (("--csv", "--json"), "one of them at a time"),
+        (("--sort", "nonsense"), "use one of"),
+        (("--outcome", "nonsense"), "use one of saved"),
+        (("--csv", "--json"), "cannot be combined"),
     ],
 )
 def test_list_names_what_it_does_not_know(archive: Path, words: tuple[str, ...], said: str) -> None:

@@ -113,7 +113,7 @@ async def test_failure_names_backtest_project_tries_and_what_follows(tmp_path: P
     assert first["backtest_id"] == f"{2:032x}"
     assert "Project 1 / Backtest 2" in first["event"]
     assert first["requests"] >= 1
-    assert "tried again in the next run" in first["next"]
+    assert "the next run tries again" in first["next"]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ async def test_a_repair_does_not_read_reports_within_a_hold(tmp_path: Path) -> N
         before = len(simulator.requests)
         done = await harvester_beside("verify", "--repair", cwd=tmp_path, environ=environ)
     assert done.code == 20
-    assert done.err.count("lost reports are not read again") == 1
+    assert done.err.count("lost reports cannot be fetched") == 1
     assert len(simulator.requests) == before
 
 

@@ -37,7 +37,7 @@ def test_without_yes_nothing_is_removed(archive: Archive) -> None:
     said = call(archive, "prune", "--keep-daily", "1")
     assert said.code == 0
     assert "remove  2026-11-21" in said.out
-    assert "would remove 1 of 3 Snapshots; --yes does it" in said.out
+    assert "would remove 1 of 3 Snapshots; add --yes to remove them" in said.out
     assert len(names(archive)) == 3
 
 
@@ -146,7 +146,7 @@ def test_the_last_undamaged_copy_stays_and_ends_with_20_even_with_quiet(archive:
         said = call(archive, "-q", "prune", "--keep-daily", "1", *words)
         assert said.code == 20
         assert "refuse  2026-11-21    holds the last undamaged copies of 1 reports" in said.out
-        assert f"Project 1 / Backtest 2 [{REPORTS[1].backtest_id}], damaged is 2026-11-22/" in said.out
+        assert f"Project 1 / Backtest 2 [{REPORTS[1].backtest_id}], damaged in 2026-11-22/" in said.out
         assert "harvester verify --repair" in said.out
     assert "2026-11-21" in names(archive)
     document = call(archive, "prune", "--keep-daily", "1", "--json").document()

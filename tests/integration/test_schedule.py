@@ -67,7 +67,7 @@ def test_a_path_that_leads_elsewhere_at_night_is_refused_with_its_line(
     (tmp_path / "token").touch()
     done = schedule(tmp_path, config, *words)
     assert (done.code, done.out) == (2, "")
-    assert f"{wrong} is relative, and a job at night starts elsewhere; write an absolute path" in done.err
+    assert f"{wrong} is relative, but a scheduled job starts elsewhere; use an absolute path" in done.err
     assert "CANARY" not in done.err
 
 

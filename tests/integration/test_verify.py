@@ -125,7 +125,7 @@ def test_repair_restores_modes_and_says_where_it_keeps_what_it_replaced(archive:
     (archive.root / "2026-11-22" / shared).write_bytes(content[:-1])
     said = call(archive, "verify", "--repair")
     assert said.code == 0
-    assert f"kept what was replaced, 1 file, below {archive.root}/.damaged" in said.out
+    assert f"what was replaced, 1 file, is kept below {archive.root}/.damaged" in said.out
     assert [path.read_bytes() for path in (archive.root / ".damaged").rglob("report.json")] == [content[:-1]]
     for path in archive.root.glob("2026-*/**/*"):
         path.chmod(path.stat().st_mode | 0o200)
@@ -138,7 +138,7 @@ def test_without_credentials_a_lost_report_is_not_read_again(archive: Archive) -
     damage(archive, f"{DIR}/report.html")
     said = call(archive, "verify", "--repair")
     assert said.code == 20
-    assert "lost reports are not read again" in said.err
+    assert "lost reports cannot be fetched" in said.err
     assert "restore the file from a backup" in said.out
 
 
@@ -169,7 +169,7 @@ async def test_repair_reads_a_lost_report_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "why"),
     [
-        ({"QUANTCONNECT_USER_ID": "7"}, "another account's"),
+        ({"QUANTCONNECT_USER_ID": "7"}, "another account"),
         ({"QUANTCONNECT_API_TOKEN": "refused"}, "check the user id and the API token"),
         ({"HTTP_PROXY": "socks5://127.0.0.1:9"}, "proxies"),
     ],
@@ -193,7 +193,7 @@ async def test_when_nothing_can_be_read_again_the_rest_is_mended_and_what_is_lef
     assert said.code == 20, said
     assert f"repaired: {result.path.name}/bagit.txt is missing" in said.out
     assert said.out.count("report.html is missing") == 2
-    (told,) = [line for line in said.err.splitlines() if "lost reports are not read again" in line]
+    (told,) = [line for line in said.err.splitlines() if "lost reports cannot be fetched" in line]
     assert why in told
 
 
