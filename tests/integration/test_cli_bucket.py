@@ -142,7 +142,7 @@ def test_prune_of_the_bucket_says_what_it_would_do(site: Site) -> None:
     assert site.run("verify", "--bucket").code == 0
     assert site.run("verify").code == 0  # nothing on disk has changed
     done = site.run("restore", "--all", "--to", "all")
-    assert "2026-11-22 is not in the bucket any more" in done.err
+    assert "2026-11-22 is no longer in the bucket" in done.err
     assert site.run("verify", "--archive", "all").code == 0
 
 

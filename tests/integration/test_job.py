@@ -14,7 +14,7 @@ from support.cli import Done, harvester_beside
 
 from harvester.app.exits import ExitCode
 from harvester.app.log import StandardLog
-from harvester.app.runs import Finished, RunOrder, make_snapshot
+from harvester.app.runs import Display, Finished, RunOrder, make_snapshot_async
 from harvester.archive import Archive
 from harvester.config import Credentials
 from harvester.model import account_fingerprint
@@ -63,7 +63,9 @@ def test_the_wait_for_another_run_is_not_counted_to_this_one(tmp_path: Path) -> 
             patient = msgspec.structs.replace(settings.archive, lock_wait=Duration(30))
             settings = msgspec.structs.replace(settings, archive=patient)
             credentials = Credentials(USER_ID, Secret(TOKEN), "a test")
-            return await make_snapshot(RunOrder(settings, credentials, share_pace=False), StandardLog())
+            return await make_snapshot_async(
+                RunOrder(settings, credentials, share_pace=False), StandardLog(), Display()
+            )
 
     thread = threading.Thread(target=hold)
     thread.start()
