@@ -16,7 +16,7 @@ from harvester.archive.advice import explain
 from harvester.archive.commit import publish, seal, write_tags
 from harvester.archive.content import ContentWriter, SnapshotContext
 from harvester.archive.disk import Disk
-from harvester.archive.flush import SharedFlush
+from harvester.archive.group_commit import GroupCommit
 from harvester.archive.placement import Damage, Placement
 from harvester.archive.search import find_copies
 from harvester.archive.snapshot import Snapshot
@@ -107,7 +107,7 @@ class PartialSnapshot:
         self._project_dirs: set[str] = set()
         self._making_dirs = Lock()
         self._content: ContentWriter | None = None
-        self._flush = SharedFlush(
+        self._flush = GroupCommit(
             lambda: self._disk.sync_all(path), shared_sync_from=context.disk.shared_sync_from
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from harvester.archive.disk import Disk
-from harvester.archive.flush import SharedFlush
+from harvester.archive.group_commit import GroupCommit
 from harvester.archive.links import LinkMode
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
 from harvester.format import (
@@ -57,7 +57,7 @@ def path_of(record: ReportRecord) -> str:
     return report_path(project.project_id, project.name, backtest.backtest_id, backtest.name)
 
 
-def write_report(disk: Disk, flush: SharedFlush, target: Path, files: ReportFiles) -> None:
+def write_report(disk: Disk, flush: GroupCommit, target: Path, files: ReportFiles) -> None:
     """Put one report's directory in place, with everything in it on disk.
 
     The name itself is durable with the next flush, at the latest with the commit's: a power cut before that

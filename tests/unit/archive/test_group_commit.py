@@ -5,12 +5,12 @@ from threading import Event
 
 import pytest
 
-from harvester.archive.flush import SharedFlush
+from harvester.archive.group_commit import GroupCommit
 from harvester.errors import DiskError
 
 
 def test_who_writes_alone_flushes_alone() -> None:
-    shared = SharedFlush(lambda: None, shared_sync_from=2)
+    shared = GroupCommit(lambda: None, shared_sync_from=2)
     with shared.writing() as first, shared.writing() as second:
         assert (first, second) == (True, False)
     with shared.writing() as third:
@@ -26,7 +26,7 @@ def test_all_who_wait_are_served_by_one_flush() -> None:
         started.set()
         assert go_on.wait(30)
 
-    shared = SharedFlush(flush, shared_sync_from=1)
+    shared = GroupCommit(flush, shared_sync_from=1)
     with ThreadPoolExecutor(9) as threads:
         first = threads.submit(shared.wait)
         assert started.wait(30)
@@ -50,7 +50,7 @@ def test_who_comes_while_a_flush_runs_waits_for_the_next_one() -> None:
         assert go_on.wait(30)
         durable[:] = seen
 
-    shared = SharedFlush(flush, shared_sync_from=1)
+    shared = GroupCommit(flush, shared_sync_from=1)
     with ThreadPoolExecutor(2) as threads:
         written.append("a")
         first = threads.submit(shared.wait)
@@ -70,7 +70,7 @@ def test_after_a_failure_nobody_is_told_that_all_is_well() -> None:
         if (answer := answers.pop(0)) is not None:
             raise answer
 
-    shared = SharedFlush(flush, shared_sync_from=1)
+    shared = GroupCommit(flush, shared_sync_from=1)
     for _ in range(2):
         with pytest.raises(DiskError, match="reports an error"):
             shared.wait()
