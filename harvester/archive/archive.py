@@ -232,7 +232,9 @@ def _make(root: Path, account: int | str, disk: Disk, mode: int) -> None:
     for path in reversed(missing):
         disk.make_dir(path)
     check_vacant(root)
+    # A directory that we made gets exactly the mode; of one that was there only rights are taken away.
     disk.restrict(root, mode, exactly=bool(missing))
+    # A fingerprint cannot be salted again: it is taken as it is.
     salt = "" if isinstance(account, str) else secrets.token_hex(16)
     record = ArchiveRecord(FORMAT, account="", created=render_moment(datetime.now(UTC)), account_salt=salt)
     record = msgspec.structs.replace(record, account=record.fingerprint(account))

@@ -37,6 +37,7 @@ def begin_partial(
         ArchiveError: a newer harvester has begun it.
         DiskError: it cannot be written.
     """
+    # The name comes first: what is resumed may have been begun yesterday, and gets today's name.
     name, foreign = _free_name(store, date)
     path = store.partial_dir(name)
     found, notes = _find_resumable(store, state)
@@ -48,6 +49,7 @@ def begin_partial(
         if earlier != path:  # it was begun on another date
             store.disk.rename(earlier, path)
             store.disk.sync_dir(store.root)
+    # Not what an interrupted run was built on, but what is newest and undamaged now.
     base = find_base(store.root, store.ledger)
     mode = _probe(store.disk, path, base.snapshot)
     notes = (*recovered, *foreign, *notes, *_passed_over(base))
@@ -132,6 +134,7 @@ def _make(disk: Disk, path: Path, state: PartialState) -> None:
     disk.make_dir(path / PAYLOAD)
     disk.make_dir(path / RUN)
     disk.make_dir(path / RUN / LISTING)
+    # Flushed before anything else can be written: a partial without this file may be taken for a sealed one.
     disk.write(path / RUN / PARTIAL_FILE, msgspec.json.encode(state))
     disk.sync_dir(path / RUN)
     disk.sync_dir(path)
@@ -149,6 +152,7 @@ def _sweep(disk: Disk, path: Path) -> None:
     disk.make_dir(path / PAYLOAD)
     disk.remove_tree(path / RUN / LISTING)
     disk.make_dir(path / RUN / LISTING)
+    # A directory of the payload is a report that was renamed into place whole, or it is removed here.
     for project in list(os.scandir(path / PAYLOAD)):
         if not project.is_dir(follow_symlinks=False):
             disk.remove_tree(Path(project.path))
@@ -163,6 +167,7 @@ def _probe(disk: Disk, path: Path, previous: Snapshot | None) -> LinkMode:
     """How files of the previous Snapshot get into this one; decided once for the run."""
     if previous is None:
         return LinkMode.HARDLINK
+    # Between the very directories that are used later: no hard link crosses a mount.
     target = path / RUN / "probe"
     disk.remove(target)
     return disk.probe_links(previous.path / TAGMANIFEST, target)

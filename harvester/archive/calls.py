@@ -79,6 +79,7 @@ def opened_dir(directory: Path | str) -> Iterator[int]:
 @contextmanager
 def opened_pair(source: str, target: str, source_dir: int, target_dir: int) -> Iterator[tuple[int, int]]:
     """Open one file to read and another, new, to write; what fails leaves nothing behind."""
+    # O_NONBLOCK: opening a pipe that was put there would wait for its other end.
     old = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source_dir)
     try:
         if not stat.S_ISREG(os.fstat(old).st_mode):  # the end of a pipe would be waited for
@@ -110,6 +111,7 @@ def _libc() -> ctypes.CDLL:
 
 def syncfs(fd: int) -> None:
     """Flush everything on the file system of an open file."""
+    # Python has no syncfs; os.sync() would flush every file system of the machine.
     try:
         call = _libc().syncfs
     except AttributeError:

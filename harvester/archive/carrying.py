@@ -46,6 +46,7 @@ def carry(disk: Disk, mode: LinkMode, job: Carry) -> None:
         DiskError: something cannot be written.
     """
     files = job.block.files()
+    # Most directories are new: one call makes and tests, where asking first would be a call more for each.
     if not disk.new_dir(job.target):
         if _is_complete(mode, job, files):
             return

@@ -33,6 +33,7 @@ def write_tags(disk: Disk, bag: Path, record: SnapshotRecord, known: dict[str, s
     lines = []
     for path in tag_files(bag):
         name = path.relative_to(bag).as_posix()
+        # Manifest and Inventory, the largest, were hashed while they were written.
         if name not in known:
             disk.seal(path)
         lines.append(manifest_line(name, known.get(name) or file_sha256(path)[0]))
@@ -42,6 +43,7 @@ def write_tags(disk: Disk, bag: Path, record: SnapshotRecord, known: dict[str, s
 def seal(store: Store, name: str) -> None:
     """Flush everything and remove `partial.json`: from here on the next run would complete the commit."""
     partial = store.partial_dir(name)
+    # One `syncfs` for all linked files; linking has flushed none of them.
     store.disk.sync_all(partial)
     store.disk.remove(partial / RUN / PARTIAL_FILE)
 
@@ -52,6 +54,7 @@ def publish(store: Store, record: SnapshotRecord) -> list[str]:
     store.disk.remove_tree(partial / RUN)
     store.disk.sync_dir(partial)
     store.disk.rename(partial, store.root / record.name)
+    # The name must be durable before the Ledger line that speaks of it.
     store.disk.sync_dir(store.root)
     return register(store, record)
 

@@ -103,6 +103,7 @@ class ContentWriter:
         `finished` has the paths of reports that an earlier attempt has written.
         """
         self._check_order(project_id, placements)
+        # The old Manifest has another order when the API has changed when a backtest was created.
         wanted = {item.earlier.path for item in placements if item.earlier is not None}
         for item in placements:
             if item.source is Source.NONE:
@@ -164,6 +165,7 @@ class ContentWriter:
         content = load_bytes(directory / REPORT_JSON)
         record = parse_record(content, ReportRecord, where=str(directory / REPORT_JSON))
         lines, payload_bytes = manifest_lines(directory, path, record, content)
+        # An unchanged report was linked by `keep_report`: only its record is new on disk.
         kept = record.outcome is Outcome.UNCHANGED and self._context.mode is not LinkMode.COPY
         self.totals.written_bytes += len(content) if kept else payload_bytes
         seen = msgspec.structs.replace(
@@ -197,6 +199,7 @@ class ContentWriter:
                 moved = block.moved(path, {REPORT_JSON: hashlib.sha256(content).hexdigest()})
                 payload_bytes += len(content) - len(old)
         except (CorruptArchiveError, DiskError) as exc:
+            # Go on with the others: the caller looks for copies of all that is damaged at once.
             on_damage(str(exc))
             self._make_project_dir(earlier.path)
             return earlier.path

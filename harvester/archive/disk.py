@@ -47,6 +47,7 @@ class Disk(FileLinks):
             try:
                 path.mkdir(inherited_mode(path.parent))
             except FileExistsError:
+                # `exist_ok` would accept a link to a directory elsewhere.
                 if not stat.S_ISDIR(path.lstat().st_mode):
                     raise
 
@@ -98,6 +99,7 @@ class Disk(FileLinks):
                 opened.append((fd, path))
                 self.write_chunk(fd, content, path)
                 if sync:
+                    # Linux starts to write dirty pages out when it is asked to forget them.
                     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
                 else:
                     os.close(opened.pop()[0])
@@ -271,6 +273,7 @@ class Disk(FileLinks):
             except FileNotFoundError:
                 return
             if is_dir:
+                # rmtree follows no links, not even those that appear while it runs.
                 shutil.rmtree(path)
             else:
                 path.unlink()

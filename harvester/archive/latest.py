@@ -38,6 +38,7 @@ def point_latest(store: Store, name: str) -> list[str]:
     path = store.root / LATEST
     mode = _mode(path)
     notes = []
+    # rename() cannot replace a directory, and what is in it may be somebody's only copy.
     if stat.S_ISDIR(mode):
         aside = store.disk.set_aside(path, LATEST)
         notes.append(

@@ -85,6 +85,7 @@ class FileLinks:
             with opened_dir(source) as source_dir, opened_dir(target) as target_dir:
                 for name in names:
                     self._link_one(mode, name, name, source_dir, target_dir)
+                # A link to a pipe or an empty file is made without an error: look at what has arrived.
                 odd = [name for name in names if not has_bytes(name, target_dir)]
         except OSError as exc:
             raise explain(exc, f"{target}/{name}") from exc
@@ -116,5 +117,6 @@ class FileLinks:
     def copy(self, source: str, target: str, source_dir: int, target_dir: int) -> None:
         """Copy a file; raises the plain `OSError`."""
         with opened_pair(source, target, source_dir, target_dir) as (old, new):
+            # The kernel copies; None continues at the file's own position.
             while os.sendfile(new, old, None, 2**30):
                 pass

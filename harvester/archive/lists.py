@@ -72,6 +72,7 @@ def check_lists(snapshot: Snapshot, ledger: Ledger) -> CheckedSnapshot:
         raise CorruptArchiveError(f"{snapshot.path} has no line in {LEDGER}, so nothing proves its lists")
     if file_sha256(seal)[0] != line.tagmanifest_sha256:
         raise CorruptArchiveError(f"{seal} is not the one that was committed")
+    # The seal holds, so the digests in it are those of the commit.
     recorded = dict(load_manifest(seal))
     for name in _LISTS:
         _check_list(snapshot.path / name, recorded.get(name))
@@ -90,6 +91,7 @@ def find_base(root: Path, ledger: Ledger) -> Base:
         DiskError: a list cannot be read.
     """
     passed_over: dict[str, str] = {}
+    # By the Ledger and not by what is in the directory: a Snapshot without a line proves nothing.
     for name in reversed(ledger.committed):
         path = root / name
         if path.is_symlink() or not path.is_dir():

@@ -79,6 +79,7 @@ def find_holder(root: Path) -> str:
     if not os.path.lexists(path):
         return ""
     with open_regular(path) as file:
+        # A shared lock, so that two who ask at once do not take each other for a holder.
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

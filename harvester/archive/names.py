@@ -60,6 +60,7 @@ def scan_names(root: Path, ledger: Ledger | None = None) -> ArchiveNames:
         ledger: Its Ledger; directories that it knows are not looked into. None: it is read only if there is
             a directory that it has to decide about.
     """
+    # One pass, without a call for each entry: an Archive may have thousands of dates.
     entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in os.scandir(root)]
     dated = [name for name, is_dir in entries if is_dir and is_snapshot_name(name)]
     known = set(ledger.names) if ledger else set[str]()

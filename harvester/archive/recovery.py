@@ -31,6 +31,8 @@ def recover(store: Store) -> tuple[str, ...]:
         CorruptArchiveError: something is there, or is missing, that no interrupted run explains.
         DiskError: something cannot be written.
     """
+    # The order matters. An interrupted ledger line is removed first, since all else asks the Ledger; pruned
+    # Snapshots go before commits are completed, so that only unfinished commits are left without a line.
     found = scan_names(store.root, store.repair_ledger())
     remove_snapshots(store, [name for name in found.snapshots if name in store.ledger.pruned])
     notes = _finish_commits(store, found)
@@ -82,6 +84,7 @@ def check_adoptable(name: str, path: Path, ledger: Ledger) -> SnapshotRecord:
     lines = [line for line in ledger.committed.values() if line.snapshot not in record.passed_over]
     last = lines[-1] if lines else None
     expected = Previous(last.snapshot, last.tagmanifest_sha256) if last else None
+    # Who moves a directory in here by hand is caught by this: its run saw another last Snapshot.
     if record.previous != expected:
         raise CorruptArchiveError(_foreign(path, "it was not built on the last Snapshot committed"))
     check_tags(path)

@@ -70,6 +70,7 @@ def write_report(disk: Disk, flush: GroupCommit, target: Path, files: ReportFile
         part = _new_part(disk, target)
         if files.images:
             disk.make_dir(part / IMAGES)
+        # Everything goes into a temporary directory, which gets its name when all of it is durable.
         disk.write_all(part, files.named(), sync=alone)
         if alone:
             if files.images:
@@ -98,6 +99,7 @@ def keep_report(disk: Disk, mode: LinkMode, source: Path, target: Path, record: 
             raise DamagedReportError(f"{source / REPORT_JSON} names an image that no report has")
         link(disk, mode, str(source / IMAGES), str(part / IMAGES), names)
         disk.sync_dir(part / IMAGES)
+    # The API just confirmed the bytes, so damage in the previous Snapshot must not be carried with them.
     for name, sha256 in digests(record).items():
         if file_sha256(part / name)[0] != sha256:
             raise DamagedReportError(f"{source / name} is not what {REPORT_JSON} says")

@@ -100,7 +100,8 @@ class Store:
                 line = msgspec.structs.replace(line, archive_sha256=self._archive_sha256())
             ledger = ledger.followed_by(line)
             content += render_line(line)
-        self._known = None  # until the lines are written nobody knows what the file holds
+        # Until the lines are written nobody knows what the file holds: an error may come after half of them.
+        self._known = None
         self.disk.append(self.root / LEDGER, content)
         self._known = ledger
 

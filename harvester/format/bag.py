@@ -45,6 +45,7 @@ def render_bag_info(fields: Iterable[tuple[str, str]]) -> bytes:
 
 def parse_bag_info(content: bytes) -> dict[str, str]:
     """The fields of a `bag-info.txt`: continued lines are joined, and the last of two equal labels counts."""
+    # RFC 8493: a line that begins with white space continues the value of the line before.
     fields: dict[str, str] = {}
     label = ""
     for line in content.decode("utf-8", "replace").splitlines():
@@ -100,6 +101,7 @@ def check_tags(bag: Path) -> str:
         CorruptArchiveError: one is missing or differs; names it.
         DiskError: one cannot be read.
     """
+    # A path may lead nowhere but into the bag: the tag manifest itself is not yet proven here.
     for name, sha256 in load_manifest(bag / TAGMANIFEST):
         if ".." in name.split("/") or name.startswith("/"):
             raise CorruptArchiveError(f"{bag / TAGMANIFEST} names {name!r}, which is outside of the Snapshot")

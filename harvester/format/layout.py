@@ -57,6 +57,7 @@ _FILE_NAME: Final = re.compile(r"[^./\\%\x00-\x1f\x7f][^/\\%\x00-\x1f\x7f]{0,199
 
 def slug(name: str) -> str:
     """The name as part of a path: letters and digits of any script, lower case, `-` for all else."""
+    # NFC, since macOS and Linux would otherwise disagree about the bytes of one name.
     text = unicodedata.normalize("NFC", name.lower())
     words = "".join(char if char.isalnum() else " " for char in text).split()
     return _cut("-".join(words)[:_SLUG_CHARS], _SLUG_BYTES).strip("-") or "unnamed"
@@ -72,6 +73,7 @@ def safe_id(text: str) -> str:
 
     No plain id holds `~`, so the two forms never meet.
     """
+    # No upper case: two ids that differ only in case must not meet on a file system that ignores it.
     if _PLAIN_ID.fullmatch(text):
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -106,6 +108,7 @@ def is_file_name(name: str) -> bool:
 
 def is_snapshot_name(name: str) -> bool:
     """Whether the text is `2026-11-22` or `2026-11-22.2`."""
+    # `.1` would be a second name for the first run of a date.
     match = _SNAPSHOT_NAME.fullmatch(name)
     return match is not None and match[2] != "1"
 

@@ -149,6 +149,7 @@ def parse_ledger(content: bytes) -> Ledger:
     committed: dict[str, None] = {}
     before = _History()
     last = FIRST
+    # What comes after the last line feed is a line that was interrupted while it was written.
     *whole, torn = content.split(b"\n")
     for number, raw in enumerate(whole, start=1):
         try:
@@ -163,6 +164,7 @@ def parse_ledger(content: bytes) -> Ledger:
                 lines.append(line)
                 if line.event == "commit":
                     committed[line.snapshot] = None
+        # Of the bytes as they are, also of a damaged line: the next one's digest shows whether it was edited.
         last = hashlib.sha256(raw + b"\n").hexdigest()
     whole_bytes = len(content) - len(torn)
     return Ledger(tuple(lines), tuple(faults), tuple(edits), last, whole_bytes, bool(torn))

@@ -66,6 +66,7 @@ def load_manifest(
     """
     with opened(path) as file:
         number = 0
+        # A longer line comes in pieces, of which none matches: memory stays bounded.
         while line := file.readline(_LINE_BYTES):
             number += 1
             try:

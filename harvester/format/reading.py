@@ -27,6 +27,8 @@ def open_regular(path: Path) -> BinaryIO:
         CorruptArchiveError: it is missing, a symbolic link, or not a regular file.
         DiskError: it cannot be read.
     """
+    # O_NOFOLLOW: a planted link must not make harvester read, hash or publish a file from elsewhere.
+    # O_NONBLOCK: a planted pipe must not make it wait for ever.
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError) as exc:
