@@ -1,4 +1,4 @@
-"""What each setting allows by itself but the calendar, the network or the others do not."""
+"""Finds settings that are valid by themselves but not with the calendar, the network or other settings."""
 
 from __future__ import annotations
 
@@ -19,36 +19,39 @@ _MAY_BE_ZERO: Final = frozenset({"archive.lock_wait", "run.max_duration", "pace.
 
 
 def find_contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The settings that cannot be used, as `table.key` and what is wrong with it."""
+    """Yield the settings that cannot be used, as `table.key` and what is wrong with it."""
     yield from _dates(settings.filters)
-    yield from _spans(settings)
-    yield from _homes(settings)
+    yield from _zero_durations(settings)
+    yield from _unknown_homes(settings)
     if settings.bucket.beat >= settings.bucket.lease:
         yield "bucket.beat", "must be shorter than bucket.lease, or a push loses the bucket while it works"
     if not _is_timezone(settings.archive.timezone):
-        yield "archive.timezone", f"= {settings.archive.timezone!r}: no time zone; write one as Europe/Berlin"
-    trouble = _url_trouble(settings.api)
-    if trouble:
-        yield "api.base_url", trouble
+        yield (
+            "archive.timezone",
+            f"= {settings.archive.timezone!r}: not a time zone; use Europe/Berlin, say",
+        )
+    problem = _url_problem(settings.api)
+    if problem:
+        yield "api.base_url", problem
     if not settings.archive.dir.strip() or "\0" in settings.archive.dir:
-        yield "archive.dir", f"= {settings.archive.dir!r}: no directory"
+        yield "archive.dir", f"= {settings.archive.dir!r}: not a directory"
 
 
 def is_own(name: str) -> bool:
-    """Whether a `table.key` belongs to one account alone and is never shared with the others."""
+    """Whether a `table.key` belongs to one account only and is never shared with others."""
     return name in {"archive.dir", "metrics.textfile"} or name.startswith("credentials.")
 
 
 def is_address(name: str) -> bool:
-    """Whether a `table.key` holds addresses of those who are told of runs, which are as good as secrets."""
+    """Whether a `table.key` holds addresses of notifications, which are treated as secrets."""
     return name.startswith("notify.") and name.endswith(("_url", "_urls"))
 
 
 def find_clashes(accounts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """What accounts lack or cannot have in common, as the account's name and what is wrong.
+    """Yield what accounts lack or must not share, as the account's name and what is wrong.
 
     Args:
-        accounts: What the table of each says itself, by `table.key`.
+        accounts: By name, what the account's own table says, by `table.key`.
     """
     taken: dict[tuple[str, str], str] = {}
     for account, values in accounts.items():
@@ -80,8 +83,8 @@ def _dates(filters: FilterSettings) -> Iterator[tuple[str, str]]:
         )
 
 
-def _spans(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Spans of time that make no sense at zero."""
+def _zero_durations(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield durations that are zero and must not be."""
     for table in msgspec.structs.fields(Settings):
         values = getattr(settings, table.name)
         for key in msgspec.structs.fields(table.type):
@@ -90,12 +93,15 @@ def _spans(settings: Settings) -> Iterator[tuple[str, str]]:
                 yield name, "must be greater than zero"
 
 
-def _homes(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Paths whose `~` is still there; they are not shown, since one of them may be a token by mistake."""
+def _unknown_homes(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield paths that still begin with `~`; they are not shown, since one may be a token by mistake."""
     for name in PATHS:
         table, _, key = name.partition(".")
         if getattr(getattr(settings, table), key).startswith("~"):
-            yield name, "begins with ~, but that home is not known; write an absolute path, or ./~ for a name"
+            yield (
+                name,
+                "begins with ~, but that home is unknown; use an absolute path, or ./~ for a file name",
+            )
 
 
 def _is_timezone(name: str) -> bool:
@@ -106,8 +112,8 @@ def _is_timezone(name: str) -> bool:
     return True
 
 
-def _url_trouble(api: ApiSettings) -> str:
-    """What is wrong with the base URL; it is not shown where it may hold a password."""
+def _url_problem(api: ApiSettings) -> str:
+    """Return what is wrong with the base URL; the URL is not shown if it may hold a password."""
     try:
         url = urlsplit(api.base_url)
         host, _ = url.hostname or "", url.port
@@ -119,7 +125,7 @@ def _url_trouble(api: ApiSettings) -> str:
         return f"= {api.base_url!r}: not a URL; it starts with https://"
     if url.scheme == "http" and not api.allow_http and not _is_loopback(host):
         return (
-            f"= {api.base_url!r}: plain http would show the signature to everyone between; "
+            f"= {api.base_url!r}: plain http shows the signature to everyone on the way; "
             "use https, or set api.allow_http = true"
         )
     return ""

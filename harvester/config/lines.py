@@ -1,4 +1,4 @@
-"""On which line of a TOML file each key stands; TOML parsers do not tell, and messages should."""
+"""Finds the line of each key of a TOML file, which TOML parsers do not report and messages should name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 
 KeyPath = tuple[str, ...]
 
-_DEEPEST: Final = 8
-"""Keys of a path that are told apart; `accounts.NAME.TABLE.KEY` has four."""
+_MAX_DEPTH: Final = 8
+"""Longest path that is kept; `accounts.NAME.TABLE.KEY` has four keys."""
 _KEY: Final = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _DOTTED: Final = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
 _PART: Final = re.compile(_KEY)
@@ -27,14 +27,14 @@ _TOKEN: Final = re.compile(
 
 
 def find_lines(text: str) -> dict[KeyPath, int]:
-    """The line, from 1, on which each table and key is named first.
+    """Return the line, from 1, on which each table and key is named first.
 
     Args:
         text: A document that a TOML parser has accepted.
 
     Returns:
         Lines by path: `("api",)` for a table, `("api", "tries")` for a key. A key inside of an inline table
-        stands on the line of that table.
+        has the line of that table.
     """
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()
@@ -45,13 +45,13 @@ def find_lines(text: str) -> dict[KeyPath, int]:
         names = tuple(_plain(part) for part in _PART.findall(match["table"] or match["key"]))
         path = names if match["table"] else table + names
         table = path if match["table"] else table
-        for length in range(1, min(len(path), _DEEPEST) + 1):
+        for length in range(1, min(len(path), _MAX_DEPTH) + 1):
             found.setdefault(path[:length], line)
     return found
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each logical line with its number: brackets and long strings may spread one over several."""
+    """Yield each logical line with its number; brackets and long strings may continue over several lines."""
     line = start = 1
     depth = 0
     parts: list[str] = []
@@ -67,5 +67,5 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _plain(key: str) -> str:
-    """A key without its quotes; escapes stay as they are written, they occur in no known key."""
+    """Return a key without its quotes; escapes stay as they are written, no known key has any."""
     return key[1:-1] if key[0] in "\"'" else key

@@ -1,4 +1,4 @@
-"""Paths in settings: whose `~` is whose home, and what may be a token in place of a path."""
+"""Paths in settings: their `~`, and tokens that were written in place of a path."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ PATHS: Final = ("archive.dir", "credentials.token_file", "metrics.textfile")
 
 
 def may_be_token(path: str) -> bool:
-    """Whether what stands for the path of a token's file may be the token itself: it is not shown then.
+    """Whether a setting for the path of a token's file may hold the token itself; then it must not be shown.
 
-    A file that is there, or an absolute path, is none; a name alone that leads nowhere may be one.
+    Existing files and absolute paths are not tokens; a bare name that does not exist may be one.
     """
     if path.startswith(("/", "./", "../")):
         return False
     try:
         return not Path(path).exists()
-    except OSError:  # too long for a name, as a token may be, or not to be looked at
+    except OSError:  # too long for a file name, as a token may be, or not accessible
         return True
 
 
 def with_home(value: Any) -> Any:
-    """A path with `~` or `~user` at its front replaced; as it is where nobody knows that home."""
+    """Return a path with its leading `~` or `~user` replaced; unchanged if that home is unknown."""
     if not isinstance(value, str) or not value.startswith("~"):
         return value
     try:
         return str(Path(value).expanduser())
-    except (RuntimeError, ValueError):  # no such user, or characters that no path has
+    except (RuntimeError, ValueError):  # no such user, or characters that a path cannot have
         return value

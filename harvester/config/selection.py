@@ -1,4 +1,7 @@
-"""Which backtests are wanted: the filters of settings and arguments as one pure predicate."""
+"""The filters of settings and arguments as one pure predicate over projects and backtests.
+
+It is here and not in `harvest` because `audit` and `cli` select by these filters too.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from harvester.text import parse_moment, render_moment
 
 
 class Selection:
-    """Says of a project or backtest why it is left out; an empty reason means that it is wanted."""
+    """Returns why a project or backtest is left out; an empty reason means that it is wanted."""
 
     def __init__(self, filters: FilterSettings) -> None:
         self._filters = filters
@@ -25,12 +28,12 @@ class Selection:
 
     @property
     def backtest_filters(self) -> tuple[object, ...]:
-        """The filters that tell the backtests of one project apart."""
+        """The filters that decide between backtests of the same project, for comparison."""
         filters = self._filters
         return (filters.names, filters.tags, filters.optimizations, self._after, self._before)
 
     def project_reason(self, project_id: int, name: str, organization_id: str) -> str:
-        """Why no backtest of this project is wanted."""
+        """Return why no backtest of this project is wanted; empty if some are."""
         filters = self._filters
         if name.startswith(RECYCLE_BIN) and not filters.recycle_bin:
             return "its project is in the recycle bin"
@@ -43,7 +46,7 @@ class Selection:
         return ""
 
     def backtest_reason(self, backtest: Backtest | InventoryEntry) -> str:
-        """Why this backtest is not wanted, its project apart."""
+        """Return why this backtest is not wanted, whatever its project is; empty if it is wanted."""
         filters = self._filters
         if filters.names and not _any_glob(filters.names, backtest.name):
             return "its name is not among the selected ones"
@@ -58,7 +61,7 @@ class Selection:
         return ""
 
     def wants(self, entry: InventoryEntry) -> bool:
-        """Whether an archived backtest is wanted, its project included."""
+        """Whether both an archived backtest and its project are wanted."""
         return not (
             self.project_reason(entry.project_id, entry.project, entry.organization_id)
             or self.backtest_reason(entry)
@@ -75,5 +78,5 @@ def _any_glob(patterns: Iterable[str], name: str) -> bool:
 
 
 def _moment(text: str) -> str:
-    """A validated setting in the form of `Backtest.created`, so that texts compare as times."""
+    """Return a validated setting in the form of `Backtest.created`, so that texts compare as times."""
     return render_moment(parse_moment(text)) if text else ""

@@ -1,6 +1,6 @@
 """Every setting, its default and its bounds.
 
-The tables and keys are those of the TOML file; `config.example.toml` shows the same with a line why for each.
+The tables and keys are those of the TOML file; `config.example.toml` explains each in a line.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ApiSettings(Table, frozen=True):
-    """How the API is reached."""
+    """Access to the API."""
 
     base_url: str = "https://www.quantconnect.com/api/v2"
-    """Where the API is; QuantConnect's own clients allow another one too (a local or beta server)."""
+    """URL of the API; QuantConnect's own clients allow another one too (a local or beta server)."""
     allow_http: bool = False
-    """Plain http to another host than this machine would show the signature to everyone between."""
+    """Allow plain http to another machine, which shows the signature to everyone on the way."""
     connect_timeout: Duration = Duration(20)
     read_timeout: Duration = Duration(60)
-    """Longest silence within an answer."""
+    """Longest pause within an answer."""
     total_timeout: Duration = Duration(300)
-    """Longest time for one answer as a whole, so that a drip does not last for ever."""
+    """Longest time for a whole answer, so that a trickle of bytes does not last for ever."""
     tries: Count = 4
-    """Within one call, for what may be over in seconds: network, 5xx, not JSON."""
+    """Attempts of one call, for failures that may be over in seconds: network, 5xx, not JSON."""
     max_body_mb: Count = 64
-    """A larger answer is cut off while it is read; the largest report known has 3 MB."""
+    """Largest answer, in MB; reading stops there. The largest known report has 3 MB."""
 
 
 class PaceSettings(Table, frozen=True):
     """How fast requests are sent."""
 
     rate_per_min: Rate = 30.0
-    """Never exceeded; QuantConnect publishes no limit, 30 is what careful users keep to."""
+    """Never exceeded; QuantConnect publishes no limit, and careful users keep to 30."""
     burst: Count = 1
     """Requests that may start at once after a pause."""
     workers: Count = 4
@@ -52,40 +52,40 @@ class PaceSettings(Table, frozen=True):
     pause: Duration = Duration(5)
     """First hold after "slow down" without a figure, or the time of 8 requests if shorter; then doubled."""
     max_hold: Duration = Duration(3600)
-    """When the server asks for a longer hold than this, the run commits what it has and ends."""
+    """If the server asks for a longer hold than this, the run commits what it has and ends."""
 
 
 class ReportSettings(Table, frozen=True):
-    """How reports are asked for."""
+    """How reports are requested."""
 
     max_generating: Count = 100
-    """Reports that the server may be rendering for us at once."""
+    """Reports that the server may be generating for this account at once."""
     first_poll: Duration = Duration(10)
-    """Wait before a generating report is asked for again, until its own times are known."""
+    """Wait before a generating report is requested again, until typical times are known."""
     deadline: Duration = Duration(1800)
-    """After this long from its first request a report ends as `pending` or `failed` for this run."""
+    """This long after its first request a report ends as `pending` or `failed` in this run."""
     retry_after: Duration = Duration(120)
-    """A report whose call failed is tried again after this long, then after twice as long, and so on."""
+    """A report is requested again this long after a failed call, then after twice as long, and so on."""
     tries: Count = 3
-    """Calls for one report that may fail in one run before it is `failed`."""
+    """Failed calls for one report in one run after which it is `failed`."""
     retry_unavailable_days: Count = 7
-    """An `unavailable` report is tried again after this many days."""
+    """An `unavailable` report is requested again after this many days."""
     optimizations: bool = True
-    """Ask each project whose listing changed for its optimizations: they may name backtests that it lacks."""
+    """Read the optimizations of each project with a changed listing: they may name backtests it lacks."""
     include_broken: bool = False
-    """Ask for reports of backtests that ended in a runtime error; as far as is known there are none."""
+    """Request reports of backtests that ended in a runtime error; as far as is known there are none."""
 
 
 class FilterSettings(Table, frozen=True):
-    """What is wanted; what was archived before stays in the Archive whatever is filtered."""
+    """Filters; what was archived before stays in the Archive, whatever is filtered."""
 
     projects: tuple[str, ...] = ()
-    """Ids, or globs of the project's name; empty: all."""
+    """Project ids, or globs of the project's name; empty: all."""
     exclude_projects: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     """Globs of the backtest's name; empty: all."""
     tags: tuple[str, ...] = ()
-    """A backtest with any of these; empty: all."""
+    """A backtest with any of these tags is wanted; empty: all."""
     organizations: tuple[str, ...] = ()
     """Organization ids; empty: all that the account belongs to."""
     created_after: str = ""
@@ -93,9 +93,9 @@ class FilterSettings(Table, frozen=True):
     created_before: str = ""
     """A date or time; this one is not included."""
     optimizations: bool = True
-    """Include the backtests that an optimization has run."""
+    """Include the backtests of optimizations."""
     recycle_bin: bool = False
-    """Include projects that were deleted but not yet purged."""
+    """Include projects that were deleted but are still in the recycle bin."""
 
 
 class ArchiveSettings(Table, frozen=True):
@@ -104,7 +104,7 @@ class ArchiveSettings(Table, frozen=True):
     dir: str = "archive"
     """One directory for one account; a relative one starts where the command is run."""
     timezone: str = "UTC"
-    """Whose calendar names the Snapshots."""
+    """Time zone of the dates that name the Snapshots."""
     lock_wait: Duration = Duration(0)
     """How long to wait for another run to end."""
     mode: Literal["private", "0700", "0750", "0755"] = "private"
@@ -134,37 +134,37 @@ class RunSettings(Table, frozen=True):
     """Bounds of one run."""
 
     max_duration: Duration = Duration(0)
-    """After this long the run commits what it has; 0: no bound."""
+    """After this long the run commits what it has and ends; 0: no bound."""
 
 
 class CredentialSettings(Table, frozen=True):
-    """Where the user id and the token come from, when not from the environment."""
+    """Where the user id and the token come from, if not from the environment."""
 
     user_id: str = ""
     token_file: str = ""
-    """A file that holds the token alone; an absolute path serves cron too."""
+    """A file that holds only the token; an absolute path works in cron too."""
     token_command: str = ""
     """A command that prints the token: `pass show quantconnect`, `op read ...`."""
 
 
 class NotifySettings(Table, frozen=True):
-    """Who is told of a run; an address is a secret and is never shown."""
+    """Who is notified of a run; an address is a secret and is never shown."""
 
     healthchecks_url: str = ""
-    """Is sent `/start` before a run and `/EXITCODE` after it, as Healthchecks and its like take it."""
+    """Receives `/start` before a run and `/EXITCODE` after it, as Healthchecks expects it."""
     webhook_url: str = ""
-    """Is sent the JSON summary of each run."""
+    """Receives the JSON summary of each run."""
     apprise_urls: tuple[str, ...] = ()
-    """Mail, chats and everything else that apprise knows; needs `apprise` to be installed."""
+    """Mail, chats and everything else that apprise supports; requires `apprise` to be installed."""
     apprise_when: Literal["trouble", "always"] = "trouble"
-    """Whether they hear only of runs that somebody has to look at, or of all."""
+    """Whether apprise notifies only of runs that need attention, or of all runs."""
 
 
 class MetricsSettings(Table, frozen=True):
-    """What a monitor reads."""
+    """Metrics for a monitoring system."""
 
     textfile: str = ""
-    """A file for node_exporter (Prometheus), written whole after each run; its name is to end in .prom."""
+    """A file for node_exporter (Prometheus), replaced after each run; its name should end in .prom."""
 
 
 class Settings(Table, frozen=True):
@@ -190,5 +190,5 @@ def all_keys() -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
 
 
 def mode_of(archive: ArchiveSettings) -> int:
-    """`archive.mode` as `chmod` takes it."""
+    """Return `archive.mode` as the number that `chmod` takes."""
     return 0o700 if archive.mode == "private" else int(archive.mode, 8)

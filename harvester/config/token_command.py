@@ -1,4 +1,4 @@
-"""The command that prints the API token: run without a shell, within bounds of time and size."""
+"""Runs the command that prints the API token: without a shell, within bounds of time and size."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _TIMEOUT_S: Final = 30.0
 
 
 def run_token_command(command: str, *, timeout_s: float = _TIMEOUT_S) -> str:
-    """The first line that a command prints: the convention of `pass` and its kin.
+    """Return the first line that a command prints, which is the convention of `pass` and similar programs.
 
-    No shell is involved. What it writes to stderr is dropped, since it may repeat the secret.
+    Its stderr is dropped, since it may repeat the secret.
 
     Raises:
         CredentialsError: it fails, prints nothing, or takes too long.
@@ -52,7 +52,7 @@ def run_token_command(command: str, *, timeout_s: float = _TIMEOUT_S) -> str:
 
 
 def _first_line(process: subprocess.Popen[bytes], timeout_s: float) -> str:
-    """What it prints first, read within bounds of time and size."""
+    """Return its first line, read within bounds of time and size."""
     try:
         printed = _read_pipe(process, until=time.monotonic() + timeout_s)
         process.wait(timeout=timeout_s)

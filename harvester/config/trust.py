@@ -1,12 +1,12 @@
-"""Whether a configuration that was found, and not named, may be used: nobody else may have written it.
+"""Decides whether a configuration that was found, and not named, may be used: only its user may write it.
 
-A configuration can run a command and choose the server that is sent signatures, so `cd` into a directory of
-somebody else must not be enough to obey theirs. ssh and git are as careful. The file and its directory are
-judged, and where the file is a symbolic link, the link and what it leads to:
+A configuration can run a command and choose the server that receives signatures, so `cd` into a directory of
+somebody else must not be enough to use theirs. ssh and git have the same rule. The file and its directory are
+checked, and if the file is a symbolic link, also the link and its target:
 
 * It belongs to another user than root or the one who runs harvester: refused.
 * Anybody may write it: refused. A sticky directory such as /tmp is allowed: others can add files to it, which
-  belong to them, but neither replace nor rename one of ours.
+  belong to them, but cannot replace or rename one of ours.
 * A group may write it: refused, unless it is the owner's private group, which has the owner's name and no
   other member. Systems that have such groups let them write by default (umask 002).
 """
@@ -29,11 +29,11 @@ class Distrust:
 
     problem: str
     fix: str
-    """What to do about it."""
+    """The advice that follows "or": a command, or what to do instead."""
 
 
 def find_distrust(path: Path) -> Distrust | None:
-    """The first reason not to trust a file; None: only root and the current user can have written it."""
+    """Return the first reason not to trust a file; None: only root and the user can have written it."""
     user = os.geteuid()
     for place, status in _places(path.absolute()):
         owner = status.st_uid
@@ -47,7 +47,7 @@ def find_distrust(path: Path) -> Distrust | None:
 
 
 def _places(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """What decides about the content that is read, directories first."""
+    """Yield everything that decides about the content that is read, directories first."""
     yield path.parent, path.parent.stat()
     if path.is_symlink():
         yield path, path.lstat()
@@ -57,7 +57,7 @@ def _places(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _writers(status: os.stat_result) -> str:
-    """Who may write something besides its owner; empty: nobody."""
+    """Return who else than its owner may write something; empty: nobody."""
     mode = status.st_mode
     if stat.S_ISLNK(mode) or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
         return ""
@@ -69,7 +69,7 @@ def _writers(status: os.stat_result) -> str:
 
 
 def _is_private(group: int, owner: int) -> bool:
-    """Whether a group is its owner's own and has no other member."""
+    """Whether a group is the private group of an owner and has no other member."""
     try:
         user, members = pwd.getpwuid(owner), grp.getgrgid(group)
     except KeyError:

@@ -78,7 +78,7 @@ def test_token_comes_from_a_file_of_the_settings(home: Path) -> None:
 
 @pytest.mark.parametrize("text", [TOKEN, "k" * 300, "secrets/CANARY"])
 def test_what_may_be_the_token_in_place_of_its_file_is_not_repeated(home: Path, text: str) -> None:
-    with pytest.raises(CredentialsError, match=r"credentials\.token_file leads to no file") as caught:
+    with pytest.raises(CredentialsError, match=r"credentials\.token_file does not exist") as caught:
         find(home, user_id="7", token_file=text)
     assert text not in str(caught.value)
 

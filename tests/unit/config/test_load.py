@@ -105,7 +105,7 @@ def test_a_home_is_meant_wherever_a_path_is_written(
 @pytest.mark.parametrize("name", PATHS)
 def test_a_home_that_is_not_known_is_a_mistake_and_no_directory(tmp_path: Path, name: str, path: str) -> None:
     assert any(
-        f"line 1: {name} begins with ~, but that home is not known; write an absolute path" in line
+        f"line 1: {name} begins with ~, but that home is unknown; use an absolute path" in line
         for line in mistakes(tmp_path, f'{name} = "{path}"')
     )
 
@@ -150,12 +150,15 @@ dir = "x"
         ("[filters]\nnames = 'a*'", "line 2: filters.names = 'a*': expected a list, got a text"),
         ("[filters]\ncreated_after = 'x'", "line 2: filters.created_after = 'x': use a date"),
         ("filters = {created_after = '2026-02-01', created_before = '2026-01-01'}", "so nothing fits"),
-        ("[archive]\ntimezone = 'Mars/Olympus'", "line 2: archive.timezone = 'Mars/Olympus': no time zone"),
-        ("[archive]\ntimezone = '../../etc/passwd'", "no time zone"),
-        ("[archive]\ndir = ' '", "line 2: archive.dir = ' ': no directory"),
+        (
+            "[archive]\ntimezone = 'Mars/Olympus'",
+            "line 2: archive.timezone = 'Mars/Olympus': not a time zone",
+        ),
+        ("[archive]\ntimezone = '../../etc/passwd'", "not a time zone"),
+        ("[archive]\ndir = ' '", "line 2: archive.dir = ' ': not a directory"),
         ("[api]\nbase_url = 'ftp://example.org'", "line 2: api.base_url = 'ftp://example.org': not a URL"),
         ("[api]\nbase_url = 'https://example.org:port'", "line 2: api.base_url is not a URL"),
-        ("[api]\nbase_url = 'http://example.org/api'", "plain http would show the signature"),
+        ("[api]\nbase_url = 'http://example.org/api'", "plain http shows the signature"),
         ("[pace\nworkers = 1", "harvester.toml is not valid TOML: Expected ']'"),
         ("a = " + "[" * 5000, "harvester.toml is not valid TOML"),
     ],
