@@ -1,7 +1,7 @@
-"""`.damaged/`: what a repair has replaced, for whoever wants to know what happened to it.
+"""Keeps in `.damaged/` what a repair has replaced, so that somebody can find out what happened to it.
 
-A file is kept as `.damaged/SNAPSHOT/DIGEST/PATH`, the digest being the first half of its own sha256. Once
-`verify` finds nothing more, nothing in the Archive needs it and the whole directory may be deleted.
+A file is kept as `.damaged/SNAPSHOT/DIGEST/PATH`; DIGEST is the first half of its own sha256. When `verify`
+finds no Problem, nothing in the Archive needs the directory, and it may be deleted.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from harvester.archive import Archive
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.format import DAMAGED, PART, file_sha256
 
-MOST_BYTES: Final = 2**30
-"""What is kept in all; a disk that is failing may damage every file of a large Archive."""
+MAX_BYTES: Final = 2**30
+"""Size limit of the directory; a failing disk may damage every file of a large Archive."""
 _DIGEST_CHARS: Final = 32
 
 
 class DamagedFiles:
-    """Keeps files of Snapshots that are about to be replaced."""
+    """Keeps files of Snapshots before they are replaced."""
 
-    def __init__(self, archive: Archive, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, archive: Archive, *, max_bytes: int = MAX_BYTES) -> None:
         self.kept = 0
         self.passed_over = 0
-        """Files that there was no room for."""
+        """Number of files that were not kept, because the size limit was reached."""
         self._archive = archive
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._used_bytes = 0
         self._counted: set[tuple[int, int]] | None = None
 
     def keep(self, snapshot: str, path: str) -> None:
-        """Keep what is damaged at a place; several names of one file take its bytes once.
+        """Keep a file if there is room; hard links of one file are counted once.
 
         Raises:
             DiskError: it cannot be written.
@@ -41,7 +41,7 @@ class DamagedFiles:
         try:
             sha256, _ = file_sha256(source)
         except (CorruptArchiveError, DiskError):
-            return  # nothing that can be read
+            return  # it cannot be read
         if self._has_room(source):
             self.save(snapshot, path, sha256)
             self.kept += 1
@@ -49,7 +49,7 @@ class DamagedFiles:
             self.passed_over += 1
 
     def save(self, snapshot: str, path: str, sha256: str) -> Path:
-        """Keep a file whether or not there is room, for its bytes are wanted elsewhere; gives its new place.
+        """Keep a file whose bytes are needed elsewhere, whether or not there is room; returns its new path.
 
         Raises:
             DiskError: it cannot be written.
@@ -72,13 +72,13 @@ class DamagedFiles:
         status = source.lstat()
         if (status.st_dev, status.st_ino) in self._counted:
             return True
-        if self._used_bytes + status.st_size > self._most_bytes:
+        if self._used_bytes + status.st_size > self._max_bytes:
             return False
         self._count(source, self._counted)
         return True
 
     def _count(self, path: Path, counted: set[tuple[int, int]]) -> None:
-        """Add a file's bytes to what is used; names of one file count once."""
+        """Count a file's bytes; hard links of one file are counted once."""
         status = path.lstat()
         key = (status.st_dev, status.st_ino)
         if key not in counted:

@@ -1,4 +1,4 @@
-"""What lies between two Snapshots."""
+"""Compares two Snapshots, backtest by backtest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harvester.errors import ArchiveError
 from harvester.model import InventoryEntry
 
 Pair = tuple[InventoryEntry | None, InventoryEntry | None]
-"""One backtest in the earlier and in the later Snapshot; None where it is not known."""
+"""The entries of one backtest in the earlier and the later Snapshot; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Changed:
     before: InventoryEntry
     after: InventoryEntry
     differs: str
-    """`rendering` (same text and figures, other images or markup) or `text`; empty: a record is damaged."""
+    """`rendering`: only images or markup differ; `text`: text or figures do; empty: a record is damaged."""
 
 
 @dataclass(frozen=True)
 class Renamed:
-    """A backtest under another name, or in a project under another name."""
+    """A backtest that was renamed, or whose project was."""
 
     before: InventoryEntry
     after: InventoryEntry
@@ -33,29 +33,29 @@ class Renamed:
 
 @dataclass(frozen=True)
 class Moved:
-    """A backtest whose listed statistics are not what they were."""
+    """A backtest whose listed statistics have changed."""
 
     entry: InventoryEntry
-    """In the later Snapshot."""
+    """The entry in the later Snapshot."""
     statistics: dict[str, tuple[float | None, float | None]]
-    """Before and after, of those that differ; None where there was none."""
+    """Values before and after, of the statistics that differ; None where there is no value."""
 
 
 @dataclass
 class Diff:
-    """What lies between two Snapshots, each list in the order of the Inventory."""
+    """The differences between two Snapshots, each list in the order of the Inventory."""
 
     new: list[InventoryEntry] = field(default_factory=list)
-    """Archived in the later one only."""
+    """Backtests that are archived in the later Snapshot only."""
     changed: list[Changed] = field(default_factory=list)
     renamed: list[Renamed] = field(default_factory=list)
     gone: list[InventoryEntry] = field(default_factory=list)
-    """Listed in the earlier one, no longer in the later one; as they were in the earlier one."""
+    """Entries of the earlier Snapshot that are no longer listed in the later one."""
     lost: list[InventoryEntry] = field(default_factory=list)
-    """Archived in the earlier one; in the later one its files were found damaged, and no copy of them."""
+    """Archived in the earlier Snapshot; found damaged and without a copy in the later one."""
     moved: list[Moved] = field(default_factory=list)
     same: int = 0
-    """Backtests that appear in none of the lists."""
+    """Number of backtests that are in none of the lists."""
 
     @property
     def empty(self) -> bool:
@@ -64,35 +64,36 @@ class Diff:
 
 
 def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Diff:
-    """Compare two Snapshots, backtest by backtest; both Inventories are read as streams.
+    """Compare two Snapshots; both Inventories are read as streams.
 
     Raises:
         CorruptArchiveError: an Inventory is damaged; names file and line.
     """
     found = Diff()
     for before, after in pair(earlier.inventory(), later.inventory()):
-        noted = _note_presence(found, before, after)
+        differs = _record_presence(found, before, after)
         if before is not None and after is not None:
-            noted |= _note_difference(found, (earlier, before), (later, after))
-        found.same += not noted
+            differs |= _record_difference(found, (earlier, before), (later, after))
+        found.same += not differs
     return found
 
 
 def pair(earlier: Iterable[InventoryEntry], later: Iterable[InventoryEntry]) -> Iterator[Pair]:
-    """Bring the two entries of each backtest together; both sides are in the order of their keys.
+    """Yield the two entries of each backtest; both inputs are sorted by `InventoryEntry.key`.
 
-    What has no partner by its key comes last, when it is known that it has none by its id either.
+    Entries with equal keys are paired while reading. The key holds the creation time,
+    which QuantConnect may correct, so entries that remain are paired by id at the end.
     """
     alone: dict[tuple[int, str], InventoryEntry] = {}
-    strangers: list[InventoryEntry] = []
+    unpaired: list[InventoryEntry] = []
     for before, after in _merge(iter(earlier), iter(later)):
         if before is not None and after is not None:
             yield before, after
         elif before is not None:
             alone[before.project_id, before.backtest_id] = before
         elif after is not None:
-            strangers.append(after)
-    for after in strangers:
+            unpaired.append(after)
+    for after in unpaired:
         yield alone.pop((after.project_id, after.backtest_id), None), after
     for before in alone.values():
         yield before, None
@@ -112,8 +113,8 @@ def _merge(earlier: Iterator[InventoryEntry], later: Iterator[InventoryEntry]) -
             before, after = next(earlier, None), next(later, None)
 
 
-def _note_presence(found: Diff, before: InventoryEntry | None, after: InventoryEntry | None) -> bool:
-    """Whether the backtest came or went."""
+def _record_presence(found: Diff, before: InventoryEntry | None, after: InventoryEntry | None) -> bool:
+    """Record a backtest that is new or gone; returns whether it is."""
     was_known = before is not None and (before.archived or bool(before.lost_since))
     is_new = after is not None and after.archived and not was_known
     is_gone = before is not None and before.listed and (after is None or not after.listed)
@@ -124,10 +125,10 @@ def _note_presence(found: Diff, before: InventoryEntry | None, after: InventoryE
     return is_new or is_gone
 
 
-def _note_difference(
+def _record_difference(
     found: Diff, earlier: tuple[Snapshot, InventoryEntry], later: tuple[Snapshot, InventoryEntry]
 ) -> bool:
-    """Whether the backtest is not what it was."""
+    """Record how a backtest differs; returns whether it does."""
     before, after = earlier[1], later[1]
     is_renamed = (before.name, before.project) != (after.name, after.project)
     if is_renamed:
@@ -137,14 +138,14 @@ def _note_difference(
         found.lost.append(after)
     is_changed = before.archived and after.archived and before.report_sha256 != after.report_sha256
     if is_changed:
-        found.changed.append(Changed(before, after, _how(earlier, later)))
-    statistics = _moved(before.statistics, after.statistics)
+        found.changed.append(Changed(before, after, _classify_change(earlier, later)))
+    statistics = _statistic_changes(before.statistics, after.statistics)
     if statistics:
         found.moved.append(Moved(after, statistics))
     return is_renamed or is_lost or is_changed or bool(statistics)
 
 
-def _how(*sides: tuple[Snapshot, InventoryEntry]) -> str:
+def _classify_change(*sides: tuple[Snapshot, InventoryEntry]) -> str:
     try:
         texts = {snapshot.report(entry).text_sha256 for snapshot, entry in sides}
     except ArchiveError:
@@ -152,7 +153,9 @@ def _how(*sides: tuple[Snapshot, InventoryEntry]) -> str:
     return "rendering" if len(texts) == 1 else "text"
 
 
-def _moved(before: dict[str, float], after: dict[str, float]) -> dict[str, tuple[float | None, float | None]]:
+def _statistic_changes(
+    before: dict[str, float], after: dict[str, float]
+) -> dict[str, tuple[float | None, float | None]]:
     names = [*before, *(name for name in after if name not in before)]
     return {
         name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)

@@ -1,4 +1,4 @@
-"""Removing Snapshots that no retention keeps, but never the last one that holds a report."""
+"""Removes Snapshots that no retention rule keeps, but never the last sound copy of a report."""
 
 from __future__ import annotations
 
@@ -13,53 +13,54 @@ from harvester.audit.retention import Retention, plan_retention
 from harvester.errors import ArchiveError
 from harvester.model import InventoryEntry
 
-_NAMED = 20
-"""Reports that a refusal names; their number is told in any case."""
+_MAX_EXAMPLES = 20
+"""Reports that a refusal names as examples; it counts all of them."""
 
 
 @dataclass(frozen=True)
 class LastCopy:
-    """A report of which only damaged copies would be left."""
+    """A report of which only damaged copies would remain."""
 
     entry: InventoryEntry
     damaged: str
-    """A damaged file of one that would stay, as Snapshot and path."""
+    """A damaged file of a copy that would remain, as SNAPSHOT/PATH."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A Snapshot that no rule keeps and that may not go all the same."""
+    """Why a Snapshot that no rule keeps is not removed."""
 
     reports: int
-    """Reports that no other kept Snapshot holds."""
+    """Number of reports that no other remaining Snapshot has."""
     examples: tuple[InventoryEntry, ...] = ()
     last_copies: int = 0
-    """Reports that other kept Snapshots hold too, but damaged."""
+    """Number of reports that remaining Snapshots have only as damaged copies."""
     last_copy_examples: tuple[LastCopy, ...] = ()
     error: str = ""
-    """What is wrong with its lists, so that nobody knows what it holds."""
+    """What is wrong with its lists, so that it is not known what it holds."""
 
     @property
     def is_damage(self) -> bool:
-        """Whether it is kept because something in the Archive is damaged."""
+        """Whether the reason is damage."""
         return bool(self.error or self.last_copies)
 
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """What would become of each Snapshot."""
+    """What a prune does with each Snapshot."""
 
     keep: dict[str, tuple[str, ...]]
-    """With the rules that want it, newest first."""
+    """Snapshots that rules keep, newest first, each with those rules."""
     remove: list[str] = field(default_factory=list)
-    """Oldest first."""
+    """Snapshots to remove, oldest first."""
     refused: dict[str, Refused] = field(default_factory=dict)
+    """Snapshots that no rule keeps but that may not be removed."""
     damaged: dict[str, str] = field(default_factory=dict)
-    """Snapshots whose lists are not what was committed, kept ones too, with what is wrong."""
+    """Snapshots whose lists are damaged, kept or not, each with the error."""
 
     @property
     def is_damaged(self) -> bool:
-        """Whether lists are damaged, or a Snapshot is kept because copies of its reports are."""
+        """Whether any lists are damaged, or a Snapshot is kept because of damage."""
         return bool(self.damaged) or any(refused.is_damage for refused in self.refused.values())
 
 
@@ -68,35 +69,38 @@ def plan_prune(
 ) -> PrunePlan:
     """Decide what a prune would remove; nothing is changed.
 
-    A Snapshot goes only when each of its reports is held by one that stays. Copies that stay and are no hard
-    links to what goes are hashed: a damaged one is no reason to remove a sound one.
+    The cases, for each Snapshot, those that rules keep first:
+
+    1. Its lists are damaged: it is not removed, and its reports do not count as copies of others.
+    2. A rule keeps it: its reports count as copies.
+    3. Each of its reports has a sound copy in a Snapshot that remains: it is removed.
+    4. Otherwise it is refused, and its reports count as copies for the Snapshots after it.
 
     Args:
-        archive: Every Inventory of it is checked against the Ledger and read.
-        today: By the calendar that names Snapshots.
+        archive: All its Inventories are checked against the Ledger and read.
+        today: The date, by the calendar that names Snapshots.
         retention: The rules.
-        drop_superseded: An earlier version of a report may go when a kept Snapshot has a later one. Otherwise
-            each version, by its sha256, counts as a report of its own.
+        drop_superseded: Whether a later version of a report counts as a copy of an earlier one. Otherwise
+            every version, told by its sha256, is a report that must be kept.
 
     Raises:
         CorruptArchiveError: the Ledger is broken.
     """
     snapshots = {snapshot.name: snapshot for snapshot in archive.snapshots()}
     reasons = plan_retention(list(snapshots), today, retention)
-    key = _backtest if drop_superseded else _version
+    key = _backtest_key if drop_superseded else _version_key
     plan = PrunePlan(keep={name: why for name, why in reasons.items() if why})
     ledger = archive.ledger()
     remaining = RemainingCopies()
-    for name in sorted(reasons, key=lambda name: not reasons[name]):  # what is kept first
+    for name in sorted(reasons, key=lambda name: not reasons[name]):  # those that rules keep first
         try:
             checked = check_lists(snapshots[name], ledger)
         except ArchiveError as exc:
-            # It is no proof that it holds anything, nor that it holds nothing.
             plan.damaged[name] = str(exc)
             if not reasons[name]:
                 plan.refused[name] = Refused(0, error=str(exc))
             continue
-        refused = None if reasons[name] else _only_here(checked, key, remaining)
+        refused = None if reasons[name] else _find_refusal(checked, key, remaining)
         if refused is not None:
             plan.refused[name] = refused
         elif not reasons[name]:
@@ -108,11 +112,11 @@ def plan_prune(
 
 
 def prune_snapshots(archive: Archive, names: Sequence[str], *, at: str) -> None:
-    """Remove Snapshots, under the Archive's lock. Cut off anywhere, the next run or prune does the rest.
+    """Remove Snapshots, under the Archive's lock. The next run or prune completes an interrupted one.
 
     Args:
-        archive: Whose.
-        names: As `plan_prune` gave them under the same lock.
+        archive: Its Snapshots are removed.
+        names: As `plan_prune` returned them under the same lock.
         at: UTC, for the Ledger.
     """
     archive.prune(*names, at=at)
@@ -121,16 +125,16 @@ def prune_snapshots(archive: Archive, names: Sequence[str], *, at: str) -> None:
 _Key = Callable[[InventoryEntry], str]
 
 
-def _version(entry: InventoryEntry) -> str:
+def _version_key(entry: InventoryEntry) -> str:
     return f"{entry.project_id}/{entry.backtest_id}/{entry.report_sha256}"
 
 
-def _backtest(entry: InventoryEntry) -> str:
+def _backtest_key(entry: InventoryEntry) -> str:
     return f"{entry.project_id}/{entry.backtest_id}"
 
 
-def _only_here(snapshot: CheckedSnapshot, key: _Key, remaining: RemainingCopies) -> Refused | None:
-    """Why a Snapshot may not go; None when sound copies of everything in it stay in other ones."""
+def _find_refusal(snapshot: CheckedSnapshot, key: _Key, remaining: RemainingCopies) -> Refused | None:
+    """Return why a Snapshot may not be removed; None if all its reports have sound copies that remain."""
     count = 0
     examples: list[InventoryEntry] = []
     elsewhere: dict[str, str] = {}
@@ -142,15 +146,19 @@ def _only_here(snapshot: CheckedSnapshot, key: _Key, remaining: RemainingCopies)
                 elsewhere[key(entry)] = entry.path
                 continue
             count += 1
-            if len(examples) < _NAMED:
+            if len(examples) < _MAX_EXAMPLES:
                 examples.append(entry)
         last = remaining.find_last_copies(snapshot, elsewhere)
-        last_examples = _last_copies(snapshot, key, last)
+        last_examples = _make_examples(snapshot, key, last)
     except ArchiveError as exc:
         return Refused(count, tuple(examples), error=str(exc))
     return Refused(count, tuple(examples), len(last), last_examples) if count or last else None
 
 
-def _last_copies(snapshot: CheckedSnapshot, key: _Key, last: dict[str, str]) -> tuple[LastCopy, ...]:
+def _make_examples(snapshot: CheckedSnapshot, key: _Key, last: dict[str, str]) -> tuple[LastCopy, ...]:
+    if not last:
+        return ()  # without reading the Inventory again
     entries = (entry for entry in snapshot.inventory() if entry.archived and key(entry) in last)
-    return tuple(LastCopy(entry, last[key(entry)]) for entry in islice(entries, _NAMED)) if last else ()
+    return (
+        tuple(LastCopy(entry, last[key(entry)]) for entry in islice(entries, _MAX_EXAMPLES)) if last else ()
+    )

@@ -1,7 +1,7 @@
-"""Putting back what `verify` has found damaged, where the recorded bytes can still be had.
+"""Repairs what `verify` found damaged, as far as the recorded bytes can be found.
 
-A committed Snapshot is touched for two purposes only: a damaged or missing file is replaced by one with the
-digest that was recorded for it, and a sound file that has become writable is made read-only.
+A committed Snapshot is changed in two ways only: a damaged or missing file is replaced by one with its
+recorded digest, and a sound file that has become writable is made read-only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from harvester.archive import READ_ONLY, Archive, Disk, Snapshot
 from harvester.audit.catalog import rebuild_catalog
-from harvester.audit.damaged import MOST_BYTES, DamagedFiles
+from harvester.audit.damaged import MAX_BYTES, DamagedFiles
 from harvester.audit.verify import Problem, ProblemKind
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, ReportError
 from harvester.format import (
@@ -34,29 +34,29 @@ from harvester.format import (
 from harvester.model import InventoryEntry
 
 Reread = Callable[[InventoryEntry], bytes | None]
-"""Asks the API for a report again; None when it does not give one."""
+"""Fetches a report from the API; returns its HTML, None if the API does not return it."""
 
 Fetch = Callable[[str, set[str]], Iterator[bytes]]
-"""Gets files of a Snapshot from a copy elsewhere: its name and paths, and the bytes of those to be had."""
+"""Fetches files from a copy of the Archive: takes a Snapshot's name and paths, yields the bytes it finds."""
 
-_REPORT_BYTES = 2**28
+_MAX_REPORT_BYTES = 2**28
 _LOST = (
-    "no Snapshot has these bytes and they could not be made again: restore the file from a backup; "
+    "no Snapshot has these bytes and they could not be made from a report: restore the file from a backup; "
     "`harvester run --refresh` archives what the API has now"
 )
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """What came of a repair."""
+    """The result of a repair."""
 
     mended: list[Problem]
     left: list[Problem]
-    """With what to do about each now."""
+    """Problems that remain, with advice on each."""
     kept: int = 0
-    """Replaced files that are below `.damaged/` now."""
+    """Number of replaced files that were kept in `.damaged/`."""
     passed_over: int = 0
-    """Replaced files that there was no room for."""
+    """Number of replaced files that were not kept, because `.damaged/` is full."""
 
 
 def repair_archive(
@@ -66,80 +66,85 @@ def repair_archive(
     fetch: Fetch | None = None,
     reread: Reread | None = None,
     on_mended: Callable[[Problem], None] = lambda _: None,
-    most_kept_bytes: int = MOST_BYTES,
+    max_kept_bytes: int = MAX_BYTES,
 ) -> Repaired:
     """Replace damaged and missing files and restore read-only modes, under the Archive's lock.
 
-    Each file is looked for in other Snapshots, then made from the report it belongs to, then fetched from a
-    copy elsewhere, then made from the report as `reread` gives it. What does not have the recorded digest is
-    never used. What is replaced is kept below `.damaged/`.
+    The sources of a file, in this order; only bytes with the recorded digest are used:
+
+    1. a file of any Snapshot, or another damaged file, as where two files were swapped
+    2. the `report.html` that it was extracted from
+    3. a copy of the Archive, by `fetch`
+    4. the report as the API returns it now, by `reread`
+
+    What is replaced is kept in `.damaged/`.
 
     Args:
-        archive: Whose files.
-        problems: As `verify` gave them under the same lock.
-        fetch: None when there is no copy elsewhere.
-        reread: None to ask for nothing.
-        on_mended: Told of each file once it is replaced: the only record of it when the repair is cut off.
-        most_kept_bytes: What `.damaged/` may hold; bytes that are wanted elsewhere are kept in any case.
+        archive: Its files are repaired.
+        problems: As `verify` returned them under the same lock.
+        fetch: None if there is no copy of the Archive.
+        reread: None to send no requests.
+        on_mended: Called after each repair: the only record of it if the repair is interrupted.
+        max_kept_bytes: Size limit of `.damaged/`. Bytes that another file needs are kept in any case.
 
     Raises:
-        DiskError: the disk does not take a file.
+        DiskError: a file cannot be written.
     """
-    bench = _Bench(archive, on_mended, DamagedFiles(archive, most_bytes=most_kept_bytes))
-    wanted = _repairable(problems)
+    restorer = _Restorer(archive, on_mended, DamagedFiles(archive, max_bytes=max_kept_bytes))
+    wanted = _find_repairable(problems)
     for problem in wanted:
         if problem.path == BAGIT:
-            bench.offer(DECLARATION)
-    bench.search({problem.sha256 for problem in wanted})
-    bench.search_misplaced(wanted, {problem.sha256 for problem in problems if problem.sha256})
-    left = [problem for problem in wanted if not bench.mend(problem)]
-    left = _mend_from_reports(bench, left, _load_report)
+            restorer.add_candidates(DECLARATION)
+    restorer.search_snapshots({problem.sha256 for problem in wanted})
+    restorer.search_misplaced(wanted, {problem.sha256 for problem in problems if problem.sha256})
+    left = [problem for problem in wanted if not restorer.restore(problem)]
+    left = _restore_from_reports(restorer, left, _load_report)
     if fetch is not None:
-        left = _repair_from_copy(bench, left, fetch)
+        left = _restore_from_copy(restorer, left, fetch)
     if reread is not None:
-        left = _mend_by_request(bench, left, reread)
+        left = _restore_by_request(restorer, left, reread)
     lost = {problem: msgspec.structs.replace(problem, remedy=_LOST) for problem in left}
     mended = [problem for problem in wanted if problem not in lost]
     known = set(wanted)
     others = [problem for problem in problems if problem not in known]
-    sealed = _seal(bench, others, unsound={problem.place for problem in left})
-    rebuilt = _rebuild_catalog(bench, others)
+    sealed = _seal(restorer, others, unsound={problem.place for problem in left})
+    rebuilt = _rebuild_catalog(restorer, others)
     done = {*sealed, *rebuilt}
     others = [problem for problem in others if problem not in done]
     left = sorted([*others, *lost.values()])
-    return Repaired([*mended, *sealed, *rebuilt], left, bench.damaged.kept, bench.damaged.passed_over)
+    return Repaired([*mended, *sealed, *rebuilt], left, restorer.damaged.kept, restorer.damaged.passed_over)
 
 
-def _rebuild_catalog(bench: _Bench, problems: Sequence[Problem]) -> list[Problem]:
-    """Make the catalog again if it is among the Problems; gives those that are gone then."""
+def _rebuild_catalog(restorer: _Restorer, problems: Sequence[Problem]) -> list[Problem]:
+    """Rebuild the catalog if it is among the Problems; returns the Problems that this solves."""
     found = [problem for problem in problems if problem.kind is ProblemKind.CATALOG]
     if not found:
         return []
-    bench.damaged.keep("", CATALOG)
+    restorer.damaged.keep("", CATALOG)
     try:
-        rebuild_catalog(bench.archive)
+        rebuild_catalog(restorer.archive)
     except CorruptArchiveError:
         return []  # an Inventory is damaged, a Problem of its own
     for problem in found:
-        bench.notify(problem)
+        restorer.notify(problem)
     return found
 
 
-def _seal(bench: _Bench, problems: Sequence[Problem], *, unsound: set[str]) -> list[Problem]:
-    """Make writable files read-only; gives their Problems. One with other bytes is left to people."""
+def _seal(restorer: _Restorer, problems: Sequence[Problem], *, unsound: set[str]) -> list[Problem]:
+    """Make writable files read-only; returns their Problems. Files with other Problems are left alone."""
     unsound = unsound | {problem.place for problem in problems if problem.kind is not ProblemKind.WRITABLE}
     sealed = [
         problem
         for problem in problems
-        if problem.kind is ProblemKind.WRITABLE and problem.place not in unsound and bench.seal(problem)
+        if problem.kind is ProblemKind.WRITABLE and problem.place not in unsound and restorer.seal(problem)
     ]
     if sealed:
-        bench.archive.disk.sync_all(bench.archive.root)
+        restorer.archive.disk.sync_all(restorer.archive.root)
     return sealed
 
 
-def _repairable(problems: Iterable[Problem]) -> list[Problem]:
-    """Lost files of Snapshots whose own lists can be trusted: what they recorded is what was committed."""
+def _find_repairable(problems: Iterable[Problem]) -> list[Problem]:
+    """Return missing and altered files of Snapshots with sound lists, which hold the committed digests."""
     listed = list(problems)
     doubtful = {
         item.snapshot
@@ -155,8 +160,8 @@ def _repairable(problems: Iterable[Problem]) -> list[Problem]:
     ]
 
 
-class _Bench:
-    """Files and bytes by their digest, and the one way in which they come into a Snapshot."""
+class _Restorer:
+    """Finds bytes by their digest, and puts them into Snapshots: nothing else in this module writes there."""
 
     def __init__(self, archive: Archive, on_mended: Callable[[Problem], None], damaged: DamagedFiles) -> None:
         self.archive = archive
@@ -166,26 +171,26 @@ class _Bench:
         self._files: dict[str, Path] = {}
         self._contents: dict[str, bytes] = {}
 
-    def offer(self, *contents: bytes) -> None:
-        """Bytes that may be of use."""
+    def add_candidates(self, *contents: bytes) -> None:
+        """Add contents that may be what a damaged file should hold."""
         for content in contents:
             self._contents[_sha256(content)] = content
 
-    def forget_contents(self) -> None:
-        """Let go of offered bytes, so that memory holds one report at a time."""
+    def drop_candidates(self) -> None:
+        """Drop the added contents, so that memory holds one report at a time."""
         self._contents.clear()
 
-    def search(self, wanted: set[str]) -> None:
+    def search_snapshots(self, wanted: set[str]) -> None:
         """Find a sound file for each digest, newest Snapshots first."""
         for snapshot in reversed(self.archive.snapshots()):
             for manifest in (MANIFEST, TAGMANIFEST):
                 self._search_one(snapshot.path, manifest, wanted)
 
     def search_misplaced(self, problems: Sequence[Problem], wanted: set[str]) -> None:
-        """Find bytes that are wanted in files that are about to be replaced, as where two files were swapped.
+        """Find wanted bytes in the damaged files that are about to be replaced, as where two were swapped.
 
-        They may be the only ones left, so they are saved first; also those that nobody puts back yet, because
-        the lists of the Snapshot that wants them are doubtful.
+        They may be the only copy, so they are saved first. That includes bytes wanted by a Snapshot whose
+        lists are damaged and which is therefore not repaired now.
         """
         wanted = wanted - self._files.keys()
         for problem in problems:
@@ -216,8 +221,8 @@ class _Bench:
         except (CorruptArchiveError, DiskError):
             return
 
-    def mend(self, problem: Problem) -> bool:
-        """Put the recorded bytes in their place; False when they are not to be had."""
+    def restore(self, problem: Problem) -> bool:
+        """Put the recorded bytes in their place; returns False if they were not found."""
         target = self.archive.root / problem.snapshot / problem.path
         source, content = self._files.get(problem.sha256), self._contents.get(problem.sha256)
         if (source is None and content is None) or not self._make_parents(target):
@@ -238,7 +243,7 @@ class _Bench:
         return True
 
     def seal(self, problem: Problem) -> bool:
-        """Make a sound file read-only; False when a link above it leads elsewhere."""
+        """Make a sound file read-only; returns False if a directory above it is a symbolic link."""
         target = self.archive.root / problem.snapshot / problem.path
         if not self._make_parents(target):
             return False
@@ -247,7 +252,7 @@ class _Bench:
         return True
 
     def _make_parents(self, target: Path) -> bool:
-        """Make missing directories; False when one above the target is a link that leads elsewhere."""
+        """Make missing directories; returns False if one above the target is a symbolic link."""
         for path in reversed(target.relative_to(self.archive.root).parents):
             place = self.archive.root / path
             if place.is_symlink():
@@ -258,54 +263,57 @@ class _Bench:
 
 
 def _make_read_only(disk: Disk, path: Path) -> None:
-    """Take the right to write away, unless another name of the file has lost it already."""
+    """Remove write permission; a hard link of the file may have lost it already."""
     if path.lstat().st_mode & ~READ_ONLY & 0o777:
         disk.seal(path, sync=False)
 
 
-def _mend_from_reports(
-    bench: _Bench, problems: list[Problem], load: Callable[[Snapshot, InventoryEntry], bytes | None]
+def _restore_from_reports(
+    restorer: _Restorer, problems: list[Problem], load: Callable[[Snapshot, InventoryEntry], bytes | None]
 ) -> list[Problem]:
-    """Make files anew from the reports they belong to; gives what is still lost."""
+    """Make files from the reports that they were extracted from; returns the Problems that remain."""
     left = [problem for problem in problems if not is_report_path(_directory(problem))]
     for name, reports in _by_snapshot(problems).items():
-        snapshot = bench.archive.snapshot(name)
+        snapshot = restorer.archive.snapshot(name)
         entries = _find_entries(snapshot, set(reports))
         for path, group in reports.items():
-            lost = [problem for problem in group if not bench.mend(problem)]
+            lost = [problem for problem in group if not restorer.restore(problem)]
             entry = entries.get(path)
             html = load(snapshot, entry) if lost and entry else None
             if html is not None and entry is not None and _sha256(html) == entry.report_sha256:
-                bench.offer(html, *_parts_of(html))
-            left += [problem for problem in lost if not bench.mend(problem)]
-            bench.forget_contents()
+                restorer.add_candidates(html, *_extract_parts(html))
+            left += [problem for problem in lost if not restorer.restore(problem)]
+            restorer.drop_candidates()
     return left
 
 
-def _repair_from_copy(bench: _Bench, problems: list[Problem], fetch: Fetch) -> list[Problem]:
-    """Take files from a copy of the Archive elsewhere; gives what is still lost."""
+def _restore_from_copy(restorer: _Restorer, problems: list[Problem], fetch: Fetch) -> list[Problem]:
+    """Restore files from a copy of the Archive; returns the Problems that remain."""
     left = {problem.place: problem for problem in problems}
     for name in dict.fromkeys(problem.snapshot for problem in problems):
         group = [problem for problem in problems if problem.snapshot == name]
         for content in fetch(name, {problem.path for problem in group}):
-            bench.offer(content)
+            restorer.add_candidates(content)
             for problem in group:
-                if problem.place in left and problem.sha256 == _sha256(content) and bench.mend(problem):
+                if problem.place in left and problem.sha256 == _sha256(content) and restorer.restore(problem):
                     del left[problem.place]
-            bench.forget_contents()
+            restorer.drop_candidates()
     return list(left.values())
 
 
-def _mend_by_request(bench: _Bench, problems: list[Problem], reread: Reread) -> list[Problem]:
-    """The same from reports read again; only a lost `report.html` is worth a request."""
+def _restore_by_request(restorer: _Restorer, problems: list[Problem], reread: Reread) -> list[Problem]:
+    """Make files from reports as the API returns them now; returns the Problems that remain.
+
+    Only a lost `report.html` justifies a request: without it, nothing else is worth one.
+    """
     asked = {(item.snapshot, _directory(item)) for item in problems if item.path.endswith(f"/{REPORT_HTML}")}
     worth = [item for item in problems if (item.snapshot, _directory(item)) in asked]
     rest = [item for item in problems if (item.snapshot, _directory(item)) not in asked]
-    return rest + _mend_from_reports(bench, worth, lambda _, entry: reread(entry))
+    return rest + _restore_from_reports(restorer, worth, lambda _, entry: reread(entry))
 
 
 def _by_snapshot(problems: Iterable[Problem]) -> dict[str, dict[str, list[Problem]]]:
-    """The Problems of reports: by Snapshot, then by the report's directory."""
+    """Group the Problems of reports by Snapshot, then by the report's directory."""
     groups: dict[str, dict[str, list[Problem]]] = {}
     for problem in problems:
         if is_report_path(_directory(problem)):
@@ -326,13 +334,13 @@ def _find_entries(snapshot: Snapshot, paths: set[str]) -> dict[str, InventoryEnt
 
 def _load_report(snapshot: Snapshot, entry: InventoryEntry) -> bytes | None:
     try:
-        return load_bytes(snapshot.file(entry, REPORT_HTML), _REPORT_BYTES)
+        return load_bytes(snapshot.file(entry, REPORT_HTML), _MAX_REPORT_BYTES)
     except (CorruptArchiveError, DiskError):
         return None
 
 
-def _parts_of(html: bytes) -> list[bytes]:
-    """The offline page and the images that a report gives."""
+def _extract_parts(html: bytes) -> list[bytes]:
+    """Return the offline page and the images that are made from a report."""
     from harvester.report import unpack_report
 
     try:

@@ -1,4 +1,4 @@
-"""Which Snapshots a retention keeps: pure."""
+"""Decides which Snapshots the rules of a retention keep. Pure."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from harvester.format import snapshot_order
 
 @dataclass(frozen=True)
 class Retention:
-    """What to keep; a Snapshot stays when any rule wants it, and the newest stays always."""
+    """Rules. A Snapshot is kept if any of them keeps it; the newest is always kept."""
 
     within: dt.timedelta | None = None
-    """Everything not older than this."""
+    """Keep everything that is not older than this."""
     daily: int = 0
-    """The newest of each of the last so many days that have one; weeks, months and years likewise."""
+    """Keep the newest Snapshot of each of the last N days that have one."""
     weekly: int = 0
+    """As `daily`, for ISO weeks."""
     monthly: int = 0
+    """As `daily`, for calendar months."""
     yearly: int = 0
+    """As `daily`, for calendar years."""
 
     @property
     def empty(self) -> bool:
-        """Whether it has no rule at all; then nothing is removed."""
+        """Whether there is no rule; then every Snapshot is kept."""
         return self == Retention()
 
 
 def plan_retention(names: Sequence[str], today: dt.date, retention: Retention) -> dict[str, tuple[str, ...]]:
-    """Why each Snapshot is kept; those without a reason may go. Newest first.
+    """Return the rules that keep each Snapshot, newest first; those without any may be removed.
 
     Args:
-        names: Of all Snapshots, in any order.
-        today: By the calendar that names Snapshots.
+        names: All Snapshots, in any order.
+        today: The date, by the calendar that names Snapshots.
         retention: The rules.
     """
     newest_first = sorted(names, key=snapshot_order, reverse=True)
@@ -53,7 +56,7 @@ def plan_retention(names: Sequence[str], today: dt.date, retention: Retention) -
 
 
 def date_of(name: str) -> dt.date:
-    """The date in a Snapshot's name; one that no calendar has counts as the first day of all."""
+    """Return the date in a Snapshot's name; `date.min` if there is no such date, such as 2026-02-30."""
     try:
         return dt.date.fromisoformat(snapshot_order(name)[0])
     except ValueError:
@@ -73,7 +76,7 @@ def _periods(retention: Retention) -> list[tuple[str, int, _Period]]:
 
 
 def _newest_of_each(newest_first: Sequence[str], count: int, period: _Period) -> list[str]:
-    """The first name of each of the first `count` periods."""
+    """Return the newest name in each of the newest `count` periods that have one."""
     found: dict[tuple[int, ...], str] = {}
     for name in newest_first:
         found.setdefault(period(date_of(name)), name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.audit import pair
+from harvester.audit.diff import pair
 from harvester.model import InventoryEntry, Outcome
 
 ENTRIES = st.lists(

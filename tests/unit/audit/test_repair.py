@@ -183,7 +183,7 @@ def test_wanted_bytes_are_kept_though_nobody_puts_them_back_yet(archive: Archive
     found = verify_archive(archive)
     problems = [item for item in found if item.snapshot == FIRST or "offline" not in item.path]
     with archive.lock(command="verify --repair", wait_s=0):
-        repair_archive(archive, problems, most_kept_bytes=0)
+        repair_archive(archive, problems, max_kept_bytes=0)
     assert (archive.root / SECOND / DIR / "report.html").read_bytes() == REPORTS[0].html
     assert list(kept(archive).values()) == [content]
 
@@ -204,13 +204,13 @@ def test_no_more_than_the_bound_is_kept_and_names_of_one_file_count_once(archive
     second.unlink()
     second.hardlink_to(first)
     other = damage(archive, f"{DIR}/report.json")
-    damaged = DamagedFiles(archive, most_bytes=len(b"damaged"))
+    damaged = DamagedFiles(archive, max_bytes=len(b"damaged"))
     for date in (FIRST, SECOND):
         damaged.keep(date, f"{DIR}/report.html")
     damaged.keep(SECOND, f"{DIR}/report.json")
     assert (damaged.kept, damaged.passed_over) == (2, 1)
     assert len({path.stat().st_ino for path in (archive.root / ".damaged").rglob("report.html")}) == 1
-    again = DamagedFiles(archive, most_bytes=len(b"damaged") + 1)
+    again = DamagedFiles(archive, max_bytes=len(b"damaged") + 1)
     again.keep(SECOND, f"{DIR}/report.json")
     assert (again.kept, again.passed_over) == (0, 1)
     assert other.read_bytes() == b"damaged"
