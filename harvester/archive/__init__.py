@@ -26,7 +26,7 @@ from harvester.archive.links import LinkMode
 from harvester.archive.lists import CheckedSnapshot, check_lists
 from harvester.archive.lock import find_holder
 from harvester.archive.partial import Pages, PartialSnapshot
-from harvester.archive.placement import Damage, Placement, Source
+from harvester.archive.placement import Absent, Carried, Damage, Fresh, Placement
 from harvester.archive.recovery import check_adoptable
 from harvester.archive.reports import file_names
 from harvester.archive.search import is_copy, load_report
@@ -36,17 +36,19 @@ __all__ = [
     "PRIVATE",
     "READ_ONLY",
     "REFUSALS",
+    "Absent",
     "Archive",
+    "Carried",
     "CheckedSnapshot",
     "Damage",
     "Disk",
+    "Fresh",
     "LinkMode",
     "Pages",
     "PartialSnapshot",
     "Placement",
     "Room",
     "Snapshot",
-    "Source",
     "check_adoptable",
     "check_lists",
     "check_vacant",

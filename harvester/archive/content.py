@@ -16,7 +16,7 @@ from harvester.archive.disk import Disk
 from harvester.archive.links import LinkMode
 from harvester.archive.lists import Base, CheckedSnapshot
 from harvester.archive.new_file import NewFile
-from harvester.archive.placement import Damage, Placement, Source
+from harvester.archive.placement import Absent, Carried, Damage, Fresh, Placement
 from harvester.archive.reports import check_directories, manifest_lines, path_of
 from harvester.archive.store import Store
 from harvester.errors import CorruptArchiveError, DamagedReportError, DiskError
@@ -104,13 +104,13 @@ class ContentWriter:
         """
         self._check_order(project_id, placements)
         # The old Manifest has another order when the API has changed when a backtest was created.
-        wanted = {item.earlier.path for item in placements if item.earlier is not None}
+        wanted = {item.earlier.path for item in placements if isinstance(item, Carried)}
         for item in placements:
-            if item.source is Source.NONE:
+            if isinstance(item, Absent):
                 entry = msgspec.structs.replace(item.entry, path="", files=0, payload_bytes=0, images=0)
                 self._inventory.add(render_entry(entry))
                 continue
-            if item.source is Source.FRESH:
+            if isinstance(item, Fresh):
                 path = self._add_fresh(item.entry, finished)
             else:
                 path = self._add_carried(item, wanted)
@@ -179,9 +179,9 @@ class ContentWriter:
         self._add(seen, lines)
         return path
 
-    def _add_carried(self, item: Placement, wanted: set[str]) -> str:
+    def _add_carried(self, item: Carried, wanted: set[str]) -> str:
         earlier, previous = item.earlier, self._context.previous
-        if earlier is None or previous is None or self._cursor is None:
+        if previous is None or self._cursor is None:
             raise ValueError(
                 f"backtest {item.entry.backtest_id} cannot be carried: there is no previous Snapshot"
             )

@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from harvester.model import InventoryEntry, ReportRecord
-
-
-class Source(Enum):
-    """Where the files of an Inventory entry come from."""
-
-    FRESH = "fresh"
-    """Their directory is in the partial already: `save_report` or `keep_report` has put it there."""
-    CARRIED = "carried"
-    """All linked from the previous Snapshot."""
-    NONE = "none"
-    """Nothing is archived."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +26,34 @@ class Damage:
 
 
 @dataclass(frozen=True)
-class Placement:
-    """One Inventory entry and where its files come from."""
+class Fresh:
+    """Its directory is in the partial Snapshot already: `save_report` or `keep_report` has put it there."""
 
     entry: InventoryEntry
     """Complete but for what `fill` sees on disk: path, files, payload_bytes, images, report_sha256."""
-    source: Source
-    earlier: InventoryEntry | None = None
-    """CARRIED: the entry of the previous Snapshot."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """All of its files are linked from the previous Snapshot."""
+
+    entry: InventoryEntry
+    """Complete but for what `fill` sees on disk: path, files, payload_bytes, images, report_sha256."""
+    earlier: InventoryEntry
+    """Its line in the previous Snapshot."""
     record: ReportRecord | None = None
-    """CARRIED under a new name: the `report.json` that goes with it."""
+    """The `report.json` that goes with it under a new name; None: it keeps its own."""
     copy: Path | None = None
-    """CARRIED from this directory, because the one in the previous Snapshot is damaged."""
+    """The directory to link instead, because the one in the previous Snapshot is damaged."""
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Nothing of it is archived."""
+
+    entry: InventoryEntry
+    """Complete; path and sizes are left out of the Inventory whatever they are."""
+
+
+Placement = Fresh | Carried | Absent
+"""What `fill` needs to know about one Inventory entry: where its files come from."""

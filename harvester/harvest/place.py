@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from harvester import __version__
-from harvester.archive import CheckedSnapshot, Damage, PartialSnapshot, Placement, Source
+from harvester.archive import Absent, Carried, CheckedSnapshot, Damage, Fresh, PartialSnapshot, Placement
 from harvester.config import Settings
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.format import REPORT_JSON, load_record
@@ -63,24 +63,24 @@ class Filler:
         elif entry.gone_since:
             self._gone += 1
         if isinstance(result, Archived):
-            return Placement(entry, Source.FRESH)
+            return Fresh(entry)
         if earlier is None or not earlier.archived or partial.previous is None:
-            return Placement(entry, Source.NONE)
+            return Absent(entry)
         renamed = decision.backtest is not None and (earlier.name, earlier.project) != (
             decision.name,
             decision.project.name,
         )
         copy = self._copies.get(decision.key)
         if not renamed or decision.backtest is None:
-            return Placement(entry, Source.CARRIED, earlier, copy=copy)
+            return Carried(entry, earlier, copy=copy)
         directory = copy or partial.previous.path / earlier.path
         try:
             record = load_record(directory / REPORT_JSON, ReportRecord)
         except (CorruptArchiveError, DiskError) as exc:
             self.damaged.append(Damage(earlier, str(exc), {}))
-            return Placement(entry, Source.NONE)
+            return Absent(entry)
         record = msgspec.structs.replace(record, project=decision.project, backtest=decision.backtest)
-        return Placement(entry, Source.CARRIED, earlier, record, copy)
+        return Carried(entry, earlier, record, copy)
 
     def _conclude(self, draft: SnapshotRecord) -> SnapshotRecord:
         ending = draft.ending

@@ -17,7 +17,7 @@ from support.archives import STARTED, Report, open_archive
 from support.measure import FULL, apart, make_archive, make_record, median, push_all, verify_bucket
 from support.object_store import KEY_ID, PLAIN, REGION, SECRET, Server
 
-from harvester.archive import Placement, Source
+from harvester.archive import Carried
 
 pytestmark = pytest.mark.bench
 
@@ -58,7 +58,7 @@ def _carry(root: Path, date: str) -> None:
         partial = archive.begin(date=date, run_id=date, started=STARTED)
         assert partial.previous is not None
         for project_id, entries in partial.previous.projects():
-            partial.fill(project_id, [Placement(entry, Source.CARRIED, entry) for entry in entries])
+            partial.fill(project_id, [Carried(entry, entry) for entry in entries])
         partial.commit(make_record())
 
 

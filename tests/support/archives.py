@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from harvester.archive import Archive, Disk, Pages, PartialSnapshot, Placement, Snapshot, Source
+from harvester.archive import Archive, Carried, Disk, Fresh, Pages, PartialSnapshot, Placement, Snapshot
 from harvester.format.ledger import LedgerLine, render_line
 from harvester.model import (
     Backtest,
@@ -162,23 +162,18 @@ def plan(listed: Sequence[Report], earlier: dict[str, InventoryEntry], run_id: s
         before = earlier.get(report.backtest_id)
         if before is None or not is_carried(report, earlier):
             outcome = Outcome.UPDATED if before else Outcome.SAVED
-            placements.append(Placement(report.entry(outcome), Source.FRESH))
+            placements.append(Fresh(report.entry(outcome)))
         else:
             renamed = (before.name, before.project) != (report.name, report.project)
             placements.append(
-                Placement(
+                Carried(
                     report.entry(Outcome.CARRIED),
-                    Source.CARRIED,
                     before,
                     report.record(run_id) if renamed else None,
                 )
             )
     ids = {report.backtest_id for report in listed}
-    placements += [
-        Placement(_gone(entry), Source.CARRIED, entry)
-        for entry in earlier.values()
-        if entry.backtest_id not in ids
-    ]
+    placements += [Carried(_gone(entry), entry) for entry in earlier.values() if entry.backtest_id not in ids]
     return sorted(placements, key=lambda item: item.entry.key)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from harvester.archive import Archive, Disk, Placement, Source
+from harvester.archive import Archive, Carried, Disk, Fresh
 from harvester.harvest.decision import Decision, FetchReport
 from harvester.model import Backtest, BacktestState, Ending, InventoryEntry, Outcome, Project, SnapshotRecord
 from harvester.text import Duration
@@ -48,9 +48,7 @@ def make_archive(root: Path, reports: Sequence[Report]) -> Archive:
                 record = report.record("bench")
                 partial.save_report(record, report.html, report.offline, report.pictures)
             group.sort(key=lambda report: report.key)
-            partial.fill(
-                project_id, [Placement(report.entry(Outcome.SAVED), Source.FRESH) for report in group]
-            )
+            partial.fill(project_id, [Fresh(report.entry(Outcome.SAVED)) for report in group])
         partial.commit(make_record())
     archive.disk = Disk()
     return archive
@@ -79,7 +77,7 @@ def carry_all(root: Path, date: str) -> dict[str, float]:
         partial = archive.begin(date=date, run_id=date, started=STARTED)
         assert partial.previous is not None
         for project_id, entries in partial.previous.projects():
-            partial.fill(project_id, [Placement(entry, Source.CARRIED, entry) for entry in entries])
+            partial.fill(project_id, [Carried(entry, entry) for entry in entries])
         partial.commit(make_record())
     seconds = time.perf_counter() - started
     return {"seconds": seconds, "peak_mb": peak_mb()}

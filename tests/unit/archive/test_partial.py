@@ -11,7 +11,7 @@ import pytest
 from support.archives import STARTED, Night, Report, make_record, make_reports, open_archive, plan, sha256
 from support.disks import BareDisk, NoLinksDisk, ShortNamesDisk, check_archive, check_bag
 
-from harvester.archive import Archive, Disk, LinkMode, PartialSnapshot, Placement, Source
+from harvester.archive import Absent, Archive, Carried, Disk, Fresh, LinkMode, PartialSnapshot
 from harvester.audit import verify_archive
 from harvester.errors import CorruptArchiveError, DiskError
 from harvester.model import Comparison, Outcome, Project, ReportRecord
@@ -179,7 +179,7 @@ def test_a_kept_report_shares_its_files_and_has_a_record_of_its_own(archive: Arc
         entry = earlier[report.backtest_id]
         partial.keep_report(report.record("run", Outcome.UNCHANGED), entry)
         placements = plan(REPORTS, earlier, "run")
-        placements[0] = Placement(report.entry(Outcome.UNCHANGED), Source.FRESH)
+        placements[0] = Fresh(report.entry(Outcome.UNCHANGED))
         for project_id in (101, 102):
             partial.fill(project_id, [item for item in placements if item.entry.project_id == project_id])
         snapshot, _ = partial.commit(make_record(partial, placements))
@@ -295,7 +295,7 @@ def test_what_vanished_at_the_source_is_carried(archive: Archive) -> None:
 def test_entries_without_files_leave_no_directory(archive: Archive) -> None:
     with archive.lock(command="test", wait_s=0):
         partial = archive.begin(date="2026-11-22", run_id="run", started=STARTED)
-        placements = [Placement(NEW.entry(Outcome.PENDING, path="data/a/b", files=3), Source.NONE)]
+        placements = [Absent(NEW.entry(Outcome.PENDING, path="data/a/b", files=3))]
         partial.fill(103, placements)
         snapshot, _ = partial.commit(make_record(partial, placements))
     (entry,) = snapshot.inventory()
@@ -311,7 +311,7 @@ def test_a_saved_report_that_is_not_placed_is_not_committed(archive: Archive) ->
         partial = archive.begin(date="2026-11-22", run_id="run", started=STARTED)
         save(partial, stray)
         save(partial, NEW)
-        placements = [Placement(REPORTS[0].entry(Outcome.CARRIED), Source.CARRIED, Night.earlier(partial)[0])]
+        placements = [Carried(REPORTS[0].entry(Outcome.CARRIED), Night.earlier(partial)[0])]
         partial.fill(101, placements)
         partial.commit(make_record(partial, placements))
     check_archive(archive.root)
@@ -323,13 +323,13 @@ def test_nothing_can_be_carried_or_kept_from_nowhere(tmp_path: Path) -> None:
     with archive.lock(command="test", wait_s=0):
         partial = archive.begin(date="2026-11-22", run_id="run", started=STARTED)
         with pytest.raises(ValueError, match="no previous Snapshot"):
-            partial.fill(101, [Placement(entry, Source.CARRIED, entry)])
+            partial.fill(101, [Carried(entry, entry)])
         with pytest.raises(ValueError, match="no previous Snapshot"):
             partial.keep_report(REPORTS[0].record("run"), entry)
 
 
 def test_projects_and_placements_come_in_order(partial: PartialSnapshot) -> None:
-    first, second = (Placement(report.entry(Outcome.FAILED), Source.NONE) for report in REPORTS[:2])
+    first, second = (Absent(report.entry(Outcome.FAILED)) for report in REPORTS[:2])
     with pytest.raises(ValueError, match="out of order"):
         partial.fill(101, [second, first])
     partial.fill(101, [second])
@@ -346,7 +346,7 @@ def test_a_project_that_comes_in_portions_keeps_the_reports_of_all_of_them(archi
         partial = archive.begin(date="2026-11-22", run_id="run", started=STARTED)
         partial.save_report(stray.record(partial.run_id), stray.html, stray.offline, stray.pictures)
         assert partial.previous is not None
-        placements = [Placement(entry, Source.CARRIED, entry) for entry in partial.previous.inventory()]
+        placements = [Carried(entry, entry) for entry in partial.previous.inventory()]
         for placement in placements:
             partial.fill(placement.entry.project_id, [placement])
         partial.commit(make_record(partial, placements))

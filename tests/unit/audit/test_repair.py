@@ -8,7 +8,7 @@ import pytest
 from support.archives import STARTED, Night, Report, make_reports, open_archive, sha256
 from support.disks import FailingDisk, SteppingDisk, check_archive
 
-from harvester.archive import Archive, Placement, Source
+from harvester.archive import Archive, Fresh
 from harvester.audit import Repaired, Reread, repair_archive, verify_archive
 from harvester.audit.damaged import DamagedFiles
 from harvester.audit.verify.problem import Problem, ProblemKind
@@ -331,6 +331,6 @@ def commit_unpacked(archive: Archive, report: Report, unpacked: object) -> None:
         )
         images = [(image.record.name, image.content) for image in parts.images]
         partial.save_report(record, report.html, parts.offline_html.encode(), images)
-        placements = [Placement(report.entry(Outcome.SAVED), Source.FRESH)]
+        placements = [Fresh(report.entry(Outcome.SAVED))]
         partial.fill(report.project_id, placements)
         partial.commit(make_record(partial, placements))
