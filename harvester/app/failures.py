@@ -32,6 +32,13 @@ def code_of_error(error: BaseException) -> ExitCode:
     )
 
 
+def worst_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the member of a group, however deep, with the worst exit code; the first of several."""
+    leaves = _leaves(group)
+    codes = [code_of_error(leaf) for leaf in leaves]
+    return leaves[codes.index(worst(codes))]
+
+
 def error_texts(error: BaseException) -> list[str]:
     """Return what went wrong and what to do, one text for each mistake or member of a group."""
     return [text for leaf in _leaves(error) for text in _texts(leaf)]

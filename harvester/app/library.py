@@ -12,6 +12,7 @@ from typing import Any
 import anyio.to_thread
 import msgspec
 
+from harvester.app.failures import worst_of
 from harvester.app.log import StandardLog
 from harvester.app.places import config_places, credentials_of
 from harvester.app.runs import Display, RunOrder, make_snapshot_async
@@ -71,7 +72,10 @@ async def run(
     """
     found = await anyio.to_thread.run_sync(_credentials, settings, credentials)
     display = Display(run=lambda: nullcontext(() if observer is None else (observer,)))
-    return (await make_snapshot_async(RunOrder(settings, found), StandardLog(), display)).result
+    try:
+        return (await make_snapshot_async(RunOrder(settings, found), StandardLog(), display)).result
+    except BaseExceptionGroup as group:  # several workers may have met the same error; callers catch one
+        raise worst_of(group) from group
 
 
 def _credentials(settings: Settings, given: Credentials | tuple[int, str] | None) -> Credentials:
