@@ -36,7 +36,7 @@ def push_after_run(
         return AfterRun()
     try:
         # Imported when a bucket is configured: it needs the extra `bucket`.
-        from harvester.app.bucket import PushJob, pushed_document, pushed_line
+        from harvester.app.bucket import PushJob, pushed_document, pushed_line  # noqa: PLC0415
 
         job = PushJob(settings, account, archive, environ)
         with bar() as show:

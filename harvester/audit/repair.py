@@ -341,7 +341,8 @@ def _load_report(snapshot: Snapshot, entry: InventoryEntry) -> bytes | None:
 
 def _extract_parts(html: bytes) -> list[bytes]:
     """Return the offline page and the images that are made from a report."""
-    from harvester.report import unpack_report
+    # The HTML parser is loaded by a repair only, not by every command that reads an Archive.
+    from harvester.report import unpack_report  # noqa: PLC0415
 
     try:
         unpacked = unpack_report(html.decode())

@@ -136,6 +136,6 @@ def main() -> None:
         app(args=expand_bare_refresh(sys.argv[1:]), prog_name="harvester", obj=invocation)
     except (Exception, KeyboardInterrupt) as exc:
         # Imported when it is needed: 40 ms that `--version` and `--help` need not wait for.
-        from harvester.cli.output.errors import report_error
+        from harvester.cli.output.errors import report_error  # noqa: PLC0415
 
         sys.exit(report_error(exc, invocation))

@@ -44,7 +44,7 @@ async def send_message(urls: Sequence[str], title: str, body: str) -> str:
 
 def _deliver(urls: Sequence[str], title: str, body: str) -> Iterator[str]:
     try:
-        from apprise import Apprise
+        from apprise import Apprise  # noqa: PLC0415 -- the extra `apprise` is optional
     except ImportError:
         yield "apprise is not installed, so no message was sent; run: pip install 'apprise>=1.9'"
         return

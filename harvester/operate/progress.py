@@ -155,8 +155,9 @@ class Bar:
         self._turn = threading.Lock()
 
     def __enter__(self) -> Self:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+        # Loaded for a terminal only: a nightly run shows no bar.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
 
         self._progress = Progress(
             SpinnerColumn(),

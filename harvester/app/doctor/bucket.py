@@ -18,8 +18,8 @@ def check_bucket(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[Check]:
         return
     try:
         # Imported when a bucket is configured: they need the extra `bucket`.
-        from harvester.app.bucket import connect_bucket
-        from harvester.bucket import Asked, probe_store
+        from harvester.app.bucket import connect_bucket  # noqa: PLC0415
+        from harvester.bucket import Asked, probe_store  # noqa: PLC0415
 
         connection = connect_bucket(loaded, environ)
     except ConfigError as exc:

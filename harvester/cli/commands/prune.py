@@ -84,7 +84,7 @@ def prune(
         if forgotten:
             raise ConfigError("--forget is for the archive on disk and cannot be combined with --bucket")
         # Imported for --bucket: it needs the extra `bucket`.
-        from harvester.cli.commands.prune_bucket import prune_bucket
+        from harvester.cli.commands.prune_bucket import prune_bucket  # noqa: PLC0415
 
         leave(prune_bucket(session, loaded, retention, today, drop_superseded=drop_superseded, yes=yes))
     archive = Archive.open(Path(settings.dir))

@@ -96,7 +96,7 @@ def verify(
     loaded = session.load()
     if bucket:
         # Imported for --bucket: it needs the extra `bucket`.
-        from harvester.cli.commands.verify_bucket import BucketCheck
+        from harvester.cli.commands.verify_bucket import BucketCheck  # noqa: PLC0415
 
         leave(BucketCheck(session, loaded, tuple(dates or []), part, read, checksums, repair).run())
     if read or checksums:
