@@ -1,7 +1,7 @@
-"""The words of design and code: what is listed, what became of it, what is written down about it.
+"""The nouns of harvester: projects, backtests, reports, outcomes, and the records that are stored of them.
 
-Everything here is a value. Structs that are stored are read back with `msgspec` and validated as they are
-parsed; unknown fields are ignored, so that an older harvester reads a newer Archive's records.
+Everything here is a value. Stored structs are validated by `msgspec` as they are parsed. Unknown fields are
+ignored, so an older harvester can read the records of a newer one; new fields need a default.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any, Final
 import msgspec
 
 FORMAT: Final = 1
-"""Version of everything that is stored: records, inventory lines, ledger lines."""
+"""Version of the archive format: of records, inventory lines and ledger lines."""
 
 RECYCLE_BIN: Final = "Recycle Bin/"
 """A deleted project stays in the listing under a name with this prefix (seen in LEAN's live tests)."""
 
 
 def account_fingerprint(user_id: int, salt: str = "") -> str:
-    """What an Archive calls its Account: tells two apart without writing down who it is.
+    """Return the name of an Account in its Archive: it differs between accounts and does not reveal the id.
 
     User ids are small numbers, so without a salt all of them can be tried in a second. The salt is random,
-    one for each Archive, and is in no Snapshot and no export. Who has it still needs some 50 ms for each id.
-    Archives of an earlier version have none.
+    one for each Archive, and is in no Snapshot and no export. With the salt, each id still takes about 50 ms.
+    Archives of an earlier version have no salt.
     """
     text = f"quantconnect user {user_id}".encode()
     if not salt:
@@ -33,24 +33,24 @@ def account_fingerprint(user_id: int, salt: str = "") -> str:
 
 
 class Outcome(StrEnum):
-    """What became of one listed backtest in one run; exactly one each."""
+    """The result of one run for one listed backtest; every backtest has exactly one."""
 
     SAVED = "saved"
     """Archived for the first time."""
     UPDATED = "updated"
-    """Read again; the bytes differ."""
+    """Requested again; the bytes differ."""
     UNCHANGED = "unchanged"
-    """Read again; the bytes are the same."""
+    """Requested again; the bytes are equal."""
     CARRIED = "carried"
     """Already archived, not requested, linked."""
     SKIPPED = "skipped"
-    """Nothing to read or not wanted; the reason says which."""
+    """There is no report, or it is not wanted; the reason says which."""
     PENDING = "pending"
     """Still being generated at the deadline; first in line next time."""
     UNAVAILABLE = "unavailable"
     """Failed the same way in three runs, or was reported missing and is no longer listed."""
     FAILED = "failed"
-    """Tries used up; the last error is kept."""
+    """All attempts failed; the last error is kept."""
     LOST = "lost"
     """Archived before, but its files are missing or damaged, and no other copy of them was found."""
 
@@ -68,28 +68,28 @@ class BacktestState(Enum):
     RUNNING = "running"
     QUEUED = "queued"
     UNKNOWN = "unknown"
-    """A status nobody has documented; worth a try."""
+    """An undocumented status; the report is requested."""
 
 
 class Ending(StrEnum):
     """How a committed run ended; the command line has an exit code for each."""
 
     OK = "ok"
-    """Complete, also when nothing was new."""
+    """Complete, even if nothing was new."""
     PENDING = "pending"
     """No failures, but some reports are still being generated."""
     TIME = "time"
-    """The bound of its duration was reached."""
+    """`run.max_duration` was reached."""
     PARTIAL = "partial"
     """Some backtests failed, or it is not proven that everything was listed."""
     THROTTLED = "throttled"
     """The server kept saying slow down."""
     DAMAGED = "damaged"
-    """The run met damage in the Archive, and kept what could be kept."""
+    """The run found damage in the Archive, and kept what could be kept."""
 
 
 class Project(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One project as listed; what is personal or secret in its row was dropped when it was parsed."""
+    """One project as listed, without the personal and secret fields of its row."""
 
     project_id: int
     name: str
@@ -108,20 +108,20 @@ class Backtest(msgspec.Struct, frozen=True, omit_defaults=True):
     backtest_id: str
     name: str
     created: str
-    """UTC as `YYYY-MM-DDTHH:MM:SSZ`; empty when the API's own text is not a time."""
+    """UTC as `YYYY-MM-DDTHH:MM:SSZ`; empty if the API sent something that is not a time."""
     status: str = ""
     """As the API sent it."""
     state: BacktestState = BacktestState.UNKNOWN
     optimization_id: str = ""
     tags: tuple[str, ...] = ()
     statistics: dict[str, float] = {}
-    """The listing's figures by the API's own names; percentages as plain numbers."""
+    """The listing's statistics by the API's names; percentages are plain numbers."""
     change_key: str = ""
-    """Digest of what makes it another backtest: status, completion, snapshot id, statistics. Not its name."""
+    """Digest of what changes with the result: status, completion, snapshot id, statistics. Not the name."""
     row: dict[str, Any] = {}
-    """The API's row as received, without what is personal or secret."""
+    """The API's row as received, without its personal and secret fields."""
     source: str = ""
-    """Which list has it: empty for `backtests/list`, `optimization` when only its optimization names it."""
+    """The list that has it: empty for `backtests/list`, `optimization` if only its optimization names it."""
 
 
 class Image(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,7 +132,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     """The chart's title as the report has it."""
     media_type: str
-    """From the decoded bytes, not from the label."""
+    """Detected from the decoded bytes, not from the data URI's label."""
     sha256: str
     size_bytes: int
     width: int | None = None
@@ -140,22 +140,22 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """How a report that was read again differs from the one archived before."""
+    """How a report that was requested again differs from the one archived before."""
 
     snapshot: str
-    """The Snapshot that holds the earlier one."""
+    """The Snapshot that holds the earlier report."""
     report_sha256: str
     differs: str
     """`rendering` (same text and figures, other images or markup) or `text`."""
 
 
 class ReportRecord(msgspec.Struct, frozen=True):
-    """`report.json`: everything known of one archived report that its HTML does not say."""
+    """`report.json`: what is known of one archived report, in addition to its HTML."""
 
     run_id: str
-    """The run that read the report; tells a fresh directory of a partial Snapshot from a linked one."""
+    """The run that read the report; in a partial Snapshot it shows whether a directory is new or linked."""
     outcome: Outcome
-    """What that run made of it: `saved`, `updated`, `unchanged`, or `carried` when it restored the report."""
+    """Its Outcome in that run: `saved`, `updated`, `unchanged`, or `carried` if the report was restored."""
     project: Project
     backtest: Backtest
     read_at: str
@@ -163,23 +163,23 @@ class ReportRecord(msgspec.Struct, frozen=True):
     report_sha256: str
     report_bytes: int
     text_sha256: str
-    """Digest of the visible text and figures, images left out."""
+    """Digest of the visible text and figures, without images."""
     offline_sha256: str
     requests: int = 1
-    """Requests this report took in that run, polls and repeats included."""
+    """Requests for this report in that run, with polls and retries."""
     generation_s: float | None = None
     """Seconds from the first request to the ready answer, if it had to be generated."""
     images: tuple[Image, ...] = ()
     images_found: int = 0
     figures: dict[str, str] = {}
-    """The report's own key statistics, as text for people."""
+    """The key statistics that the report shows, as text."""
     warnings: tuple[str, ...] = ()
     comparison: Comparison | None = None
     format: int = FORMAT
 
 
 class InventoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of `inventory.jsonl`: a backtest that was listed, or one that is carried all the same."""
+    """One line of `inventory.jsonl`: a backtest that was listed, or that is archived and no longer listed."""
 
     project_id: int
     backtest_id: str
@@ -190,18 +190,18 @@ class InventoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     created: str = ""
     status: str = ""
     reason: str = ""
-    """Why it was skipped, carried by a filter, or is unavailable; empty when nothing needs saying."""
+    """Why it was skipped, carried because of a filter, or is unavailable; empty otherwise."""
     listed: bool = True
     """False: it was not in this run's listing (gone, or its project could not be read)."""
     gone_since: str = ""
     """The Snapshot in which it was first missing from a listing that was proven complete."""
     lost_since: str = ""
-    """The Snapshot in which its files were first found lost; `report_sha256` still says what is missing."""
+    """The Snapshot in which its files were first found lost; `report_sha256` is still their digest."""
     path: str = ""
-    """Its directory below the Snapshot, `data/...`; empty when nothing is archived."""
+    """Its directory below the Snapshot, `data/...`; empty if nothing is archived."""
     report_sha256: str = ""
     files: int = 0
-    """Payload files in `path`."""
+    """Number of payload files in `path`."""
     payload_bytes: int = 0
     images: int = 0
     read_at: str = ""
@@ -213,7 +213,7 @@ class InventoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     organization_id: str = ""
     optimization_id: str = ""
     source: str = ""
-    """Which list had it last: empty for `backtests/list`, `optimization` when only its optimization did."""
+    """The list that had it last: empty for `backtests/list`, `optimization` if only its optimization did."""
     tags: tuple[str, ...] = ()
     statistics: dict[str, float] = {}
     tries: int = 0
@@ -221,25 +221,25 @@ class InventoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
     """The last error of this run, or of the run that gave up on it."""
     error_kind: str = ""
-    """What makes two failures "the same way"."""
+    """Kind of the error; two failures of one kind count as the same way to fail."""
     failures: int = 0
     """Runs in a row that failed with this `error_kind`."""
     tried_at: str = ""
-    """When it was last asked for without success, UTC."""
+    """When it was last requested without success, UTC."""
 
     @property
     def key(self) -> tuple[int, str, str]:
-        """The order of an Inventory: project id, created, backtest id."""
+        """The sort key of an Inventory: project id, created, backtest id."""
         return (self.project_id, self.created, self.backtest_id)
 
     @property
     def archived(self) -> bool:
-        """Whether the Snapshot holds files of it."""
+        """Whether the Snapshot holds its files."""
         return bool(self.path)
 
 
 class UnreadProject(msgspec.Struct, frozen=True):
-    """A project whose backtests could not be listed; what was archived of it is carried as it was."""
+    """A project that could not be listed; its archived reports are carried unchanged."""
 
     project_id: int
     name: str
@@ -247,35 +247,35 @@ class UnreadProject(msgspec.Struct, frozen=True):
 
 
 class UnreadOptimization(msgspec.Struct, frozen=True):
-    """An optimization whose backtests could not be listed; what was archived of them is carried as it was."""
+    """An optimization that could not be read; the archived reports of its backtests are carried unchanged."""
 
     project_id: int
     project: str
     """The project's name."""
     optimization_id: str
-    """Empty: not even the list of the project's optimizations could be read."""
+    """Its id; empty if even the list of the project's optimizations could not be read."""
     error: str
 
 
 class OptimizationsRecord(msgspec.Struct, frozen=True):
-    """`optimizations.json`: what the optimizations of each project were last asked for with."""
+    """`optimizations.json`: the state of each project at the last time its optimizations were read."""
 
     digests: dict[int, str]
-    """By project id: of all that tells whether its listing has changed since, eight characters."""
+    """By project id: digest of everything that shows whether its listing has changed, eight characters."""
     format: int = FORMAT
 
 
 class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a run found out about the server and the next run starts with."""
+    """What a run has learned about the server, for the next run to start with."""
 
     rate_per_min: float | None = None
-    """The server's hidden limit as the run has estimated it; None: it met none."""
+    """The server's hidden limit as the run has estimated it; None: the server never said slow down."""
     poll_after_s: tuple[float, ...] = ()
     """Seconds from the first request to the first poll, from there to the second, and so on."""
 
 
 class Previous(msgspec.Struct, frozen=True):
-    """The Snapshot that a Snapshot was built on."""
+    """The Snapshot on which another one was built."""
 
     name: str
     tagmanifest_sha256: str
@@ -287,9 +287,9 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     name: str
     run_id: str
     account: str
-    """Fingerprint of the Account, never its id."""
+    """Fingerprint of the Account (`account_fingerprint`), never its id."""
     version: str
-    """Of harvester."""
+    """Version of harvester."""
     started: str
     finished: str
     complete: bool
@@ -297,34 +297,34 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     ending: Ending
     listed: int
     counts: dict[str, int]
-    """Listed backtests by Outcome; they sum up to `listed`."""
+    """Listed backtests by Outcome; their sum is `listed`."""
     gone: int = 0
     lost: int = 0
-    """Reports of which no undamaged copy was found, those that are gone included."""
+    """Reports without an undamaged copy, including those that are gone."""
     projects: int = 0
     unread_projects: tuple[UnreadProject, ...] = ()
     unproven: str = ""
-    """Why the list of projects is not proven complete; empty: it is."""
+    """Why the list of projects is not proven complete; empty: it is proven."""
     bad_rows: int = 0
-    """Listed rows without a usable id; nothing could be requested by them."""
+    """Number of listed rows without a usable id; nothing could be requested for them."""
     bad_row_examples: tuple[str, ...] = ()
-    """The first of them."""
+    """The first bad rows, as text."""
     withheld_gone: int = 0
-    """Reports that would have become gone, so many at once that none was marked."""
+    """Reports that would have become gone, but none was marked, since they were too many at once."""
     unread_optimizations: tuple[UnreadOptimization, ...] = ()
     requests: int = 0
     throttled: int = 0
     files: int = 0
     payload_bytes: int = 0
-    """Of the payload as a whole, carried files included."""
+    """Bytes of the whole payload, including carried files."""
     written_bytes: int = 0
-    """Of the payload that this run wrote itself."""
+    """Bytes of the payload that this run wrote."""
     link_mode: str = ""
     """How unchanged files were carried: `hardlink`, `reflink` or `copy`."""
     settings: dict[str, Any] = {}
-    """The settings that decide what is in it."""
+    """The settings that decide what the Snapshot holds."""
     previous: Previous | None = None
     passed_over: tuple[str, ...] = ()
-    """Newer Snapshots than `previous` whose lists were damaged: nothing was taken from them."""
+    """Snapshots newer than `previous` that were not used, since their lists were damaged."""
     learned: Learned = Learned()
     format: int = FORMAT

@@ -1,12 +1,12 @@
 """The register of secrets, and the masks that keep them out of everything that is written.
 
-It lies below every room that writes: logs, JSON output, journal, records, messages. There is one for the
-process, on purpose: a writer cannot forget to be given it. Two kinds of text have a mask each:
+It is below every room that writes: logs, JSON output, journal, records, messages. There is one register for
+the process on purpose, so no writer can forget to pass it on. There are two masks:
 
 * `mask` replaces what was registered, and anything that looks like an Authorization header. It is the last
-  step of whatever writes a free text.
+  step of everything that writes free text.
 * `mask_answer` also replaces what a server may echo of a request: the user id and the signature. It is used
-  where a foreign text is read, and nowhere else: our own texts name sha256 digests that must stay.
+  where text of a server is read, and nowhere else: our own texts contain sha256 digests that must stay.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 MASK: Final = "***"
 _SHORTEST: Final = 6
-"""A shorter text would mask parts of innocent words."""
+"""Shorter texts are not masked, since they occur within ordinary words."""
 _AUTHORIZATION: Final = re.compile(r"\b(Basic|Bearer) +[A-Za-z0-9+/=._~-]{32,}")
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{64,}", re.IGNORECASE)
 _USER_ID: Final = re.compile(r"\b(UID\W{0,5}|User ?ID(?: not valid)?\W{0,5})\d+", re.IGNORECASE)
 
 _hidden: frozenset[str] = frozenset()
 _compiled: tuple[frozenset[str], re.Pattern[str] | None] = (_hidden, None)
-"""The texts that were hidden when the pattern was compiled, and the pattern."""
+"""The register at the time when the pattern was compiled, and the pattern."""
 
 
 class Secret:
-    """Holds a text that is masked from now on; printing it shows a mask, and it cannot be pickled."""
+    """Holds a text that is masked from now on; printing it shows the mask, and it cannot be pickled."""
 
     __slots__ = ("_value",)
 
@@ -41,7 +41,7 @@ class Secret:
         hide(value)
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the text itself."""
         return self._value
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ def hide(secret: str) -> None:
 
 
 def hide_environment(environ: Mapping[str, str]) -> None:
-    """Hide what the environment is known to hold: API tokens and the passwords of proxies."""
+    """Mask the API tokens and the passwords of proxies that the environment holds."""
     for name, value in environ.items():
         if name.endswith("_API_TOKEN"):
             hide(value.strip())
@@ -71,9 +71,9 @@ def hide_environment(environ: Mapping[str, str]) -> None:
 
 
 def hide_proxy(address: str) -> None:
-    """Hide the password in the address of a proxy: as written, as meant and as sent.
+    """Mask the password in the address of a proxy: as written, decoded, and as the header carries it.
 
-    Where there is no password, it is the user's name that is hidden: some proxies take a key as such.
+    Without a password the user name is masked: some proxies take an API key there.
     """
     userinfo, found, _ = (address.partition("://")[2] or address).rpartition("@")
     if found:
@@ -83,7 +83,7 @@ def hide_proxy(address: str) -> None:
 
 
 def mask(text: str) -> str:
-    """The text without anything hidden, and without anything that looks like an Authorization header."""
+    """Return a text without registered secrets and without anything like an Authorization header."""
     pattern = _pattern()
     if pattern is not None:
         text = pattern.sub(MASK, text)
@@ -91,7 +91,7 @@ def mask(text: str) -> str:
 
 
 def mask_value(value: Any) -> Any:
-    """A JSON value with `mask` applied to each of its texts, keys included; sets and tuples become lists."""
+    """Return a JSON value with all its texts masked, including keys; sets and tuples become lists."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, Mapping):
@@ -102,7 +102,7 @@ def mask_value(value: Any) -> Any:
 
 
 def mask_answer(text: str) -> str:
-    """A text of the server without the secrets that `mask` knows, user ids and signatures.
+    """Return a text of the server without secrets, user ids and signatures.
 
     Any run of 64 or more hex digits counts as a signature: it is valid for about two hours, and captured
     answers echo it (`Hash doesn't match. UID: 123455 Hash: ...`).
@@ -111,7 +111,7 @@ def mask_answer(text: str) -> str:
 
 
 def basic_credentials(userinfo: str) -> str:
-    """The Basic credentials for the percent-encoded `user:password` of a URL, as a header carries them."""
+    """Return the Basic credentials of a header for the percent-encoded `user:password` of a URL."""
     user, _, password = userinfo.partition(":")
     parts = (unquote_to_bytes(os.fsencode(part)) for part in (user, password))
     return base64.b64encode(b":".join(parts)).decode("ascii")
@@ -122,7 +122,7 @@ def _pattern() -> re.Pattern[str] | None:
     hidden, pattern = _compiled
     if hidden is not _hidden:
         hidden = _hidden
-        # The longest first: a secret may hold another one.
+        # The longest first: a secret may contain another one.
         pattern = re.compile("|".join(map(re.escape, sorted(hidden, key=len, reverse=True))) or "(?!)")
         _compiled = (hidden, pattern)
     return pattern

@@ -1,4 +1,4 @@
-"""What is reported of every request, and to whom."""
+"""The event that reports a request, and the protocol of those that receive it."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ _WORDS: Final[tuple[tuple[type[ApiError], str], ...]] = (
 
 
 def answer_word(error: ApiError) -> str:
-    """Return the word that stands for an error in `RequestEvent.answer`; journals keep it."""
+    """Return the word for an error in `RequestEvent.answer`; journals store it."""
     return next(word for kind, word in _WORDS if isinstance(error, kind))

@@ -33,8 +33,8 @@ were refused or failed, provided that
 
 * the server keeps one order: of two projects that stay listed, the same one comes first in each answer (a
   project that moves is noticed as a shift, unless others are created or deleted in the same moment);
-* of a reading whose call without bounds gives fewer than two rows, at most one request is wrongly refused or
-  wrongly answered by an empty list.
+* of a reading in which the call without bounds returns fewer than two rows, at most one request is wrongly
+  refused or wrongly answered by an empty list.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class Paging:
         elif len(self._rows) > 1:
             self._step = _Step.DONE if self._paged else _Step.MEASURE
         else:
-            self.give_up("the server gives one project at a time, so that nothing shows where the list ends")
+            self.give_up("the server returns one project at a time, so nothing proves where the list ends")
         if self._windows >= _MAX_WINDOWS and self._step is _Step.WINDOW:
             self.give_up(f"the list has no end after {_MAX_WINDOWS} windows")
 

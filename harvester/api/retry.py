@@ -4,7 +4,7 @@
 |---|---|
 | `TransportError` | again after a jittered wait, `tries` attempts in all |
 | `RateLimitedError` | again as soon as the limiter allows it, up to `slow_downs` times; not counted |
-| `AuthenticationError` | once more, signed anew; the first attempt may have been late |
+| `AuthenticationError` | once more with a new signature; the first one may have arrived late |
 | `LockedOutError` | never again |
 | any other error | never again |
 """

@@ -1,4 +1,12 @@
-"""Settings and credentials: where they come from and what they may be."""
+"""Settings and credentials: where they come from and what they may be.
+
+Rule: a mistake is reported with its place and what to write instead, all mistakes at once, and the value of a
+secret is never shown. Nothing outside of this room reads the environment or the TOML file for settings.
+
+    loaded = load_settings(environ=os.environ, overrides={"pace.workers": 2})
+    settings = pick_account(loaded, None).settings
+    credentials = find_credentials(settings.credentials, os.environ, home=Path.home())
+"""
 
 from harvester.config.check import is_address, is_own
 from harvester.config.credentials import Credentials, find_credentials, is_user_id
@@ -8,7 +16,6 @@ from harvester.config.selection import Selection
 from harvester.config.settings import (
     ApiSettings,
     ArchiveSettings,
-    BucketSettings,
     FilterSettings,
     NotifySettings,
     PaceSettings,
@@ -22,7 +29,6 @@ from harvester.config.trust import find_distrust
 __all__ = [
     "ApiSettings",
     "ArchiveSettings",
-    "BucketSettings",
     "Credentials",
     "FilterSettings",
     "Loaded",

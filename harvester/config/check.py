@@ -56,7 +56,7 @@ def find_clashes(accounts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[st
     taken: dict[tuple[str, str], str] = {}
     for account, values in accounts.items():
         if "archive.dir" not in values:
-            yield account, f"accounts.{account} has no archive.dir of its own"
+            yield account, f"accounts.{account} needs its own archive.dir"
         for name in ("archive.dir", "credentials.user_id", "metrics.textfile"):
             if name not in values:
                 continue

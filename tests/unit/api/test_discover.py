@@ -92,7 +92,7 @@ async def test_windows_begin_with_the_last_known_row() -> None:
 async def test_a_server_that_gives_one_project_at_a_time_proves_nothing() -> None:
     ids, unproven, _ = await fetched(Pages(1, 2, 3, limit=1))
     assert ids == [1, 2]
-    assert unproven == ("the server gives one project at a time, so that nothing shows where the list ends")
+    assert unproven == ("the server returns one project at a time, so nothing proves where the list ends")
 
 
 async def test_windows_of_one_row_prove_nothing() -> None:

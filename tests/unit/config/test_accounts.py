@@ -82,7 +82,7 @@ def test_without_accounts_there_are_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("[accounts.a]\n", "line 1: accounts.a has no archive.dir of its own"),
+        ("[accounts.a]\n", "line 1: accounts.a needs its own archive.dir"),
         (
             "accounts.a.archive.dir = 'x/y'\naccounts.b.archive.dir = 'x/./y'\n",
             "line 2: accounts.b and accounts.a have the same archive.dir",
