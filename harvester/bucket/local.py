@@ -153,10 +153,9 @@ def iter_reports(snapshot: LocalSnapshot) -> Iterator[LocalReport]:
         if not entry.archived:
             continue
         files = cursor.take(entry.path, set()).files()
-        if REPORT_JSON not in files or not all(map(is_member_name, files)):
+        if REPORT_JSON not in files:
             raise CorruptArchiveError(
-                f"{snapshot.path / MANIFEST} lists files in {entry.path} that no report has. "
-                "See `harvester verify`"
+                f"{snapshot.path / MANIFEST} lists no {REPORT_JSON} in {entry.path}. See `harvester verify`"
             )
         yield LocalReport(entry.path, entry.project_id, entry.backtest_id, files, entry.payload_bytes)
 
@@ -168,6 +167,12 @@ def read_report(snapshot: LocalSnapshot, report: LocalReport) -> list[tuple[str,
         CorruptArchiveError: one is missing or damaged; says what to do.
         DiskError: one cannot be read.
     """
+    for name in report.files:
+        if not is_member_name(name):
+            raise CorruptArchiveError(
+                f"{snapshot.path / MANIFEST} lists {name!r} in {report.path}, which no report has. "
+                "See `harvester verify`"
+            )
     return [
         (name, read_file(snapshot, f"{report.path}/{name}", sha256)) for name, sha256 in report.files.items()
     ]

@@ -338,7 +338,11 @@ class Push:
             lease.check()
             return self._sender.send_report(snapshot, report, self._known)
 
-        for line in in_order(send, iter_reports(snapshot), at_once=self._settings.at_once):
+        def known(report: LocalReport) -> PackLine | None:
+            return self._sender.find_known(report, self._known)
+
+        at_once = self._settings.at_once
+        for line in in_order(send, iter_reports(snapshot), at_once=at_once, known=known):
             yield line
             self._known.learn(line)
 

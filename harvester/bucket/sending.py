@@ -89,6 +89,15 @@ class Sender:
         self._wait = wait
         self._until = terms.until if terms else ""
 
+    def find_known(self, report: LocalReport, known: Known) -> PackLine | None:
+        """The line of a report of which nothing has to be sent, and no lock extended; None for all others."""
+        line = known.packs.get(report.key)
+        if line is None or report.record_sha256 != line.packed_record or self._terms is not None:
+            return None
+        if line.path == report.path and line.record is None:
+            return line
+        return msgspec.structs.replace(line, path=report.path, record=None)
+
     def send_report(self, snapshot: LocalSnapshot, report: LocalReport, known: Known) -> PackLine:
         """See that a report's directory is in the Bucket; gives its line.
 
