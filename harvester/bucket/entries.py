@@ -142,7 +142,7 @@ class Chain:
                     self._fault(n, f"removes {name}, which the Bucket did not hold")
                 self.removed.add(name)
         elif entry.kind == "repaired":
-            self._put_snapshot(n, entry, entry.snapshot)
+            self._put_snapshot(n, entry.snapshot)
         else:
             self._apply_line(n, entry)
         if entry.lines != len(self.lines):
@@ -170,10 +170,13 @@ class Chain:
         else:
             self.committed[line.snapshot] = line
             self._committed_by[line.snapshot] = n
-            if entry.snapshot is not None:
-                self._put_snapshot(n, entry, entry.snapshot)
+            key = parse_snapshot_key(entry.snapshot.key) if entry.snapshot else None
+            if key is not None and key.snapshot != line.snapshot:
+                self._fault(n, f"commits {line.snapshot} with the zip of {key.snapshot}")
+            elif entry.snapshot is not None:
+                self._put_snapshot(n, entry.snapshot)
 
-    def _put_snapshot(self, n: int, entry: Entry, stored: StoredObject | None) -> None:
+    def _put_snapshot(self, n: int, stored: StoredObject | None) -> None:
         key = parse_snapshot_key(stored.key) if stored else None
         if stored is None or key is None:
             self._fault(n, "names no Snapshot zip")
@@ -186,10 +189,10 @@ class Chain:
         self.faults.append(EntryFault(n, text))
 
     def find_gaps(self) -> list[EntryFault]:
-        """Commits that have no zip although nothing has pruned them: no push leaves such a thing."""
+        """Commits that have no zip: they were pruned on disk, which an interrupted push has not said yet."""
         gone = self.pruned | self.removed
         return [
-            EntryFault(n, f"commits {name} without naming its zip")
+            EntryFault(n, f"commits {name} without its zip: it was pruned before it was pushed")
             for name, n in self._committed_by.items()
             if name not in self.snapshots and name not in gone
         ]

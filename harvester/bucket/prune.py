@@ -201,7 +201,7 @@ class BucketPrune:
     ) -> BucketPrunePlan:
         if chain.entries:
             check_head(chain.head, account=chain.entries[-1].account, machine=this_host())
-        faults = [*chain.faults, *chain.find_gaps()]
+        faults = chain.faults
         if faults:
             raise CorruptBucketError(
                 f"entry {faults[0].n} of the ledger {faults[0].text}. Nothing is removed from a Bucket whose "

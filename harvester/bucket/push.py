@@ -188,6 +188,7 @@ class Push:
 
         Raises:
             BucketLockedError: another push holds the Bucket.
+            BucketConflictError: another writer has committed in between.
             CorruptArchiveError: a Snapshot on disk is not what was committed.
             BucketError: the store failed.
         """
@@ -198,7 +199,13 @@ class Push:
             for name in names:
                 stored = self._send_snapshot(self._archive.checked(name), lease)
                 lease.check()
-                head = self._commit(_repaired_entry(head, stored, name))
+                try:
+                    head = self._commit(_repaired_entry(head, stored, name))
+                except _OvertakenError as exc:
+                    key = ledger_key(head.n + 1)
+                    raise BucketConflictError(
+                        f"{key} was created by another writer meanwhile; repair again", key=key
+                    ) from exc
                 lease.head = head
 
     def _load_head(self, hint: int) -> Head:

@@ -140,8 +140,10 @@ class Verify:
         self._found.problems.append(problem(key, finding, text, snapshot=snapshot))
 
     def _check_chain(self, chain: Chain) -> None:
-        for fault in (*chain.faults, *chain.find_gaps()):
+        for fault in chain.faults:
             self._add(ledger_key(fault.n), Finding.LEDGER, fault.text)
+        for gap in chain.find_gaps():
+            self._add(ledger_key(gap.n), Finding.BEHIND, gap.text)
         try:
             lease, _ = read_lease(self._store)
         except (CorruptBucketError, BucketConflictError):

@@ -238,11 +238,20 @@ def test_no_change_of_an_entry_but_the_newest_goes_unseen(at: int, data: Any) ->
     assert _read(entries).faults or at == 6
 
 
+def test_a_commit_with_the_zip_of_another_date_is_named() -> None:
+    entries = _entries(_NAMES[:2])
+    zip_key = snapshot_key(_NAMES[0], "0" * 16)
+    entry = msgspec.structs.replace(parse_entry(entries[1], 2), snapshot=_stored(zip_key))
+    assert [fault.text for fault in _read([entries[0], render_entry(entry)]).faults] == [
+        "commits 2026-11-02 with the zip of 2026-11-01"
+    ]
+
+
 def test_a_commit_without_a_zip_is_a_gap_unless_it_was_pruned() -> None:
     entries = _entries(_NAMES[:1])
     entry = msgspec.structs.replace(parse_entry(entries[0], 1), snapshot=None)
     assert [fault.text for fault in _read([render_entry(entry)]).find_gaps()] == [
-        "commits 2026-11-01 without naming its zip"
+        "commits 2026-11-01 without its zip: it was pruned before it was pushed"
     ]
 
 
