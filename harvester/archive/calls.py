@@ -1,4 +1,4 @@
-"""System calls with the care that an Archive needs; all raise the plain `OSError`. Only `Disk` uses them."""
+"""System calls that follow no link and wait at no pipe; all raise the plain `OSError`. For `Disk` only."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def opened_pair(source: str, target: str, source_dir: int, target_dir: int) -> I
 
 
 def write_all(fd: int, content: Content) -> None:
-    """Write all of it, however little the system takes at once."""
+    """Write everything, in as many calls as the system needs."""
     for piece in (content,) if isinstance(content, bytes) else content:
         view = memoryview(piece)
         while view:

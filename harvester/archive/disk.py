@@ -35,13 +35,13 @@ class Disk(FileLinks):
     """Every change to the Archive's file system."""
 
     shared_sync_from = 2 if kernel() >= (5, 8) else sys.maxsize
-    """From so many writers at once on they share `sync_all`; before Linux 5.8 it hides a failure."""
+    """Threads that write at once before they share a flush; before Linux 5.8 `syncfs` hid failures: never."""
 
     def make_dir(self, path: Path) -> None:
-        """Make the directory; one that is there already is used when it is a real one.
+        """Make the directory, unless it exists; a link in its place is an error.
 
-        Who may enter it is decided by the directory above it, the Archive's own in the end, and the umask;
-        whatever they say, not everybody may write.
+        Its permissions are those of the directory above it, without what the umask takes away and without
+        the right for everybody to write.
         """
         with explained(path):
             try:
@@ -52,7 +52,7 @@ class Disk(FileLinks):
                     raise
 
     def new_dir(self, path: str) -> bool:
-        """Make the directory; False when something has that name already."""
+        """Make the directory; returns False if something has that name."""
         try:
             os.mkdir(path, inherited_mode(os.path.dirname(path)))  # noqa: PTH102, PTH120 -- a Path for each of 40,000 directories takes longer than the call
         except FileExistsError:
@@ -62,13 +62,13 @@ class Disk(FileLinks):
         return True
 
     def restrict(self, path: Path, mode: int, *, exactly: bool) -> None:
-        """Give a directory this mode, or at most this one, where there are modes and it is ours."""
+        """Set the permissions of a directory to `mode`, or reduce them to at most that."""
         with explained(path), opened_dir(path) as fd:
             before = stat.S_IMODE(os.fstat(fd).st_mode)
             self._set_mode(fd, mode | before & ~0o777 if exactly else before & (mode | ~0o777))
 
     def write(self, path: Path, content: bytes, *, sync: bool = True) -> None:
-        """Make a read-only file and flush it to disk; a name that is taken is an error.
+        """Make a read-only file and flush it to disk; an existing name is an error.
 
         Without `sync` it is durable only after `sync_all`.
         """
@@ -85,7 +85,7 @@ class Disk(FileLinks):
                 os.close(fd)
 
     def write_all(self, directory: Path, files: Iterable[tuple[str, Content]], *, sync: bool = True) -> None:
-        """Make several read-only files and flush them to disk, in less time than one after the other takes.
+        """Make several read-only files and flush them to disk, faster than one after the other.
 
         Without `sync` they are durable only after `sync_all`. With it, the kernel starts to write each out
         when it is there; by the time of the first flush most of the work is done, and the file system's
@@ -170,7 +170,7 @@ class Disk(FileLinks):
                 os.close(fd)
 
     def seal(self, path: Path, *, sync: bool = True) -> None:
-        """Make a file that somebody else has written read-only, and flush it.
+        """Make a file read-only that other code has written, and flush it.
 
         Without `sync` that is durable only after `sync_all`.
         """
@@ -243,7 +243,7 @@ class Disk(FileLinks):
         return aside
 
     def sync_dir(self, path: Path) -> None:
-        """Flush a directory: the names in it are as durable as the files."""
+        """Flush a directory, so that the names in it are durable."""
         with explained(path):
             fd = os.open(path, DIRECTORY)
             try:
@@ -261,12 +261,12 @@ class Disk(FileLinks):
                 os.close(fd)
 
     def remove(self, path: Path) -> None:
-        """Remove a file or symbolic link; one that is not there is fine."""
+        """Remove a file or symbolic link, if it exists."""
         with explained(path):
             path.unlink(missing_ok=True)
 
     def remove_tree(self, path: Path) -> None:
-        """Remove a directory with all that is in it, or whatever else has that name; no link is followed."""
+        """Remove a directory and everything in it, or whatever else has that name; follows no links."""
         with explained(path):
             try:
                 is_dir = stat.S_ISDIR(path.lstat().st_mode)
@@ -279,7 +279,7 @@ class Disk(FileLinks):
                 path.unlink()
 
     def keeps_permissions(self, directory: Path) -> bool:
-        """Whether a file that is made read-only is so; on vfat, exFAT and some shares all have one mode."""
+        """Whether files can be made read-only; on vfat, exFAT and some shares all have one mode."""
         probe = directory / f".permissions-{os.getpid()}{PART}"
         self.remove(probe)
         try:
@@ -297,7 +297,7 @@ class Disk(FileLinks):
             self.remove(link)
 
     def adopt(self, source: Path, target: Path, part: Path) -> None:
-        """Give `target` the file `source`, linked or copied, in one step; `part` is a name to do it with."""
+        """Replace `target` by the file `source`, linked or copied, in one step; `part` is a name for it."""
         self.remove(part)
         with explained(target), opened_dir(source.parent) as source_dir, opened_dir(part.parent) as part_dir:
             try:

@@ -22,7 +22,7 @@ _HOPELESS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO
 
 
 class LinkMode(StrEnum):
-    """How a file of an earlier Snapshot comes into a new one."""
+    """How a file of an earlier Snapshot gets into a new one."""
 
     HARDLINK = "hardlink"
     REFLINK = "reflink"
@@ -33,7 +33,7 @@ class FileLinks:
     """The part of `Disk` that links and copies files; `link_files` does most of the work of a night."""
 
     def probe_links(self, source: Path, target: Path) -> LinkMode:
-        """The cheapest way in which `target`, a free name, can be made to hold what `source` holds."""
+        """The cheapest way to give `target`, a free name, the content of `source`; nothing is left behind."""
         with (
             explained(target),
             opened_dir(source.parent) as source_dir,
@@ -79,7 +79,7 @@ class FileLinks:
         return True
 
     def link_files(self, mode: LinkMode, source: str, target: str, names: Sequence[str]) -> list[str]:
-        """Bring files of one directory into another one; returns those that are empty or no regular files."""
+        """Link or copy files into another directory; returns those that are empty or not regular files."""
         name = ""
         try:
             with opened_dir(source) as source_dir, opened_dir(target) as target_dir:

@@ -32,7 +32,7 @@ class LockOwner(msgspec.Struct, frozen=True):
 
 @contextmanager
 def hold_lock(store: Store, *, command: str, wait_s: float) -> Iterator[None]:
-    """Hold the Archive for one command; the operating system lets go of it however the process ends.
+    """Hold the Archive for one command; the operating system releases it however the process ends.
 
     The lock file is never deleted: a waiter would be left with the lock on a file that nobody else sees.
 

@@ -64,7 +64,7 @@ class Store:
         return self.ledger
 
     def add_commit(self, record: SnapshotRecord, tagmanifest_sha256: str) -> None:
-        """Add the line of a Snapshot that has its name.
+        """Add the line of a Snapshot that was renamed to its final name.
 
         Raises:
             CorruptArchiveError: the Ledger is broken, or was changed meanwhile.

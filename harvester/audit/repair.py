@@ -27,6 +27,7 @@ from harvester.format import (
     REPORT_HTML,
     TAGMANIFEST,
     file_sha256,
+    is_inside,
     is_report_path,
     load_bytes,
     load_manifest,
@@ -209,7 +210,7 @@ class _Restorer:
     def _search_one(self, root: Path, manifest: str, wanted: set[str]) -> None:
         try:
             for path, sha256 in load_manifest(root / manifest):
-                if sha256 in wanted and sha256 not in self._files and ".." not in path.split("/"):
+                if sha256 in wanted and sha256 not in self._files and is_inside(path):
                     self._try(root / path, sha256)
         except ArchiveError:
             return  # a damaged Manifest is a Problem of its own; others may have the file

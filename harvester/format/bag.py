@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from harvester.errors import CorruptArchiveError
-from harvester.format.layout import BAGIT, PAYLOAD, RUN, TAGMANIFEST
+from harvester.format.layout import BAGIT, PAYLOAD, RUN, TAGMANIFEST, is_inside
 from harvester.format.manifest import load_manifest
 from harvester.format.reading import opened
 from harvester.model import SnapshotRecord
@@ -103,7 +103,7 @@ def check_tags(bag: Path) -> str:
     """
     # A path may lead nowhere but into the bag: the tag manifest itself is not yet proven here.
     for name, sha256 in load_manifest(bag / TAGMANIFEST):
-        if ".." in name.split("/") or name.startswith("/"):
+        if not is_inside(name):
             raise CorruptArchiveError(f"{bag / TAGMANIFEST} names {name!r}, which is outside of the Snapshot")
         if file_sha256(bag / name)[0] != sha256:
             raise CorruptArchiveError(f"{bag / name} is not what {TAGMANIFEST} recorded")

@@ -106,6 +106,11 @@ def is_file_name(name: str) -> bool:
     return _FILE_NAME.fullmatch(name) is not None and len(name.encode("utf-8", "surrogatepass")) <= 240
 
 
+def is_inside(path: str) -> bool:
+    """Whether a relative path stays below the directory that it starts from."""
+    return not path.startswith("/") and ".." not in path.split("/")
+
+
 def is_snapshot_name(name: str) -> bool:
     """Whether the text is `2026-11-22` or `2026-11-22.2`."""
     # `.1` would be a second name for the first run of a date.
@@ -114,7 +119,7 @@ def is_snapshot_name(name: str) -> bool:
 
 
 def snapshot_order(name: str) -> tuple[str, int]:
-    """What Snapshot names are sorted by; it is the order of their commits."""
+    """Sort key of Snapshot names: the order of their commits."""
     date, _, number = name.partition(".")
     return (date, int(number or 1))
 

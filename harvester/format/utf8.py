@@ -1,4 +1,4 @@
-"""A large text on its way to disk."""
+"""A large text as UTF-8 without a second copy of it in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PIECE: Final = 2**20
 
 @dataclass(frozen=True)
 class Utf8:
-    """A text as UTF-8, encoded piece by piece: a large report is in memory once and not twice."""
+    """A text that is encoded piece by piece, as it is written."""
 
     text: str
 
@@ -33,4 +33,4 @@ class Utf8:
 
 
 Content = bytes | Utf8
-"""What a file is to hold."""
+"""Content of a file."""

@@ -16,6 +16,7 @@ from harvester.format import (
     MANIFEST,
     PAYLOAD,
     REPORT_HTML,
+    is_inside,
     is_report_path,
     load_manifest,
 )
@@ -93,7 +94,7 @@ def _directories(
     for path, sha256 in _lines(snapshot, seen, found):
         parts = path.split("/", 3)
         directory = "/".join(parts[:3])
-        if len(parts) != 4 or not is_report_path(directory) or ".." in path.split("/"):
+        if len(parts) != 4 or not is_report_path(directory) or not is_inside(path):
             found.add(ProblemKind.MANIFEST, MANIFEST, f"names {path!r}, which is no file of a report")
             continue
         if directory != current:

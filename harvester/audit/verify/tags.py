@@ -21,6 +21,7 @@ from harvester.format import (
     SNAPSHOT_FILE,
     TAGMANIFEST,
     file_sha256,
+    is_inside,
     load_manifest,
 )
 
@@ -41,7 +42,7 @@ def check_tag_files(snapshot: Snapshot) -> list[Problem]:
         if name not in recorded:
             found.add(ProblemKind.BAG, TAGMANIFEST, f"does not list {name}")
     for name, sha256 in recorded.items():
-        if name.startswith("/") or ".." in name.split("/"):
+        if not is_inside(name):
             found.add(ProblemKind.BAG, TAGMANIFEST, f"names {name!r}, which is outside of the Snapshot")
         else:
             _check_tag(snapshot, name, sha256, found)

@@ -5,6 +5,7 @@ import pytest
 from harvester.format.layout import (
     backtest_dir,
     is_file_name,
+    is_inside,
     is_report_path,
     is_snapshot_name,
     next_name,
@@ -126,3 +127,13 @@ def test_data_project_and_backtest_make_a_report_path(path: str) -> None:
 )
 def test_anything_else_is_no_report_path(path: str) -> None:
     assert not is_report_path(path)
+
+
+@pytest.mark.parametrize("path", ["a", "data/p/b/images/1.png", "a..b", "..a"])
+def test_a_path_below_its_directory_is_inside(path: str) -> None:
+    assert is_inside(path)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "..", "../a", "a/../../b", "a/.."])
+def test_a_path_that_may_leave_its_directory_is_not_inside(path: str) -> None:
+    assert not is_inside(path)

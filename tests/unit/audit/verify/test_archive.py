@@ -194,7 +194,7 @@ def test_covered_tracks_are_found_by_the_ledger(archive: Archive) -> None:
         (lambda content: content.replace(sha256(REPORTS[0].html).encode(), b"0" * 64), "differ in what"),
         (lambda content: content.replace(b'"carried"', b'"saved"', 1), "the Inventory 1"),
         (lambda content: content.replace(DIR.encode(), b"data/elsewhere_1/x_2"), "the Manifest has not"),
-        (lambda content: content[:-20], "cut off"),
+        (lambda content: content[:-20], "truncated"),
         (lambda content: b"junk\n" + content, "damaged"),
     ],
 )
