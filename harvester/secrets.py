@@ -57,6 +57,7 @@ class Secret:
 def hide(secret: str) -> None:
     """Mask this text from now on, also as it is written in a URL, in JSON and by `repr`."""
     global _hidden  # noqa: PLW0603 -- replaced and never changed, since other threads may be reading it
+    # The forms in which a URL, JSON and a traceback show it.
     written = (secret, quote(secret, safe="", errors="replace"), json.dumps(secret)[1:-1], repr(secret)[1:-1])
     _hidden |= {text for text in written if len(text) >= _SHORTEST}
 
@@ -85,6 +86,7 @@ def hide_proxy(address: str) -> None:
 def mask(text: str) -> str:
     """Return a text without registered secrets and without anything like an Authorization header."""
     pattern = _pattern()
+    # Registered secrets first: one may be part of an Authorization header.
     if pattern is not None:
         text = pattern.sub(MASK, text)
     return _AUTHORIZATION.sub(rf"\1 {MASK}", text)
@@ -120,6 +122,7 @@ def basic_credentials(userinfo: str) -> str:
 def _pattern() -> re.Pattern[str] | None:
     global _compiled  # noqa: PLW0603 -- a cache of the register, which is one for the process too
     hidden, pattern = _compiled
+    # Compared by identity: `hide` replaces the set, so equal content is not compared on each call.
     if hidden is not _hidden:
         hidden = _hidden
         # The longest first: a secret may contain another one.

@@ -66,6 +66,7 @@ def render_moment(moment: datetime) -> str:
 
     Such texts are in the order of the moments, so they are compared without being parsed.
     """
+    # `isoformat` pads the year to four digits, which `strftime` does not do everywhere.
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
@@ -79,6 +80,7 @@ def render_duration(seconds: float, *, rough: bool = False) -> str:
     if rough:
         step_s = 3600 if seconds >= _UNITS_S["d"] else 60 if seconds >= _UNITS_S["h"] else 1
         seconds = round(seconds / step_s) * step_s
+    # Whole microseconds, since remainders of floats would show as 59.999999s.
     left = round(seconds * 1e6)
     parts = []
     for unit, size in _MICROSECONDS.items():

@@ -116,6 +116,7 @@ def check_answer(
     except (TransportError, ProtocolError):
         if status == 200:
             raise
+        # An error page of a gateway: its status says more than its body.
         answer = Answer()
     if status == 200 and classify(answer) is not Meaning.FAILURE:
         return answer
@@ -131,6 +132,7 @@ def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+    # A date with the zone -0000 is parsed without a zone.
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return max(0.0, moment.timestamp() - now)
 
@@ -171,6 +173,7 @@ def _refusal(
         )
     if kind is LockedOutError:
         message += ". The user or this IP address is locked out for a time: fix the token, then wait"
+    # Only kinds of RefusedError are left here; the check is for the type checker.
     refusal = kind if issubclass(kind, RefusedError) else RefusedError
     return refusal(message, endpoint=endpoint, status=status, texts=texts, code=code)
 

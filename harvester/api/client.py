@@ -152,9 +152,11 @@ class ApiClient:
             sock_connect=self._settings.connect_timeout,
             sock_read=self._settings.read_timeout,
         )
+        # Found once for all requests, and its errors come before the first request.
         self._route = find_route(self._settings.base_url)
         self._session = aiohttp.ClientSession(
             timeout=timeout,
+            # Each request carries its own signature; cookies would only add state.
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"harvester/{__version__}"},
         )
@@ -264,6 +266,7 @@ class ApiClient:
             del body  # a large body is in memory twice: here and in the answer
             parsed = call.parse(answer)
         except ApiError as exc:
+            # A failed answer is not kept, so its memory must not delay others during the retry.
             call.room.clear()
             word, error = answer_word(exc), str(exc)
             hold_s = self._report_failure(exc, start)
@@ -295,6 +298,7 @@ class ApiClient:
             return self.limiter.record_throttled(
                 start.limiter_time, retry_after_s=exc.retry_after_s, endpoint=exc.endpoint
             )
+        # A refusal is an answer too: it was not "slow down". A broken connection says nothing.
         if not isinstance(exc, TransportError):
             self.limiter.record_success()
         return 0.0
@@ -314,6 +318,7 @@ class ApiClient:
                     headers={**self._route.headers, **self._signer.headers(timestamp_s)},
                     proxy=self._route.proxy,
                     proxy_headers=self._route.proxy_headers,
+                    # A redirect would send the signature to another host.
                     allow_redirects=False,
                 ) as response:
                     self._record_clock(response.headers)
@@ -331,10 +336,12 @@ class ApiClient:
         async def make_room(size_bytes: int) -> None:
             if call.room.try_grow_to(size_bytes):
                 return
+            # The clock of the timeout is stopped while the answer waits for memory.
             left_s, scope.deadline = scope.deadline - anyio.current_time(), math.inf
             await call.room.grow_to(size_bytes)
             scope.deadline = anyio.current_time() + left_s
 
+        # With a known length the memory is reserved at once and not in steps.
         await make_room(min(response.content_length or 0, limit_bytes))
         async for part in response.content.iter_any():
             if len(body) + len(part) > limit_bytes:

@@ -101,6 +101,7 @@ def _check_count(named: int, figures: Any, status: str) -> None:
     known = [number for number in ended if number is not None]
     if named < sum(known):
         raise _incomplete(_READ, f"the optimization names {named} of {sum(known)} backtests that it has run")
+    # The counts may be missing, but an optimization that has completed has run something.
     if not named and not known and status == "completed":
         raise _incomplete(_READ, "the optimization is completed and names no backtest")
 

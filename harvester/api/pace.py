@@ -78,6 +78,7 @@ class TokenBucket:
     def reserve(self, now: float) -> Slot:
         """Reserve the first moment at which one more request may start."""
         start = max(now, self.full_at - self.tolerance_s, self.held_until)
+        # GCRA: each request pushes the moment of a full bucket back by one interval.
         before, self.full_at = self.full_at, max(self.full_at, start) + 1 / self.rate_per_s
         return Slot(start, self.full_at, before)
 
@@ -89,6 +90,7 @@ class TokenBucket:
     def hold(self, until: float) -> None:
         """Let nothing start before `until`, and no burst right after it."""
         self.held_until = max(self.held_until, until)
+        # After a hold the bucket is empty, or all who waited would start in one burst.
         self.full_at = max(self.full_at, until + self.tolerance_s)
 
 
@@ -145,12 +147,14 @@ class Pace:
         bucket = self.bucket
         if state is None:
             return
+        # A file that cannot be understood may hide requests: behave as if one was sent just now.
         if state.unknown:
             bucket.full_at = max(bucket.full_at, now + bucket.tolerance_s + 1 / bucket.rate_per_s)
             return
         bucket.full_at = now + min(state.full_in_s, bucket.tolerance_s + _MAX_QUEUED / bucket.rate_per_s)
         bucket.held_until = now + state.held_for_s
         limit_per_min, self._limit_beyond = state.limit_per_min, None
+        # Above the rate configured here the limit does not matter, but others still need it.
         if limit_per_min and limit_per_min > self._ceiling_per_min:
             self._limit_beyond = limit_per_min
         elif limit_per_min and limit_per_min != self._shared_limit:
@@ -217,6 +221,7 @@ class RateLimiter:
             StoppedError: a stop is requested; nothing may start any more.
             ThrottledError: there is a hold that is longer than this command may wait.
         """
+        # Created here, since a limiter may be made outside of an event loop.
         self._turn = self._turn or anyio.Lock()
         async with self._turn:
             while True:
@@ -226,6 +231,7 @@ class RateLimiter:
                 try:
                     await self.stop.sleep(slot.start - self._clock())
                     held = await self._with_state(lambda now: self._pace.bucket.held_until > now)
+                # Also when cancelled: rule 3.
                 except BaseException:
                     self._cancel(slot)
                     raise

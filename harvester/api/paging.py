@@ -175,6 +175,7 @@ class Paging:
         if no_row and self._step in {_Step.PROBE, _Step.PROBE_AGAIN}:
             self._add_empty()
         elif refused and self._step is _Step.WINDOW and self._width > _NARROWEST:
+            # Halved and remembered: every later window would be refused as well.
             self._width = self._widest = max(_NARROWEST, self._width // 2)
         else:
             self._failures += 1
@@ -189,6 +190,7 @@ class Paging:
     def result(self) -> ProjectList:
         """Return the projects of the last reading if it is proven, else those of all readings together."""
         seen = self._seen
+        # A proven list is that of the last reading: projects seen before may have been deleted since.
         if not self._unproven:
             seen = {project_id: seen[project_id] for project_id in self._ids}
         bad = tuple(row.text for row in self._rows if isinstance(row, BadRow))

@@ -43,6 +43,7 @@ def find_route(url: str) -> Route:
     proxy = proxies.get(target.scheme) or proxies.get("all")
     if not proxy:
         return Route()
+    # Before anything about it can be written.
     hide_proxy(proxy)
     kind, separator, _ = proxy.partition("://")
     if separator and kind.lower() != "http":

@@ -59,12 +59,14 @@ def parse_backtests(answer: Answer, project_id: int, *, endpoint: str) -> list[B
         ProtocolError: there is no list.
         TransportError: `count` contradicts the number of rows, so the list is incomplete.
     """
+    # Older documentation calls the list `backtest`.
     listed = answer.backtests if answer.backtests is not None else answer.backtest
     rows = _rows(listed, field="backtests", endpoint=endpoint)
     check_count(answer, len(rows), project_id, endpoint=endpoint)
     found: dict[str | int, Backtest | BadRow] = {}
     for n, row in enumerate(rows):
         parsed = parse_backtest(row, project_id, place=f"backtests[{n}]")
+        # Bad rows have no id, so each is kept by its position; the first row of an id wins.
         found.setdefault(n if isinstance(parsed, BadRow) else parsed.backtest_id, parsed)
     return list(found.values())
 
@@ -182,6 +184,7 @@ def _project(row: Any, *, place: str) -> Project | BadRow:
         return BadRow(f"`{place}.projectId` is {_shown(row.get('projectId'))}, not an id")
     return Project(
         project_id=project_id,
+        # A name may begin with a slash; the official command line drops it too.
         name=_text(row.get("name")).removeprefix("/"),
         organization_id=_text(row.get("organizationId")),
         created=parse_time(row.get("created")),

@@ -60,6 +60,7 @@ def find_clashes(accounts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[st
         for name in ("archive.dir", "credentials.user_id", "metrics.textfile"):
             if name not in values:
                 continue
+            # Two spellings of one directory are one archive.
             text = str(values[name])
             key = (name, text if name == "credentials.user_id" else os.path.normpath(text))
             other = taken.setdefault(key, account)
@@ -76,6 +77,7 @@ def _dates(filters: FilterSettings) -> Iterator[tuple[str, str]]:
         except ValueError as exc:
             yield f"filters.{key}", f"= {text!r}: {exc}"
     after, before = bounds.get("created_after"), bounds.get("created_before")
+    # Both must be valid to be compared; otherwise the error above is enough.
     if after and before and after >= before:
         yield (
             "filters.created_before",
@@ -116,6 +118,7 @@ def _url_problem(api: ApiSettings) -> str:
     """Return what is wrong with the base URL; the URL is not shown if it may hold a password."""
     try:
         url = urlsplit(api.base_url)
+        # `port` raises ValueError for one that is not a number, so it has to be read here.
         host, _ = url.hostname or "", url.port
     except ValueError:
         return "is not a URL"

@@ -160,6 +160,7 @@ def _read_systemd(directory: str, suffix: str = "") -> Place:
 
 def _read_token_file(path: str, table: str = "") -> Place:
     name = f"{table}credentials.token_file"
+    # A place that is not configured is named in the error too: the user sees all the possibilities.
     if not path:
         return Place(name)
     if may_be_token(path):
@@ -174,6 +175,7 @@ def _read_lean(home: Path | None) -> Place:
     """Read what the official `lean login` has stored."""
     name = "~/.lean/credentials"
     path = home / ".lean" / "credentials" if home else None
+    # An empty file counts as missing, so that the error names every place and how to log in.
     if path is None or not path.is_file() or not path.stat().st_size:
         return Place(name)
     try:
@@ -187,6 +189,7 @@ def _read_lean(home: Path | None) -> Place:
 def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
+            # The path may be a device or a pipe without an end.
             content = file.read(_MAX_BYTES + 1)
     except OSError as exc:
         raise CredentialsError(f"{path} cannot be read: {exc.strerror or exc}") from exc
@@ -219,6 +222,7 @@ def _check(place: Place, user_id: str, account: str = "") -> Credentials:
         raise CredentialsError(
             f"{place.name}: the user id is not a number; you find it on quantconnect.com/settings"
         )
+    # A byte order mark or a line break within the token would break the Authorization header.
     if not all("!" <= char <= "~" for char in place.token):
         raise CredentialsError(f"{place.name}: the token has characters that no token has; copy it again")
     return Credentials(int(user_id), Secret(place.token), place.name, tuple(_warnings(place.files)))
@@ -232,6 +236,7 @@ def is_user_id(text: str) -> bool:
 def _warnings(files: tuple[Path, ...]) -> Iterator[str]:
     for path in files:
         mode = path.stat().st_mode
+        # Pipes and /dev/stdin have modes that say nothing about who may read the token.
         if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
             yield f"{path} can be read by others; run: chmod 600 {shlex.quote(str(path))}"
 

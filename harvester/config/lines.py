@@ -57,6 +57,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
     parts: list[str] = []
     for match in _TOKEN.finditer(text + "\n"):
         token = match[0]
+        # Within brackets a line break does not end the statement.
         if token == "\n" and depth <= 0:
             yield start, "".join(parts)
             parts, depth, start = [], 0, line + 1

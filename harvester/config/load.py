@@ -64,6 +64,7 @@ def load_settings(
     merged = file.overlaid_by(environment, arguments)
     loaded = Loaded(_build(merged), _origins(merged), found)
     errors += merged.errors
+    # What belongs to one account only, such as its archive, is never inherited from the shared tables.
     shared = Source({name: value for name, value in file.values.items() if not is_own(name)}, file.origins)
     for account, own in file.accounts.items():
         merged = shared.overlaid_by(own, environment, arguments)
@@ -72,6 +73,7 @@ def load_settings(
     clashes = find_clashes({account: own.values for account, own in file.accounts.items()})
     errors += [f"{file.accounts[account].place}: {text}" for account, text in clashes]
     if errors:
+        # A wrong shared value is found again for each account, but reported once.
         raise ConfigError(*dict.fromkeys(errors))
     return loaded
 
@@ -108,6 +110,7 @@ def _build(source: Source) -> Settings:
             if name in source.values:
                 _convert_key(name, info, source, keys)
         tables[table.name] = table.type(**keys)
+    # With wrong values at their defaults the others can still be checked, so all errors come at once.
     settings = Settings(**tables)
     for name, text in find_contradictions(settings):
         source.add_error(name, text)
@@ -124,6 +127,7 @@ def _origins(source: Source) -> dict[str, str]:
 def _convert_key(name: str, info: msgspec.structs.FieldInfo, source: Source, keys: dict[str, Any]) -> None:
     """Add the converted value to `keys`, or an error to the source."""
     value = source.values[name]
+    # TOML has types, so `tries = "4"` is wrong there; variables and arguments are always text.
     strict = not source.origins[name].startswith(("environment", "flag"))
     try:
         value = _as_written(value, info)

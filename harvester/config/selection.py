@@ -69,11 +69,13 @@ class Selection:
 
 
 def _project_matches(patterns: Iterable[str], project_id: int, name: str) -> bool:
+    # Digits are an id and never a glob, so that 12 does not select a project named 12.
     texts = tuple(patterns)
     return str(project_id) in texts or _any_glob([text for text in texts if not text.isdigit()], name)
 
 
 def _any_glob(patterns: Iterable[str], name: str) -> bool:
+    # `fnmatch` itself ignores case on some systems only.
     return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 

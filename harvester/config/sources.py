@@ -93,6 +93,7 @@ def find_file(path: Path | None, environ: Mapping[str, str], places: Sequence[Pa
     if path or named:
         return path or Path(with_home(named))
     found = next((place / FILE_NAME for place in places if (place / FILE_NAME).is_file()), None)
+    # Only a file that nobody named is checked: `cd` into a foreign directory must not run its commands.
     distrust = find_distrust(found) if found else None
     if distrust:
         raise ConfigError(
@@ -110,6 +111,7 @@ def read_file(path: Path) -> Source:
     """
     source = Source()
     content, lines = _parse_file(path)
+    # The other tables are those of settings; [accounts.NAME] holds such tables once more.
     accounts = content.pop(_ACCOUNTS, {})
     locate = _Locator(path, lines)
     _read_tables(content, locate, source)
@@ -130,6 +132,7 @@ def read_environment(environ: Mapping[str, str]) -> Source:
     """Read the variables `HARVESTER_TABLE_KEY`; lists are separated by commas."""
     source = Source()
     keys = {PREFIX + name.replace(".", "_").upper(): (name, info) for name, info in all_keys()}
+    # Sorted, so that several errors come in the same order every time.
     for variable in sorted(environ):
         if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
             continue
@@ -156,6 +159,7 @@ def _parse_file(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """Return the file's content, and the line of each key."""
     try:
         with path.open("rb") as file:
+            # One byte more than allowed shows that there is more, without reading all of it.
             raw = file.read(_MAX_FILE_BYTES + 1)
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
@@ -176,6 +180,7 @@ def _parse_file(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
 
 def _check_printable(content: dict[str, Any]) -> None:
     """Raise ValueError for what TOML allows but no message could show: deep nesting, giant numbers."""
+    # A list and not recursion: the nesting may be deeper than the stack.
     waiting: list[tuple[Any, int]] = [(content, 0)]
     while waiting:
         value, depth = waiting.pop()

@@ -67,6 +67,7 @@ def _read_pipe(process: subprocess.Popen[bytes], *, until: float) -> bytes:
         raise AssertionError("unreachable")
     pipe, printed = process.stdout.fileno(), b""
     while len(printed) <= _MAX_BYTES:
+        # The program may print nothing for ever, or a child of it may keep the pipe open.
         ready, _, _ = select.select([pipe], [], [], max(0.0, until - time.monotonic()))
         if not ready:
             raise subprocess.TimeoutExpired(process.args, 0)

@@ -51,6 +51,7 @@ def _places(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
     yield path.parent, path.parent.stat()
     if path.is_symlink():
         yield path, path.lstat()
+        # The directory of the target counts too: who may write it can replace the target.
         path = path.resolve()
         yield path.parent, path.parent.stat()
     yield path, path.stat()
