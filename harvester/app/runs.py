@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +23,10 @@ from harvester.app.log import Log
 from harvester.app.pacing import shared_limiter, warn_of_problem
 from harvester.archive import Archive, CheckedSnapshot, Disk, find_holder
 from harvester.audit import update_catalog
-from harvester.config import Credentials, Selection, Settings, mode_of
+from harvester.config import Credentials, Settings, mode_of
 from harvester.errors import ArchiveLockedError, HarvesterError
 from harvester.format import ARCHIVE_FILE
-from harvester.harvest import Policy, Preview, Run, RunDependencies, RunObserver, RunResult, preview_run
+from harvester.harvest import Policy, Preview, Run, RunObserver, RunResult, open_run, preview_run
 from harvester.operate import Observers, journal_at
 from harvester.site import write_pages
 from harvester.text import render_duration
@@ -54,14 +54,10 @@ class RunOrder:
     @property
     def policy(self) -> Policy:
         """What is wanted, as of now."""
-        reports = self.settings.reports
-        return Policy(
-            selection=Selection(self.settings.filters),
+        return Policy.from_settings(
+            self.settings,
             now=datetime.now(UTC),
-            refresh_after=None if self.refresh_days is None else timedelta(days=self.refresh_days),
-            include_broken=reports.include_broken,
-            optimizations=reports.optimizations,
-            retry_unavailable=timedelta(days=reports.retry_unavailable_days),
+            refresh_days=self.refresh_days,
             accept_gone=self.accept_gone,
         )
 
@@ -157,7 +153,8 @@ async def preview(order: RunOrder, log: Log, observer: RunObserver) -> Preview:
         HarvesterError: see `harvester.errors`.
     """
     previous, limiter = await anyio.to_thread.run_sync(_prepare_preview, order, log)
-    async with _client(order, limiter, observer) as client:
+    client = ApiClient.for_account(order.settings, order.credentials, limiter=limiter, observer=observer)
+    async with client:
         return await preview_run(client, previous, order.settings, order.policy, observer)
 
 
@@ -202,23 +199,23 @@ async def _run_locked(
     signalled: list[int] = []
     with display.run() as observers:
         observed = Observers(*observers)
-        async with _client(order, limiter, observed) as client:
-            run = Run(
-                RunDependencies(
-                    client=client,
-                    archive=archive,
-                    settings=order.settings,
-                    policy=order.policy,
-                    observer=observed,
-                    pages=write_pages,
-                    journal=lambda path: _journal(path, observed, archive.disk),
-                )
-            )
-            async with anyio.create_task_group() as group:
-                if handle_signals:
-                    group.start_soon(_watch_signals, run, signalled)
-                result = await run.execute()
-                group.cancel_scope.cancel()
+        async with (
+            open_run(
+                archive,
+                order.settings,
+                order.credentials,
+                observer=observed,
+                policy=order.policy,
+                limiter=limiter,
+                pages=write_pages,
+                journal=lambda path: _journal(path, observed, archive.disk),
+            ) as run,
+            anyio.create_task_group() as group,
+        ):
+            if handle_signals:
+                group.start_soon(_watch_signals, run, signalled)
+            result = await run.execute()
+            group.cancel_scope.cancel()
     for name, error in observed.troubles.items():
         log.warning(f"the {name.lower()} failed: {error}; the Snapshot is not affected")
     warn_of_problem(log, limiter)
@@ -252,10 +249,6 @@ async def _journal(path: Path, observers: Observers, disk: Disk) -> AsyncIterato
 
 def _precise_stamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _client(order: RunOrder, limiter: RateLimiter, observer: RunObserver) -> ApiClient:
-    return ApiClient.for_account(order.settings, order.credentials, limiter=limiter, observer=observer)
 
 
 async def _watch_signals(run: Run, received: list[int]) -> None:
