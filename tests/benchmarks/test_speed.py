@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from support.measure import FULL, apart, forget, harvest, keep_parts, loop_lag, median, seconds_of
+from support.measure import FULL, apart, forget, harvest, keep_parts, loop_lag, median, seconds_of, serving
 from support.servers.static import make_body
 
 pytestmark = pytest.mark.bench
@@ -37,22 +35,8 @@ for body in sorted(Path(sys.argv[1]).glob("*.json")):
 """
 
 
-@contextmanager
-def _serving(backtests: int, projects: int) -> Iterator[str]:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "support.servers.static", str(backtests), str(projects), str(BODY_BYTES)],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-    finally:
-        server.terminate()
-        server.wait()
-        if server.stdout is not None:
-            server.stdout.close()
+def _serving(backtests: int, projects: int) -> AbstractContextManager[str]:
+    return serving(backtests, projects, BODY_BYTES)
 
 
 def _curl(base_url: str, count: int, directory: Path) -> list[str | Path]:

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from harvester.archive import Archive, Carried, Disk, Fresh
 from harvester.harvest.decision import Decision, FetchReport
 from harvester.model import Backtest, BacktestState, Ending, InventoryEntry, Outcome, Project, SnapshotRecord
 from harvester.text import Duration
-from support.archives import STARTED, Report, open_archive
+from support.archives import STARTED, Night, Report, make_reports, open_archive
 
 FULL = os.environ.get("BENCH") == "full"
 """Whether the sizes of the goals are wanted; otherwise a tenth or less, in seconds instead of minutes."""
@@ -182,6 +183,90 @@ def verify_bucket(root: Path, endpoint: str, url: str) -> dict[str, float]:
         "get": store.requests.get,
         "peak_mb": peak_mb(),
     }
+
+
+def make_dates(root: Path, count: str) -> dict[str, float]:
+    """An Archive with so many Snapshots of 24 reports, one a day; the CPU seconds of the last run."""
+    archive = open_archive(root, UnsyncedDisk())
+    reports = make_reports(projects=4, each=6, images=1)
+    spent = 0.0
+    for number in range(int(count)):
+        spent = sum(os.times()[:2])
+        Night(archive, _day(number)).run(reports)
+    return {"cpu_s": sum(os.times()[:2]) - spent}
+
+
+def _day(number: int) -> str:
+    return (date(2020, 1, 1) + timedelta(days=number)).isoformat()
+
+
+def run_again(root: Path) -> dict[str, float]:
+    """One more night with nothing new, the catalog after it included."""
+    from harvester.audit import update_catalog
+
+    archive = Archive.open(root)
+    reports = make_reports(projects=4, each=6, images=1)
+    with archive.lock(command="bench", wait_s=0):
+        update_catalog(archive)
+    number = len(archive.snapshots())
+    spent, started = sum(os.times()[:2]), time.perf_counter()
+    with archive.lock(command="bench", wait_s=0):
+        Night(archive, _day(number)).run_locked(reports)
+        update_catalog(archive)
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "cpu_s": sum(os.times()[:2]) - spent, "peak_mb": peak_mb()}
+
+
+def verify_dates(root: Path) -> dict[str, float]:
+    """Verify all Snapshots, and that nothing is wrong."""
+    from harvester.audit import verify_archive
+
+    spent, started = sum(os.times()[:2]), time.perf_counter()
+    assert verify_archive(Archive.open(root)) == []
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "cpu_s": sum(os.times()[:2]) - spent, "peak_mb": peak_mb()}
+
+
+def prune_dates(root: Path, kept: str) -> dict[str, float]:
+    """Remove all Snapshots but the newest ones."""
+    from harvester.audit import Retention, plan_prune, prune_snapshots
+
+    archive = Archive.open(root)
+    spent, started = sum(os.times()[:2]), time.perf_counter()
+    with archive.lock(command="bench", wait_s=0):
+        plan = plan_prune(archive, date(2100, 1, 1), Retention(daily=int(kept)))
+        planned_s = time.perf_counter() - started
+        prune_snapshots(archive, plan.remove, at=STARTED)
+    seconds = time.perf_counter() - started
+    assert len(archive.snapshots()) == int(kept)
+    return {
+        "seconds": seconds,
+        "planned_s": planned_s,
+        "cpu_s": sum(os.times()[:2]) - spent,
+        "peak_mb": peak_mb(),
+    }
+
+
+@contextmanager
+def serving(backtests: int, projects: int, size_bytes: int, *options: str) -> Iterator[str]:
+    """The least server of an account with reports of this size, in a process of its own."""
+    server = subprocess.Popen(
+        [
+            sys.executable, "-m", "support.servers.static",
+            str(backtests), str(projects), str(size_bytes), *options,
+        ],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+    finally:
+        server.terminate()
+        server.wait()
+        if server.stdout is not None:
+            server.stdout.close()
 
 
 def peak_mb() -> float:
