@@ -21,25 +21,25 @@ QUANTCONNECT_API_TOKEN, from files or commands named in the configuration, or fr
 
 \b
 Three ways to use it:
-  harvester -q run                       every night from cron or a timer; silent when all is well
-  harvester run --dry-run, then run      everything out, once, through interruptions
-  harvester run --refresh=30             read again what is older than 30 days, before an audit
+  harvester -q run                   every night; silent when all is well
+  harvester run --dry-run, then run  everything out, once
+  harvester run --refresh=30         read again what is older than 30 days
 
 \b
 Exit codes, the worst wins:
-  0 ok        complete, also when nothing was new
-  1 error     anything not named below
-  2 usage     arguments or configuration, or no credentials were found
-  3 partial   some reports failed, or some project could not be listed; committed, marked incomplete
-  4 pending   some reports are still being generated
-  6 unpushed  committed, but the bucket could not be brought up to date; the next run pushes it
-  10 time     --max-duration was reached; committed, marked incomplete
-  11 locked   another run, prune, repair or rebuild holds the archive
-  12 auth     credentials refused or locked out, or the clock is off
-  16 disk     full, read-only or not writable
+  0 ok          complete, also when nothing was new
+  1 error       anything not named below
+  2 usage       arguments or configuration, or no credentials were found
+  3 partial     some reports or lists failed; committed, marked incomplete
+  4 pending     some reports are still being generated
+  6 unpushed    committed, but the bucket is not up to date; run or push again
+  10 time       --max-duration was reached; committed, marked incomplete
+  11 locked     another run, prune, repair or rebuild holds the archive
+  12 auth       credentials refused or locked out, or the clock is off
+  16 disk       full, read-only or not writable
   18 throttled  the server keeps saying slow down
-  20 damaged  the archive is damaged; a run goes on without what is damaged
-  130, 143    interrupted by a signal; what was finished is kept
+  20 damaged    the archive is damaged; a run continues without the damage
+  130, 143      interrupted by a signal; what was finished is kept
 """
 
 COMMANDS: Final[Mapping[str, Lazy | LazyCommands]] = {

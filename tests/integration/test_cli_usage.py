@@ -27,9 +27,10 @@ def test_version_is_told(tmp_path: Path) -> None:
 
 def test_help_of_all_tells_the_three_uses_and_cuts_no_sentence_off(tmp_path: Path) -> None:
     done = harvester("--help", cwd=tmp_path)
-    for use in ("harvester -q run ", "harvester run --dry-run, then run ", "harvester run --refresh=30 "):
+    for use in ("harvester -q run ", "harvester run --dry-run, then run", "harvester run --refresh=30 "):
         assert f"\n    {use}" in done.out
     assert "..." not in done.out.replace("[ARGS]...", "")
+    assert [line for line in done.out.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,7 @@ def test_help_of_every_command_tells_its_exit_codes(tmp_path: Path, command: str
     done = harvester(*command.split(), "--help", cwd=tmp_path)
     assert done.code == 0
     assert "Exit codes" in done.out
+    assert [line for line in done.out.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,15 @@ def browse(
 
     \b
     Examples:
-      harvester browse                                          the newest date in bucket.url
+      harvester browse                        the newest date in bucket.url
       harvester browse s3://backups/quantconnect 2026-11-22
 
     \b
     Exit codes:
-      0 ended by Ctrl-C   1 the bucket cannot be reached, or has no such date   2 usage   20 damaged
+      0 ended by Ctrl-C
+      1 the bucket cannot be reached, or has no such date
+      2 usage
+      20 the bucket is damaged
     """
     session = Session.of(context)
     if url and "://" not in url:

@@ -20,7 +20,12 @@ def catalog_rebuild(context: typer.Context) -> None:
 
     \b
     Exit codes:
-      0 ok · 1 there is no archive · 2 usage · 11 a run is under way · 16 disk · 20 a Snapshot is damaged
+      0 ok
+      1 there is no archive
+      2 usage
+      11 a run is under way
+      16 disk
+      20 a Snapshot is damaged
     """
     session = Session.of(context)
     settings = session.load().settings.archive

@@ -43,8 +43,8 @@ def demo(
 
     \b
     Examples:
-      harvester demo --open                              and look at it in a browser
-      harvester demo --projects 20 --backtests 500       a larger account
+      harvester demo --open                         and look at it in a browser
+      harvester demo --projects 20 --backtests 500  a larger account
 
     \b
     Exit codes:

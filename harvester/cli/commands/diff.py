@@ -31,7 +31,10 @@ def diff(
 
     \b
     Exit codes:
-      0 ok, whether anything differs or not · 1 no such Snapshot · 2 usage · 20 an inventory is damaged
+      0 ok, with or without changes
+      1 no such Snapshot
+      2 usage
+      20 an inventory is damaged
     """
     session = Session.of(context)
     archive = session.archive()

@@ -19,10 +19,14 @@ def doctor(context: typer.Context) -> None:
 
     \b
     Exit codes, the worst that a run would end with:
-      0 ok, warnings included    1 error: the API cannot be reached    2 configuration, no credentials
+      0 ok, warnings included
+      1 error: the API cannot be reached
+      2 configuration is wrong, or no credentials
       6 the bucket cannot be written to, or is another archive's
-      12 credentials refused or locked out, or the clock is off    16 disk not writable
-      18 the server asked for a pause that is still in force       20 the archive is damaged
+      12 credentials refused or locked out, or the clock is off
+      16 disk not writable
+      18 the server asked for a pause that is still in force
+      20 the archive is damaged
     """
     session = Session.of(context)
     checks = list(diagnose(session.load, session.invocation.environ, session.log))

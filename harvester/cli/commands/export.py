@@ -36,12 +36,15 @@ def export(
     \b
     Examples:
       harvester export latest --to /mnt/usb/quantconnect
-      harvester export 2026-11-22 --to momentum --zip --project 'Momentum*' --created-after 2026-01-01
+      harvester export 2026-11-22 --to momentum --zip --project 'Momentum*'
 
     \b
     Exit codes:
-      0 ok   1 no such Snapshot   2 usage, nothing fits, or DIR is in use
-      16 disk   20 the Snapshot is damaged
+      0 ok
+      1 no such Snapshot
+      2 usage, nothing fits, or DIR is in use
+      16 disk
+      20 the Snapshot is damaged
     """
     session = Session.of(context)
     given = given_filters(session.options)

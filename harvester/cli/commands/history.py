@@ -25,7 +25,10 @@ def history(
 
     \b
     Exit codes:
-      0 ok · 2 usage, or no Snapshot has it · 16 disk · 20 a Snapshot is damaged
+      0 ok
+      2 usage, or no Snapshot has it
+      16 disk
+      20 a Snapshot is damaged
     """
     session = Session.of(context)
     found = outcome_history(session.archive(), backtest, on_note=session.log.warning)

@@ -53,12 +53,16 @@ def list_backtests(
       harvester list 2026-11-22 --project 'Mom*' --csv   for a spreadsheet
 
     \b
-    Sort keys: sharpe, cagr, drawdown, profit, psr, sortino, trades and every other statistic of the listing;
-    name, project, created, outcome, read_at, saved_in, payload_bytes, images.
+    Sort keys: sharpe, cagr, drawdown, profit, psr, sortino, trades and every
+    other statistic of the listing; name, project, created, outcome, read_at,
+    saved_in, payload_bytes, images.
 
     \b
     Exit codes:
-      0 ok · 1 no such Snapshot · 2 usage · 20 its inventory is damaged
+      0 ok
+      1 no such Snapshot
+      2 usage
+      20 its inventory is damaged
     """
     session = Session.of(context)
     if as_csv and session.json:

@@ -64,13 +64,17 @@ def prune(
     Examples:
       harvester prune --keep-within 30d --keep-weekly 8 --keep-monthly 24
       harvester prune --keep-daily 14 --drop-superseded --yes
-      harvester prune --forget 2026-11-22 --yes       its directory was lost, and no backup is left
+      harvester prune --forget 2026-11-22 --yes  its directory is lost for good
       harvester prune --bucket --keep-weekly 8 --keep-monthly 24 --yes
 
     \b
     Exit codes:
-      0 ok, also when some were refused   1 error   2 usage   11 a run is under way   16 disk
-      20 damaged: a Snapshot was refused because lists or copies are damaged
+      0 ok, also when some were refused
+      1 error
+      2 usage
+      11 a run is under way
+      16 disk
+      20 a Snapshot was refused because lists or copies are damaged
     """
     session = Session.of(context)
     loaded = session.load()

@@ -34,13 +34,17 @@ def push(
 
     \b
     Examples:
-      harvester push --dry-run       objects, bytes and requests, and the date of the lock
+      harvester push --dry-run   objects, bytes, requests, the date of the lock
       harvester push
 
     \b
     Exit codes:
-      0 ok, also when nothing was new   2 usage   6 unpushed: the bucket could not be brought up to date
-      11 a run is under way             16 disk   20 damaged: something in the archive, which was not sent
+      0 ok, also when nothing was new
+      2 usage
+      6 unpushed: the bucket could not be brought up to date
+      11 a run is under way
+      16 disk
+      20 something in the archive is damaged, and was not sent
     """
     session = Session.of(context)
     loaded = session.load()

@@ -41,11 +41,14 @@ def restore(
     \b
     Examples:
       harvester restore latest --from s3://backups/quantconnect --to /tmp/latest
-      harvester restore --all --from s3://backups/quantconnect --to /srv/quantconnect
+      harvester restore --all --from s3://backups/quantconnect --to /srv/qc
 
     \b
     Exit codes:
-      0 ok   1 the bucket cannot be reached, or has no such date   2 usage   16 disk
+      0 ok
+      1 the bucket cannot be reached, or has no such date
+      2 usage
+      16 disk
       20 an object is not what was committed, and nothing was restored
     """
     session = Session.of(context)

@@ -72,21 +72,29 @@ def run(
 
     \b
     Examples:
-      harvester run                                   the nightly job
-      harvester run --dry-run                         what would be requested, and how long it takes
-      harvester run --project 'Momentum*' --tag live  a part; of the rest, what is archived is carried
-      harvester run --refresh=30                      read again what is older than 30 days
-      harvester run --max-duration 2h                 commit after two hours, whatever is left
-      harvester run --accept-gone                     after deleting most of the account on purpose
-      harvester run --all-accounts                    one Snapshot for each of [accounts]
+      harvester run                        the nightly job
+      harvester run --dry-run              what it would request, and for how long
+      harvester run --project 'Mom*'       a part; the rest is carried, not read
+      harvester run --refresh=30           read again what is older than 30 days
+      harvester run --max-duration 2h      commit after two hours, done or not
+      harvester run --accept-gone          after deleting most of the account
+      harvester run --all-accounts         one Snapshot for each of [accounts]
 
     \b
     Exit codes:
-      0 ok            3 partial: some reports failed, or it is not proven that everything was listed
-      4 pending: some are still being generated            6 unpushed: the bucket is not up to date
-      1 error         10 time: --max-duration reached      11 another run holds the archive
-      2 usage         12 credentials, or the clock is off  16 disk full or not writable
-      18 throttled    20 the archive was found damaged     130, 143 interrupted
+      0 ok
+      1 error
+      2 usage, or no credentials
+      3 partial: some reports failed, or a list could not be proven complete
+      4 pending: some reports are still being generated
+      6 unpushed: the bucket is not up to date
+      10 time: --max-duration was reached
+      11 another run holds the archive
+      12 credentials refused or locked out, or the clock is off
+      16 disk full or not writable
+      18 the server keeps saying slow down
+      20 the archive was found damaged
+      130, 143 interrupted
     """
     session = Session.of(context)
     loaded = session.load_all()

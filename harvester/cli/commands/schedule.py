@@ -36,7 +36,7 @@ def schedule(
     \b
     Examples:
       harvester schedule                       two units, to be saved as two files
-      harvester schedule --cron | crontab -    replaces the crontab with this one line
+      harvester schedule --cron | crontab -    replaces the crontab by one line
 
     \b
     Exit codes:

@@ -41,9 +41,9 @@ def simulate(
 
     \b
     Examples:
-      harvester simulate                           a small account, drawn by --seed
-      harvester simulate --reports ~/reports       your own HTML files as the reports
-      harvester simulate --scenario account.toml   an account with faults and limits; the README has one
+      harvester simulate                          a small account
+      harvester simulate --reports ~/reports      your own HTML files as reports
+      harvester simulate --scenario account.toml  one with faults and limits
 
     \b
     Exit codes:

@@ -24,7 +24,10 @@ def snapshots(context: typer.Context) -> None:
 
     \b
     Exit codes:
-      0 ok · 1 there is no archive · 2 usage · 20 a Snapshot cannot be read; the others are listed
+      0 ok
+      1 there is no archive
+      2 usage
+      20 a Snapshot cannot be read; the others are listed
     """
     session = Session.of(context)
     records, damaged = _read(session.archive().snapshots())

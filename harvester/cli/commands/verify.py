@@ -79,17 +79,21 @@ def verify(
 
     \b
     Examples:
-      harvester verify                            everything
-      harvester verify latest                     the newest Snapshot
-      harvester verify latest --subset auto/7     a seventh each night; a week covers everything
-      harvester verify 2026-11-22 --repair        and repair what can be repaired
-      harvester verify --bucket                   the copy in the bucket, from its listing
+      harvester verify                         everything
+      harvester verify latest                  the newest Snapshot
+      harvester verify latest --subset auto/7  a seventh each night, all in a week
+      harvester verify 2026-11-22 --repair     and repair what can be repaired
+      harvester verify --bucket                the copy in the bucket, by listing
       harvester verify --bucket --read --subset auto/7
 
     \b
     Exit codes:
-      0 no problems (left)   1 error   2 usage   11 a run is under way   16 disk
-      20 problems were found, or are left after --repair
+      0 no problems, or none left after --repair
+      1 error
+      2 usage
+      11 a run is under way
+      16 disk
+      20 there are problems, or some are left after --repair
     """
     session = Session.of(context)
     part = _parse_subset(subset)
