@@ -40,7 +40,7 @@ def state_of(archive: Archive, **fields: object) -> None:
     path.write_bytes(msgspec.json.encode(state))
 
 
-def test_a_run_that_was_cut_off_is_taken_up_under_the_new_date(archive: Archive) -> None:
+def test_an_interrupted_run_is_resumed_under_the_new_date(archive: Archive) -> None:
     partial = begin(archive, "2026-11-22", "next")
     assert partial.name == "2026-11-22"
     assert partial.run_id == "cut-off"
@@ -49,7 +49,7 @@ def test_a_run_that_was_cut_off_is_taken_up_under_the_new_date(archive: Archive)
     assert not (archive.root / ".2026-11-21.partial").exists()
 
 
-def test_a_cut_off_run_is_taken_up_on_the_same_date_too(archive: Archive) -> None:
+def test_an_interrupted_run_is_resumed_on_the_same_date_too(archive: Archive) -> None:
     assert len(begin(archive, "2026-11-21", "next").finished()) == 1
 
 
@@ -67,7 +67,7 @@ def test_what_was_half_written_is_swept(archive: Archive) -> None:
     assert not half.exists()
 
 
-def test_a_journal_that_a_cut_off_commit_has_sealed_can_be_written_again(archive: Archive) -> None:
+def test_a_journal_that_an_interrupted_commit_has_sealed_can_be_written_again(archive: Archive) -> None:
     journal = archive.root / ".2026-11-21.partial" / "journal.jsonl"
     journal.write_bytes(b"{}\n")
     journal.chmod(0o444)
@@ -132,14 +132,14 @@ def test_a_partial_of_a_newer_harvester_is_left_alone(archive: Archive) -> None:
     assert (archive.root / ".2026-11-21.partial").is_dir()
 
 
-def test_the_newest_of_two_partials_is_taken_up(archive: Archive) -> None:
+def test_the_newest_of_two_partials_is_resumed(archive: Archive) -> None:
     shutil.copytree(archive.root / ".2026-11-21.partial", archive.root / ".2026-11-19.partial")
     partial = begin(archive, "2026-11-22", "next")
     assert len(partial.finished()) == 1
     assert (archive.root / ".2026-11-19.set-aside1").is_dir()
 
 
-def test_a_partial_in_which_nothing_is_yet_is_made_anew(archive: Archive) -> None:
+def test_a_partial_without_anything_in_it_is_replaced(archive: Archive) -> None:
     (archive.root / ".2026-11-23.partial" / "data").mkdir(parents=True)
     partial = begin(archive, "2026-11-22", "next")
     assert partial.run_id == "cut-off"
@@ -190,7 +190,7 @@ def test_directories_linked_by_an_earlier_attempt_are_checked(archive: Archive) 
 
 
 @pytest.mark.parametrize("number", [1, 5, 9, 14, 20])
-def test_taking_up_may_itself_be_cut_off(archive: Archive, number: int) -> None:
+def test_resuming_may_itself_be_interrupted(archive: Archive, number: int) -> None:
     with pytest.raises(Killed):
         Night(open_archive(archive.root, DyingDisk(number)), "2026-11-22").run(REPORTS)
     Night(open_archive(archive.root), "2026-11-23").run(REPORTS)

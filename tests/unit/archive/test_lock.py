@@ -103,7 +103,7 @@ def test_an_owner_that_cannot_be_read_is_another_process(
         end(holder)
 
 
-def test_a_snapshot_is_begun_under_the_lock_only(tmp_path: Path) -> None:
+def test_a_snapshot_can_only_be_begun_under_the_lock(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="lock"):
         open_archive(tmp_path).begin(date="2026-11-22", run_id="r", started="")
 

@@ -53,7 +53,7 @@ def test_listings_are_kept_by_project(partial: PartialSnapshot) -> None:
     assert [backtest.backtest_id for backtest in backtests] == [NEW.backtest_id]
 
 
-def test_a_saved_report_stands_as_its_record_says(partial: PartialSnapshot) -> None:
+def test_a_saved_report_is_on_disk_as_its_record_says(partial: PartialSnapshot) -> None:
     save(partial, NEW)
     directory = partial.path / "data" / "momentum_103" / f"logical-red-monkey_{'d' * 32}"
     assert (directory / "report.html").read_bytes() == NEW.html

@@ -51,7 +51,7 @@ def cut(archive: Archive, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["remove", "remove_tree", "rename", "append", "symlink_atomic"])
-def test_a_commit_that_was_cut_off_is_completed(archive: Archive, step: str) -> None:
+def test_an_interrupted_commit_is_completed(archive: Archive, step: str) -> None:
     cut(archive, step)
     recover(Store(archive.root, Disk()))
     standing = ["2026-11-23"] if step != "remove" else []  # before it, the partial was not sealed
@@ -60,7 +60,7 @@ def test_a_commit_that_was_cut_off_is_completed(archive: Archive, step: str) -> 
         check_archive(archive.root)
 
 
-def test_a_torn_last_line_is_cut_off_and_written_again(archive: Archive) -> None:
+def test_a_torn_last_line_is_removed_and_written_again(archive: Archive) -> None:
     ledger = archive.root / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes()[:-30])
     recover(Store(archive.root, Disk()))
@@ -122,7 +122,7 @@ def test_leftovers_are_swept(archive: Archive) -> None:
     assert (archive.root / ".notes").exists()
 
 
-def test_a_prune_that_was_cut_off_is_finished(archive: Archive) -> None:
+def test_an_interrupted_prune_is_finished(archive: Archive) -> None:
     line = load_ledger(archive.root).next_line("prune", DATES[0], "", at=STARTED)
     append_line(archive.root, line)
     recover(Store(archive.root, Disk()))
@@ -186,7 +186,7 @@ def test_a_missing_snapshot_below_a_damaged_one_is_passed_over_too(archive: Arch
 
 
 @pytest.mark.parametrize("step", ["remove_tree", "rename", "append", "symlink_atomic"])
-def test_a_commit_on_an_older_base_that_was_cut_off_is_completed(archive: Archive, step: str) -> None:
+def test_an_interrupted_commit_on_an_older_base_is_completed(archive: Archive, step: str) -> None:
     replace_seal(archive, DATES[2])
     cut(archive, step)
     recover(Store(archive.root, Disk()))
@@ -252,7 +252,7 @@ def test_two_snapshots_without_lines_are_not_adopted(archive: Archive) -> None:
     assert (archive.root / "ledger.jsonl").read_bytes() == lines[0]
 
 
-def test_a_lost_ledger_is_not_begun_anew(archive: Archive) -> None:
+def test_a_lost_ledger_is_not_started_over(archive: Archive) -> None:
     (archive.root / "ledger.jsonl").unlink()
     with pytest.raises(CorruptArchiveError, match="restore ledger"):
         recover(Store(archive.root, Disk()))

@@ -70,7 +70,7 @@ def test_a_line_that_is_no_line_is_found(tmp_path: Path, junk: bytes) -> None:
     assert [fault.number for fault in parse_ledger(content + junk).faults] == [6]
 
 
-def test_a_line_cut_off_while_it_was_written_is_no_fault(tmp_path: Path) -> None:
+def test_a_line_interrupted_while_it_was_written_is_not_a_fault(tmp_path: Path) -> None:
     content = make_ledger(tmp_path)
     ledger = parse_ledger(content[:-1])
     assert ledger.torn
@@ -110,7 +110,7 @@ def test_a_ledger_that_is_a_symbolic_link_is_not_followed(tmp_path: Path) -> Non
         load_ledger(tmp_path)
 
 
-def test_what_a_later_version_adds_to_a_line_is_no_fault(tmp_path: Path) -> None:
+def test_what_a_later_version_adds_to_a_line_is_not_a_fault(tmp_path: Path) -> None:
     line = msgspec.json.encode(
         {**msgspec.to_builtins(Ledger().next_line("commit", NAMES[0], "", at="")), "new": 1}
     )
