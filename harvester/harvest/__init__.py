@@ -13,7 +13,7 @@ When a request is made again:
 
 | what happened                   | who decides         | what follows                                      |
 |---------------------------------|---------------------|---------------------------------------------------|
-| no complete answer, 5xx, no JSON| `api`, in one call  | up to `api.tries` attempts, seconds apart         |
+| no full answer, 5xx, no JSON    | `api`, in one call  | up to `api.tries` attempts, seconds apart         |
 | "slow down", or a `Retry-After` | `api`, its limiter  | everybody holds, then the call goes on            |
 | "slow down" for too long        | `workers`           | a stop, ending `throttled`; the next run goes on  |
 | the server does not answer      | `workers`, `outage` | all hold for `reports.retry_after`, doubled       |

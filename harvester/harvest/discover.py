@@ -250,6 +250,7 @@ class Discoverer:
             return None
         asked = await anyio.to_thread.run_sync(self._spool_listing, project, listed.backtests)
         if self.found.optimizations is not None and asked is not None:
+            # In the event loop and not in the thread: it adds to the queue of the workers.
             self.found.optimizations.ask(asked)
         self._doubt_backtests(project_id, listed)
         return len(listed.backtests)

@@ -77,6 +77,7 @@ class ListReader:
         """Record a failure; the list is read once more, after all others."""
         job.failed_calls += 1
         job.record_failure(exc, 0.0)
+        # Behind all others and not at a due time: those that work must not wait for one that does not.
         self._queue.finish(job)
         if job.failed_calls < _MAX_CALLS:
             self._queue.add([job])

@@ -191,6 +191,7 @@ class OptimizationReader:
         try:
             read = await fetch_optimization(self._client, project_id, optimization_id)
         except NotFoundError:
+            # Listed and yet not found: not proven to be deleted.
             if optimization_id in asked.listed:
                 raise
             read = OptimizationChildren([], over=True)  # deleted; its backtests are listed nevertheless

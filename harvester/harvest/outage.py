@@ -68,6 +68,7 @@ class Outage:
 
     def start_pause(self, now: float) -> float | None:
         """Begin a pause, or join the one in progress; returns its seconds, None if it took too long."""
+        # Several workers notice one outage; only the first one lengthens the pause.
         if now < self._until:
             return self._until - now
         self._since = now if self._since is None else self._since

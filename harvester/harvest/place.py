@@ -66,6 +66,7 @@ class Filler:
             return Fresh(entry)
         if earlier is None or not earlier.archived or partial.previous is None:
             return Absent(entry)
+        # A new name moves the directory, and its record has to say the new names.
         renamed = decision.backtest is not None and (earlier.name, earlier.project) != (
             decision.name,
             decision.project.name,

@@ -150,6 +150,7 @@ def plan_account(
         at_once: A larger project comes in several portions, one after the other.
     """
     before = iter(earlier)
+    # A merge of two sorted streams, so that only one project is in memory.
     held = next(before, None)
     for project_id in sorted({*listing.projects, *listing.unread, *listing.orphans}):
         while held is not None and held[0] < project_id:
@@ -196,6 +197,7 @@ def _plan_one(
         )
     else:
         decisions = plan_missing_project(portion.entries, doubt)
+    # A listed backtest has its decision already; its report on disk is found by the results.
     decided = {decision.key for decision in decisions}
     decisions += [
         _orphan(project, backtest, missing or optimizations.doubt(backtest.optimization_id, backtest.source))

@@ -108,6 +108,7 @@ class Pool:
 
     async def refill(self) -> None:
         """Fetch further decisions when no first request waits; one worker at a time."""
+        # Without the lock each idle worker would read a batch, and memory would grow with their number.
         async with self._feeding:
             while not self._fed and self._queue.ready == 0:
                 decisions = await self._feed.more()
@@ -155,6 +156,7 @@ class Pool:
 
     def _poll_later(self, job: ReportJob) -> None:
         now = anyio.current_time()
+        # The server renders it, so whatever failed before is over.
         job.error = job.error_kind = ""
         asked_for_s = 0.0 if job.first_asked is None else now - job.first_asked
         if asked_for_s >= self._settings.deadline:

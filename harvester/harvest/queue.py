@@ -137,6 +137,7 @@ class DelayQueue(Generic[J]):
         self.in_flight -= 1
 
     def _pop(self, now: float) -> J | None:
+        # Rule 1: what failed before goes first, since it waited for minutes already.
         if self._later and self._later[0][0] <= now:
             return heapq.heappop(self._later)[2]
         return self._first.popleft() if self._may_start else None
@@ -244,6 +245,7 @@ class ReportQueue(DelayQueue[ReportJob]):
         job = super()._pop(now)
         if job is not None:
             return job
+        # Within one level jobs are in the order of their last request, so the first one is due first.
         due = [(self._due(polls), polls) for polls, jobs in enumerate(self._generating) if jobs]
         if due and min(due)[0] <= now:
             return self._generating[min(due)[1]].popleft()

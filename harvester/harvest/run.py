@@ -76,6 +76,7 @@ class Run:
         needs = self._needs
         if needs.settings.run.max_duration:
             self._stop.ends_at = anyio.current_time() + needs.settings.run.max_duration
+        # Proven first: nothing is created on disk for credentials that are refused.
         async with self._stop.stage():
             await needs.client.authenticate()
         started = needs.now()

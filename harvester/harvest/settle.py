@@ -116,6 +116,7 @@ def _settled(decision: Decision, result: Result | None, snapshot: str, now: str)
     entry = _listing_part(decision, snapshot)
     reason = "" if isinstance(decision, FetchReport) else decision.reason
     if isinstance(result, Archived):
+        # The bytes are those of an earlier Snapshot, so `saved_in` goes on naming that one.
         kept = result.outcome in (Outcome.UNCHANGED, Outcome.CARRIED)
         entry = msgspec.structs.replace(
             entry,
@@ -216,6 +217,7 @@ def _missed(entry: InventoryEntry, decision: Decision, result: NoReport, now: st
     kind, failures = result.error_kind, 0
     if kind:
         failures = 1 + (entry.failures if kind == entry.error_kind else 0)
+    # A run that has not asked has learned nothing.
     if not result.requests:
         kind, failures = entry.error_kind, entry.failures
     outcome, reason = _outcome(decision, result, failures)

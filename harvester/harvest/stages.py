@@ -103,6 +103,7 @@ class Stages:
         orphans: dict[int, list[tuple[Project, Backtest]]] = {}
         for (project_id, backtest_id), record in finished.items():
             self._results[project_id, backtest_id] = archived(record)
+            # Only the plan needs these, and it needs no row.
             backtest = msgspec.structs.replace(record.backtest, row={})  # large, and needed by nobody
             orphans.setdefault(project_id, []).append((record.project, backtest))
         self._observer.notify(
@@ -140,6 +141,7 @@ class Stages:
         )
         async with self._stop.stage():
             await discoverer.discover(self._settings.pace.workers)
+        # Without the list of projects everything archived would look gone, so nothing is committed.
         if not (discoverer.found.known or self._stop.interrupted):
             raise StoppedError(
                 f"{self._stop.reason} before the projects were listed; nothing was committed. "
@@ -207,6 +209,7 @@ class Stages:
             for (project_id, _), result in results.items()
             if isinstance(result, NoReport) and result.miss is Miss.NOT_FOUND
         }
+        # One listing for a project, however many of its reports were not found.
         if places and not self._stop.is_requested:
             relisted = await discoverer.relist(places, self._settings.pace.workers)
             self._results.update(confirm_missing(results, relisted))
@@ -220,6 +223,7 @@ class Stages:
             record = await anyio.to_thread.run_sync(filler.fill, plan.decisions(), draft)
             if not filler.damaged:
                 return record
+            # What was placed so far is void: a report that cannot be carried changes the lists.
             await in_thread(self._partial.refill)
             for event in await anyio.to_thread.run_sync(salvage.handle, filler.damaged, plan.decisions()):
                 self._observer.notify(event)
@@ -231,6 +235,7 @@ class Stages:
     def _draft(self, found: Discovery) -> SnapshotRecord:
         """The record as far as it is known before the Snapshot is filled."""
         ending = self._stop.ending or Ending.OK
+        # The worst wins: damage, then throttled, then whatever else is missing.
         if self._salvage.has_met_damage:
             ending = Ending.DAMAGED
         elif found.partial and ending is not Ending.THROTTLED:

@@ -64,6 +64,7 @@ class RunPlan:
 
     def requests(self, urgent: Iterable[FetchReport]) -> Iterator[FetchReport]:
         """What is to be requested: the urgent of the survey first, then the others by project."""
+        # A copy: facts are added while this is read in another thread.
         known = set(self.results)
         yield from urgent
         for _, decisions in self.decisions():

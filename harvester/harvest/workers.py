@@ -76,6 +76,7 @@ class Workers(Generic[J]):
         while (job := await self._take()) is not None:
             try:
                 await self._attempt(job)
+            # The job goes back first, so that `drain` finds it and no report is without a fact.
             except anyio.get_cancelled_exc_class():
                 self._queue.retry(job, math.inf)
                 raise
@@ -90,9 +91,11 @@ class Workers(Generic[J]):
             job = self._queue.next(now)
             if job is not None:
                 return job
+            # The others may wait for a job that this worker had; wake them, so that they end too.
             if self._queue.idle:
                 self._wake()
                 return None
+            # Taken before the wait: `_wake` replaces the event, so a change in between is not missed.
             changed, wakes_at = self._changed, self._queue.wakes_at()
             with anyio.move_on_after(max(0.0, wakes_at - now)):
                 await changed.wait()
