@@ -131,6 +131,7 @@ def test_verify_of_many_packs(s3_server: Server, tmp_path: Path, capsys: pytest.
     with capsys.disabled():
         print(
             f"\nverify of {_MANY} packs by listing: {found['seconds']:.2f} s (goal 5 for 20,000), "
+            f"of which {found['cpu_s']:.2f} s on a core, "
             f"{found['list']:.0f} LIST, {found['get']:.0f} GET, peak {found['peak_mb']:.0f} MB; "
             f"they were pushed in {pushed['seconds']:.0f} s, peak {pushed['peak_mb']:.0f} MB"
         )
