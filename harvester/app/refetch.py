@@ -14,7 +14,7 @@ from harvester.api import ApiClient, Pending
 from harvester.app.log import Log
 from harvester.app.pacing import shared_limiter
 from harvester.archive import Archive
-from harvester.audit import Reread
+from harvester.audit import Refetch
 from harvester.config import Credentials, Settings
 from harvester.errors import ApiError, AuthenticationError, ConfigError, CredentialsError, ThrottledError
 from harvester.model import InventoryEntry
@@ -27,7 +27,7 @@ _POLL_S: Final = 10.0
 @contextmanager
 def refetcher(
     archive: Archive, settings: Settings, log: Log, *, credentials: Callable[[], Credentials]
-) -> Iterator[Reread]:
+) -> Iterator[Refetch]:
     """Yield a function that fetches a report by its Inventory entry; it connects on its first call.
 
     Args:

@@ -27,7 +27,7 @@ from harvester.config import Credentials, Settings, mode_of
 from harvester.errors import ArchiveLockedError, HarvesterError
 from harvester.format import ARCHIVE_FILE
 from harvester.harvest import Policy, Preview, Run, RunObserver, RunResult, open_run, preview_run
-from harvester.operate import Observers, journal_at
+from harvester.operate import Observers, open_journal
 from harvester.site import write_pages
 from harvester.text import render_duration
 
@@ -216,7 +216,7 @@ async def _run_locked(
                 group.start_soon(_watch_signals, run, signalled)
             result = await run.execute()
             group.cancel_scope.cancel()
-    for name, error in observed.troubles.items():
+    for name, error in observed.errors.items():
         log.warning(f"the {name.lower()} failed: {error}; the Snapshot is not affected")
     warn_of_problem(log, limiter)
     return result, signalled
@@ -242,7 +242,7 @@ def _limiter(order: RunOrder, log: Log, archive: Archive) -> RateLimiter:
 
 @asynccontextmanager
 async def _journal(path: Path, observers: Observers, disk: Disk) -> AsyncIterator[None]:
-    async with journal_at(path, stamp=_precise_stamp, disk=disk) as journal:
+    async with open_journal(path, stamp=_precise_stamp, disk=disk) as journal:
         with observers.joined(journal):
             yield
 

@@ -18,19 +18,19 @@ Example:
         repaired = repair_archive(archive, problems)
 """
 
-from harvester.audit.catalog import history, rebuild_catalog, update_catalog
+from harvester.audit.catalog import load_history, rebuild_catalog, update_catalog
 from harvester.audit.diff import Diff, compare_snapshots
-from harvester.audit.export import Exported, ExportOrder, export_snapshot
-from harvester.audit.prune import PrunePlan, Refused, plan_prune, prune_snapshots
-from harvester.audit.repair import Fetch, Repaired, Reread, repair_archive
+from harvester.audit.export import ExportOrder, ExportResult, export_snapshot
+from harvester.audit.prune import PrunePlan, Refusal, plan_prune, prune_snapshots
+from harvester.audit.repair import Fetch, Refetch, RepairResult, repair_archive
 from harvester.audit.retention import Retention, plan_retention
 from harvester.audit.verify import (
     Problem,
     ProblemKind,
+    RootFindings,
     Subset,
-    Surroundings,
+    check_root,
     find_lost,
-    look_around,
     subset_of_day,
     verify_archive,
 )
@@ -38,22 +38,22 @@ from harvester.audit.verify import (
 __all__ = [
     "Diff",
     "ExportOrder",
-    "Exported",
+    "ExportResult",
     "Fetch",
     "Problem",
     "ProblemKind",
     "PrunePlan",
-    "Refused",
-    "Repaired",
-    "Reread",
+    "Refetch",
+    "Refusal",
+    "RepairResult",
     "Retention",
+    "RootFindings",
     "Subset",
-    "Surroundings",
+    "check_root",
     "compare_snapshots",
     "export_snapshot",
     "find_lost",
-    "history",
-    "look_around",
+    "load_history",
     "plan_prune",
     "plan_retention",
     "prune_snapshots",

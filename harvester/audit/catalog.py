@@ -44,7 +44,7 @@ _BESIDE: Final = ("-journal", "-wal", "-shm")
 
 
 @dataclass(frozen=True)
-class Passage:
+class OutcomePeriod:
     """What is known of a backtest from one Snapshot to another."""
 
     from_snapshot: str
@@ -163,9 +163,9 @@ def _write_seal(archive: Archive) -> None:
     archive.disk.replace(archive.root / CATALOG_DIGEST, manifest_line(CATALOG, sha256))
 
 
-def history(
+def load_history(
     archive: Archive, backtest_id: str, *, on_note: Callable[[str], None] = lambda _: None
-) -> dict[tuple[int, str], list[Passage]]:
+) -> dict[tuple[int, str], list[OutcomePeriod]]:
     """Every backtest whose id begins so, with what became of it through all Snapshots, in their order.
 
     It needs no lock, for a run may be under way, and writes nothing: when the catalog does not fit, the
@@ -239,16 +239,16 @@ def find_unknown_snapshots(ledger: Ledger, base: sqlite3.Connection) -> list[str
     return [name for name, sha256 in known_snapshots(base) if (name, sha256) not in ledger.seals]
 
 
-def _passages(base: sqlite3.Connection, backtest_id: str) -> dict[tuple[int, str], list[Passage]]:
+def _passages(base: sqlite3.Connection, backtest_id: str) -> dict[tuple[int, str], list[OutcomePeriod]]:
     rows = base.execute(
         "SELECT o.project_id, o.backtest_id, from_snapshot, to_snapshot, outcome, o.name, reason, error,"
         " saved_in, o.gone FROM outcomes o JOIN snapshots s ON s.name = from_snapshot"
         " WHERE substr(o.backtest_id, 1, ?) = ? ORDER BY o.project_id, o.backtest_id, s.number",
         (len(backtest_id), backtest_id),
     ).fetchall()
-    found: dict[tuple[int, str], list[Passage]] = {}
+    found: dict[tuple[int, str], list[OutcomePeriod]] = {}
     for project_id, own_id, *rest, gone in rows:
-        found.setdefault((project_id, own_id), []).append(Passage(*(*rest, bool(gone))))
+        found.setdefault((project_id, own_id), []).append(OutcomePeriod(*(*rest, bool(gone))))
     return found
 
 

@@ -24,7 +24,7 @@ class DamagedFiles:
 
     def __init__(self, archive: Archive, *, max_bytes: int = MAX_BYTES) -> None:
         self.kept = 0
-        self.passed_over = 0
+        self.not_kept = 0
         """Number of files that were not kept, because the size limit was reached."""
         self._archive = archive
         self._max_bytes = max_bytes
@@ -46,7 +46,7 @@ class DamagedFiles:
             self.save(snapshot, path, sha256)
             self.kept += 1
         else:
-            self.passed_over += 1
+            self.not_kept += 1
 
     def save(self, snapshot: str, path: str, sha256: str) -> Path:
         """Keep a file whose bytes are needed elsewhere, whether or not there is room; returns its new path.

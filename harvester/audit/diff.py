@@ -32,7 +32,7 @@ class Renamed:
 
 
 @dataclass(frozen=True)
-class Moved:
+class ChangedStatistics:
     """A backtest whose listed statistics have changed."""
 
     entry: InventoryEntry
@@ -53,14 +53,16 @@ class Diff:
     """Entries of the earlier Snapshot that are no longer listed in the later one."""
     lost: list[InventoryEntry] = field(default_factory=list)
     """Archived in the earlier Snapshot; found damaged and without a copy in the later one."""
-    moved: list[Moved] = field(default_factory=list)
+    statistics_changed: list[ChangedStatistics] = field(default_factory=list)
     same: int = 0
     """Number of backtests that are in none of the lists."""
 
     @property
     def empty(self) -> bool:
         """Whether nothing differs."""
-        return not (self.new or self.changed or self.renamed or self.gone or self.lost or self.moved)
+        return not (
+            self.new or self.changed or self.renamed or self.gone or self.lost or self.statistics_changed
+        )
 
 
 def compare_snapshots(earlier: Snapshot, later: Snapshot) -> Diff:
@@ -141,7 +143,7 @@ def _record_difference(
         found.changed.append(Changed(before, after, _classify_change(earlier, later)))
     statistics = _statistic_changes(before.statistics, after.statistics)
     if statistics:
-        found.moved.append(Moved(after, statistics))
+        found.statistics_changed.append(ChangedStatistics(after, statistics))
     return is_renamed or is_lost or is_changed or bool(statistics)
 
 

@@ -27,7 +27,7 @@ class LastCopy:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refusal:
     """Why a Snapshot that no rule keeps is not removed."""
 
     reports: int
@@ -53,7 +53,7 @@ class PrunePlan:
     """Snapshots that rules keep, newest first, each with those rules."""
     remove: list[str] = field(default_factory=list)
     """Snapshots to remove, oldest first."""
-    refused: dict[str, Refused] = field(default_factory=dict)
+    refused: dict[str, Refusal] = field(default_factory=dict)
     """Snapshots that no rule keeps but that may not be removed."""
     damaged: dict[str, str] = field(default_factory=dict)
     """Snapshots whose lists are damaged, kept or not, each with the error."""
@@ -98,7 +98,7 @@ def plan_prune(
         except ArchiveError as exc:
             plan.damaged[name] = str(exc)
             if not reasons[name]:
-                plan.refused[name] = Refused(0, error=str(exc))
+                plan.refused[name] = Refusal(0, error=str(exc))
             continue
         refused = None if reasons[name] else _find_refusal(checked, key, remaining)
         if refused is not None:
@@ -133,7 +133,7 @@ def _backtest_key(entry: InventoryEntry) -> str:
     return f"{entry.project_id}/{entry.backtest_id}"
 
 
-def _find_refusal(snapshot: CheckedSnapshot, key: _Key, remaining: RemainingCopies) -> Refused | None:
+def _find_refusal(snapshot: CheckedSnapshot, key: _Key, remaining: RemainingCopies) -> Refusal | None:
     """Return why a Snapshot may not be removed; None if all its reports have sound copies that remain."""
     count = 0
     examples: list[InventoryEntry] = []
@@ -151,8 +151,8 @@ def _find_refusal(snapshot: CheckedSnapshot, key: _Key, remaining: RemainingCopi
         last = remaining.find_last_copies(snapshot, elsewhere)
         last_examples = _make_examples(snapshot, key, last)
     except ArchiveError as exc:
-        return Refused(count, tuple(examples), error=str(exc))
-    return Refused(count, tuple(examples), len(last), last_examples) if count or last else None
+        return Refusal(count, tuple(examples), error=str(exc))
+    return Refusal(count, tuple(examples), len(last), last_examples) if count or last else None
 
 
 def _make_examples(snapshot: CheckedSnapshot, key: _Key, last: dict[str, str]) -> tuple[LastCopy, ...]:

@@ -34,7 +34,7 @@ from harvester.format import (
 )
 from harvester.model import InventoryEntry
 
-Reread = Callable[[InventoryEntry], bytes | None]
+Refetch = Callable[[InventoryEntry], bytes | None]
 """Fetches a report from the API; returns its HTML, None if the API does not return it."""
 
 Fetch = Callable[[str, set[str]], Iterator[bytes]]
@@ -48,15 +48,15 @@ _LOST = (
 
 
 @dataclass(frozen=True)
-class Repaired:
+class RepairResult:
     """The result of a repair."""
 
-    mended: list[Problem]
-    left: list[Problem]
+    fixed: list[Problem]
+    remaining: list[Problem]
     """Problems that remain, with advice on each."""
     kept: int = 0
     """Number of replaced files that were kept in `.damaged/`."""
-    passed_over: int = 0
+    not_kept: int = 0
     """Number of replaced files that were not kept, because `.damaged/` is full."""
 
 
@@ -65,10 +65,10 @@ def repair_archive(
     problems: Sequence[Problem],
     *,
     fetch: Fetch | None = None,
-    reread: Reread | None = None,
-    on_mended: Callable[[Problem], None] = lambda _: None,
+    refetch: Refetch | None = None,
+    on_fixed: Callable[[Problem], None] = lambda _: None,
     max_kept_bytes: int = MAX_BYTES,
-) -> Repaired:
+) -> RepairResult:
     """Replace damaged and missing files and restore read-only modes, under the Archive's lock.
 
     The sources of a file, in this order; only bytes with the recorded digest are used:
@@ -76,7 +76,7 @@ def repair_archive(
     1. a file of any Snapshot, or another damaged file, as where two files were swapped
     2. the `report.html` that it was extracted from
     3. a copy of the Archive, by `fetch`
-    4. the report as the API returns it now, by `reread`
+    4. the report as the API returns it now, by `refetch`
 
     What is replaced is kept in `.damaged/`.
 
@@ -84,14 +84,14 @@ def repair_archive(
         archive: Its files are repaired.
         problems: As `verify` returned them under the same lock.
         fetch: None if there is no copy of the Archive.
-        reread: None to send no requests.
-        on_mended: Called after each repair: the only record of it if the repair is interrupted.
+        refetch: None to send no requests.
+        on_fixed: Called after each repair: the only record of it if the repair is interrupted.
         max_kept_bytes: Size limit of `.damaged/`. Bytes that another file needs are kept in any case.
 
     Raises:
         DiskError: a file cannot be written.
     """
-    restorer = _Restorer(archive, on_mended, DamagedFiles(archive, max_bytes=max_kept_bytes))
+    restorer = _Restorer(archive, on_fixed, DamagedFiles(archive, max_bytes=max_kept_bytes))
     wanted = _find_repairable(problems)
     for problem in wanted:
         if problem.path == BAGIT:
@@ -102,9 +102,9 @@ def repair_archive(
     left = _restore_from_reports(restorer, left, _load_report)
     if fetch is not None:
         left = _restore_from_copy(restorer, left, fetch)
-    if reread is not None:
-        left = _restore_by_request(restorer, left, reread)
-    lost = {problem: msgspec.structs.replace(problem, remedy=_LOST) for problem in left}
+    if refetch is not None:
+        left = _restore_by_request(restorer, left, refetch)
+    lost = {problem: msgspec.structs.replace(problem, advice=_LOST) for problem in left}
     mended = [problem for problem in wanted if problem not in lost]
     known = set(wanted)
     others = [problem for problem in problems if problem not in known]
@@ -113,7 +113,7 @@ def repair_archive(
     done = {*sealed, *rebuilt}
     others = [problem for problem in others if problem not in done]
     left = sorted([*others, *lost.values()])
-    return Repaired([*mended, *sealed, *rebuilt], left, restorer.damaged.kept, restorer.damaged.passed_over)
+    return RepairResult([*mended, *sealed, *rebuilt], left, restorer.damaged.kept, restorer.damaged.not_kept)
 
 
 def _rebuild_catalog(restorer: _Restorer, problems: Sequence[Problem]) -> list[Problem]:
@@ -164,10 +164,10 @@ def _find_repairable(problems: Iterable[Problem]) -> list[Problem]:
 class _Restorer:
     """Finds bytes by their digest, and puts them into Snapshots: nothing else in this module writes there."""
 
-    def __init__(self, archive: Archive, on_mended: Callable[[Problem], None], damaged: DamagedFiles) -> None:
+    def __init__(self, archive: Archive, on_fixed: Callable[[Problem], None], damaged: DamagedFiles) -> None:
         self.archive = archive
         self.damaged = damaged
-        self.notify = on_mended
+        self.notify = on_fixed
         self._part = archive.root / f".repair{PART}"
         self._files: dict[str, Path] = {}
         self._contents: dict[str, bytes] = {}
@@ -302,7 +302,7 @@ def _restore_from_copy(restorer: _Restorer, problems: list[Problem], fetch: Fetc
     return list(left.values())
 
 
-def _restore_by_request(restorer: _Restorer, problems: list[Problem], reread: Reread) -> list[Problem]:
+def _restore_by_request(restorer: _Restorer, problems: list[Problem], refetch: Refetch) -> list[Problem]:
     """Make files from reports as the API returns them now; returns the Problems that remain.
 
     Only a lost `report.html` justifies a request: without it, nothing else is worth one.
@@ -310,7 +310,7 @@ def _restore_by_request(restorer: _Restorer, problems: list[Problem], reread: Re
     asked = {(item.snapshot, _directory(item)) for item in problems if item.path.endswith(f"/{REPORT_HTML}")}
     worth = [item for item in problems if (item.snapshot, _directory(item)) in asked]
     rest = [item for item in problems if (item.snapshot, _directory(item)) not in asked]
-    return rest + _restore_from_reports(restorer, worth, lambda _, entry: reread(entry))
+    return rest + _restore_from_reports(restorer, worth, lambda _, entry: refetch(entry))
 
 
 def _by_snapshot(problems: Iterable[Problem]) -> dict[str, dict[str, list[Problem]]]:

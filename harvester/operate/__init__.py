@@ -9,25 +9,25 @@ secrets. Only the journal stops a run, when the disk of the archive cannot be wr
     metrics     a Prometheus textfile                   schedule   systemd units, a crontab line
 
 Example:
-    async with journal_at(partial.path / JOURNAL, stamp=clock.stamp) as journal:
-        await run(observer=Observers(journal, Lines(Tally(rate_per_min=30), log.info)))
+    async with open_journal(partial.path / JOURNAL, stamp=clock.stamp) as journal:
+        await run(observer=Observers(journal, ProgressLines(Tally(rate_per_min=30), log.info)))
 """
 
-from harvester.operate.journal import journal_at
+from harvester.operate.journal import open_journal
 from harvester.operate.metrics import RunFigures, save_metrics
 from harvester.operate.notify import ping, post_summary, send_message
 from harvester.operate.observers import Observers
-from harvester.operate.progress import Bar, Lines, Tally
-from harvester.operate.schedule import Plan, render_cron, render_service, render_timer
+from harvester.operate.progress import ProgressBar, ProgressLines, Tally
+from harvester.operate.schedule import Schedule, render_cron, render_service, render_timer
 
 __all__ = [
-    "Bar",
-    "Lines",
     "Observers",
-    "Plan",
+    "ProgressBar",
+    "ProgressLines",
     "RunFigures",
+    "Schedule",
     "Tally",
-    "journal_at",
+    "open_journal",
     "ping",
     "post_summary",
     "render_cron",

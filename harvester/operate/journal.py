@@ -54,7 +54,7 @@ _MAX_WAITING: Final = 50_000
 
 
 class Journal:
-    """An observer that collects the lines of a run; `journal_at` writes them."""
+    """An observer that collects the lines of a run; `open_journal` writes them."""
 
     def __init__(self, stamp: Callable[[], str]) -> None:
         self._stamp = stamp
@@ -93,7 +93,7 @@ class Journal:
 
 
 @asynccontextmanager
-async def journal_at(
+async def open_journal(
     path: Path, *, stamp: Callable[[], str], disk: Disk | None = None
 ) -> AsyncIterator[Journal]:
     """Give a journal that is streamed to a file, and flushed to disk at the end.

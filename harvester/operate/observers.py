@@ -17,7 +17,7 @@ class Observers:
 
     def __init__(self, *members: RunObserver) -> None:
         self._members = list(members)
-        self.troubles: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
         """The first error of each member, by the name of its class, to be logged at the end."""
 
     def notify(self, event: Event) -> None:
@@ -43,4 +43,4 @@ class Observers:
         try:
             tell(what)
         except Exception as exc:  # an archive is worth more than its progress bar
-            self.troubles.setdefault(type(member).__name__, f"{type(exc).__name__}: {exc}")
+            self.errors.setdefault(type(member).__name__, f"{type(exc).__name__}: {exc}")

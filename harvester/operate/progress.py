@@ -117,7 +117,7 @@ class Tally:
         return ", ".join(parts)
 
 
-class Lines:
+class ProgressLines:
     """An observer that logs the progress once a minute, by `say`."""
 
     def __init__(
@@ -145,7 +145,7 @@ class Lines:
             self._say(self._tally.line(now))
 
 
-class Bar:
+class ProgressBar:
     """An observer that draws a bar on stderr; a context manager, within which the bar is shown."""
 
     def __init__(self, tally: Tally, *, clock: Callable[[], float] = time.monotonic) -> None:

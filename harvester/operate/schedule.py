@@ -11,7 +11,7 @@ import jinja2
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """Which command runs, when, and which files it may write."""
 
     program: Path
@@ -50,20 +50,20 @@ class Plan:
         return [str(self.program), *config, "-q", "run", *which]
 
 
-def render_service(plan: Plan) -> str:
+def render_service(schedule: Schedule) -> str:
     """Render the systemd service, which runs once and may write to nothing but the archives and `others`."""
-    return _templates().get_template("harvester.service.j2").render(schedule=plan)
+    return _templates().get_template("harvester.service.j2").render(schedule=schedule)
 
 
-def render_timer(plan: Plan) -> str:
+def render_timer(schedule: Schedule) -> str:
     """Render the systemd timer, which starts the service every night; a missed night is caught up."""
-    return _templates().get_template("harvester.timer.j2").render(schedule=plan)
+    return _templates().get_template("harvester.timer.j2").render(schedule=schedule)
 
 
-def render_cron(plan: Plan) -> str:
+def render_cron(schedule: Schedule) -> str:
     """Render the crontab line."""
-    command = shlex.join(plan.words()).replace("%", r"\%")  # cron reads a bare % as the end of the line
-    return f"{plan.minute} {plan.hour} * * * {command}\n"
+    command = shlex.join(schedule.words()).replace("%", r"\%")  # cron reads a bare % as the end of the line
+    return f"{schedule.minute} {schedule.hour} * * * {command}\n"
 
 
 def _templates() -> jinja2.Environment:

@@ -14,7 +14,7 @@ from support.builders import make_backtests, make_scenario, run_against
 from support.cli import harvester
 
 from harvester.archive import Archive
-from harvester.audit import history, rebuild_catalog, update_catalog
+from harvester.audit import load_history, rebuild_catalog, update_catalog
 from harvester.simulator import Simulator
 
 _FIRST = f"{1:032x}"
@@ -59,7 +59,7 @@ async def test_a_damaged_catalog_is_made_anew(archive: Path, content: bytes) -> 
 
 async def test_a_lost_catalog_is_made_again_for_a_question(archive: Path) -> None:
     (archive / "catalog.sqlite").unlink()
-    found = await anyio.to_thread.run_sync(lambda: history(Archive.open(archive), _FIRST))
+    found = await anyio.to_thread.run_sync(lambda: load_history(Archive.open(archive), _FIRST))
     passages = found[101, _FIRST]
     assert [(passage.outcome, passage.gone) for passage in passages] == [
         ("saved", False),

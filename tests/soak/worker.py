@@ -23,7 +23,7 @@ from harvester.audit import Retention, plan_prune, prune_snapshots, update_catal
 from harvester.config.settings import Settings
 from harvester.harvest.compose import open_run
 from harvester.model import Learned, account_fingerprint
-from harvester.operate import Observers, journal_at
+from harvester.operate import Observers, open_journal
 from harvester.site import write_pages
 from harvester.text import Duration
 
@@ -125,7 +125,7 @@ async def _run_once(archive: Archive, order: Order) -> Done:
 @asynccontextmanager
 async def _journal(path: Path, observers: Observers) -> AsyncIterator[None]:
     stamp = lambda: datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: E731
-    async with journal_at(path, stamp=stamp) as journal:
+    async with open_journal(path, stamp=stamp) as journal:
         with observers.joined(journal):
             yield
 

@@ -12,6 +12,6 @@ Example:
     export_snapshot(archive, archive.snapshot("latest"), order)
 """
 
-from harvester.audit.export.snapshot import Exported, ExportOrder, export_snapshot
+from harvester.audit.export.snapshot import ExportOrder, ExportResult, export_snapshot
 
-__all__ = ["ExportOrder", "Exported", "export_snapshot"]
+__all__ = ["ExportOrder", "ExportResult", "export_snapshot"]

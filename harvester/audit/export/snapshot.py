@@ -107,7 +107,7 @@ class _LoadedReport:
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What was exported."""
 
     snapshot: str
@@ -117,7 +117,7 @@ class Exported:
     payload_bytes: int
 
 
-def export_snapshot(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported:
+def export_snapshot(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> ExportResult:
     """Write a bag with everything in it, or with what is selected. Every file is checked as it is read.
 
     No lock is needed: a Snapshot that is pruned meanwhile is recognized and reported as such.
@@ -145,7 +145,7 @@ def _is_pruned(archive: Archive, snapshot: Snapshot) -> bool:
         return False
 
 
-def _export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported:
+def _export(archive: Archive, snapshot: Snapshot, order: ExportOrder) -> ExportResult:
     if archive.root in order.to.absolute().resolve().parents:
         raise UsageError(f"{order.to} is within the Archive. Export to another place")
     if not order.to.absolute().parent.is_dir():
@@ -193,7 +193,7 @@ class _Export:
         self._sums = Sums()
         self._tags: dict[str, str] = {}
 
-    def run(self, seal: str, ledger_line: bytes) -> Exported:
+    def run(self, seal: str, ledger_line: bytes) -> ExportResult:
         """Write everything; the tag manifest comes last, since it lists all other tag files."""
         self._target.add_dir(PAYLOAD)
         with (
@@ -215,7 +215,7 @@ class _Export:
         lines = [manifest_line(name, sha256) for name, sha256 in sorted(self._tags.items())]
         self._target.add(TAGMANIFEST, b"".join(lines))
         sums = self._sums
-        return Exported(self._snapshot.name, self._order.to, sums.reports, sums.files, sums.payload_bytes)
+        return ExportResult(self._snapshot.name, self._order.to, sums.reports, sums.files, sums.payload_bytes)
 
     def _jobs(self, manifest: BinaryIO, inventory: BinaryIO) -> Iterator[_Job]:
         """Yield the reports to export, and write their lines to the export's Manifest and Inventory."""

@@ -12,13 +12,13 @@ each thing that is checked:
 
 Example:
     for problem in verify_archive(Archive.open(path)):
-        print(problem, problem.remedy)
+        print(problem, problem.advice)
 """
 
 from harvester.audit.verify.archive import Subset, find_lost, in_subset, subset_of_day, verify_archive
 from harvester.audit.verify.fixity import CheckedDirectory, Hasher, RecordedDirectory, check_directories
 from harvester.audit.verify.problem import Findings, Problem, ProblemKind
-from harvester.audit.verify.root import Surroundings, look_around
+from harvester.audit.verify.root import RootFindings, check_root
 
 __all__ = [
     "CheckedDirectory",
@@ -27,12 +27,12 @@ __all__ = [
     "Problem",
     "ProblemKind",
     "RecordedDirectory",
+    "RootFindings",
     "Subset",
-    "Surroundings",
     "check_directories",
+    "check_root",
     "find_lost",
     "in_subset",
-    "look_around",
     "subset_of_day",
     "verify_archive",
 ]

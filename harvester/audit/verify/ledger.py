@@ -76,7 +76,7 @@ def _check_lines(ledger: Ledger, found: Findings) -> None:
     if ledger.torn:
         place = f"{LEDGER}:{len(ledger.lines) + 1}"
         found.add(
-            ProblemKind.LEDGER, place, "was cut off while it was written", remedy="the next run mends it"
+            ProblemKind.LEDGER, place, "was cut off while it was written", advice="the next run mends it"
         )
 
 
@@ -98,14 +98,14 @@ def _check_standing(archive: Archive, ledger: Ledger) -> list[Problem]:
     standing = {snapshot.name for snapshot in archive.snapshots()}
     for name in set(ledger.committed) - standing:
         found = Findings(name)
-        remedy = f"restore it from a backup, or accept the loss: harvester prune --forget {name} --yes"
-        found.add(ProblemKind.MISSING, "", "is missing: it was committed and never pruned", remedy=remedy)
+        advice = f"restore it from a backup, or accept the loss: harvester prune --forget {name} --yes"
+        found.add(ProblemKind.MISSING, "", "is missing: it was committed and never pruned", advice=advice)
         problems += found.problems
     for name in standing - set(ledger.committed):
         found = Findings(name)
         if name in ledger.pruned:
-            remedy = "the next run or prune removes it"
-            found.add(ProblemKind.LEDGER, "", "was pruned and is still there", remedy=remedy)
+            advice = "the next run or prune removes it"
+            found.add(ProblemKind.LEDGER, "", "was pruned and is still there", advice=advice)
         else:
             _name_unknown(archive, ledger, name, found)
         problems += found.problems
@@ -118,11 +118,11 @@ def _name_unknown(archive: Archive, ledger: Ledger, name: str, found: Findings) 
         check_adoptable(name, archive.root / name, ledger)
     except (ArchiveError, OSError):
         text = "has no line in the Ledger: no run of this Archive is known"
-        remedy = "restore ledger.jsonl from a backup, or move the directory out of the Archive"
+        advice = "restore ledger.jsonl from a backup, or move the directory out of the Archive"
     else:
         text = "has no line in the Ledger yet: its run was stopped in the last steps of the commit"
-        remedy = "the next run or prune adds the line; nothing is lost"
-    found.add(ProblemKind.LEDGER, "", text, remedy=remedy)
+        advice = "the next run or prune adds the line; nothing is lost"
+    found.add(ProblemKind.LEDGER, "", text, advice=advice)
 
 
 def _check_seals(archive: Archive, ledger: Ledger) -> list[Problem]:

@@ -40,7 +40,7 @@ class ProblemKind(StrEnum):
     """`catalog.sqlite` does not say what the Inventories say."""
 
 
-_REMEDIES = {
+_ADVICE = {
     ProblemKind.MISSING: "harvester verify {snapshot} --repair",
     ProblemKind.ALTERED: "harvester verify {snapshot} --repair",
     ProblemKind.EXTRA: "see whose it is, and move it out of the Archive",
@@ -67,8 +67,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
     kind: ProblemKind
     text: str
     """What is wrong with it, as a sentence's end: `is missing`."""
-    remedy: str
-    """What to do now."""
+    advice: str = msgspec.field(name="remedy")
+    """What to do now; `remedy` in JSON, the name that scripts know."""
     sha256: str = ""
     """What was recorded for a file that is missing or altered."""
 
@@ -88,10 +88,10 @@ class Findings:
         self.problems: list[Problem] = []
         self._snapshot = snapshot
 
-    def add(self, kind: ProblemKind, path: str, text: str, *, sha256: str = "", remedy: str = "") -> None:
-        """Note a Problem; its remedy is the usual one of its kind, unless another one is given."""
-        usual = _REMEDIES[kind].format(snapshot=self._snapshot)
-        self.problems.append(Problem(self._snapshot, path, kind, text, remedy or usual, sha256))
+    def add(self, kind: ProblemKind, path: str, text: str, *, sha256: str = "", advice: str = "") -> None:
+        """Add a Problem, with the usual advice for its kind unless another is given."""
+        usual = _ADVICE[kind].format(snapshot=self._snapshot)
+        self.problems.append(Problem(self._snapshot, path, kind, text, advice or usual, sha256))
 
     def add_unusable(self, kind: ProblemKind, path: str, exc: ArchiveError) -> None:
         """Note a file that cannot be used; of `kind`, unless it is the disk that does not give it."""

@@ -43,17 +43,17 @@ _TABLES: Final = (
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RootFindings:
     """What was found around the Snapshots."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     """What may have an innocent reason."""
-    strangers: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     """Names in the Archive's directory that are no part of it; nobody checks them."""
 
 
-def look_around(archive: Archive) -> Surroundings:
+def check_root(archive: Archive) -> RootFindings:
     """Compare the catalog with the Inventories and the Ledger, and name what does not belong here."""
     found = Findings()
     warnings: list[str] = []
@@ -66,7 +66,7 @@ def look_around(archive: Archive) -> Surroundings:
             warnings.append(f"the catalog was not compared with the Inventories: {exc}")
         except (sqlite3.DatabaseError, OverflowError) as exc:
             found.add(ProblemKind.CATALOG, CATALOG, f"cannot be used: {exc}")
-    return Surroundings(found.problems, warnings, _strangers(archive))
+    return RootFindings(found.problems, warnings, _find_unknown(archive))
 
 
 def _check_catalog(archive: Archive, found: Findings) -> list[str]:
@@ -95,7 +95,7 @@ def _is_same(table: str, base: sqlite3.Connection, expected: sqlite3.Connection)
     return all(ours == theirs for ours, theirs in zip_longest(base.execute(query), expected.execute(query)))
 
 
-def _strangers(archive: Archive) -> list[str]:
+def _find_unknown(archive: Archive) -> list[str]:
     try:
         names = sorted(item.name for item in os.scandir(archive.root))
     except OSError:

@@ -54,7 +54,7 @@ def _lines(between: Diff) -> list[str]:
     lines += [f"renamed   {_label(item.before)} -> {_label(item.after)}" for item in between.renamed]
     lines += [f"gone      {_label(entry)}" for entry in between.gone]
     lines += [f"lost      {_label(entry)}  ({entry.reason})" for entry in between.lost]
-    for item in between.moved:
+    for item in between.statistics_changed:
         lines.append(f"stats     {_label(item.entry)}")
         lines += [
             f"            {name:<28} {_number(before):>14} -> {_number(after)}"
@@ -64,7 +64,7 @@ def _lines(between: Diff) -> list[str]:
     return [
         *lines,
         f"{len(between.new)} new, {len(between.changed)} changed, {len(between.renamed)} renamed, "
-        f"{len(between.gone)} gone, {lost}{len(between.moved)} with changed statistics, "
+        f"{len(between.gone)} gone, {lost}{len(between.statistics_changed)} with changed statistics, "
         f"{between.same} unchanged",
     ]
 
@@ -89,7 +89,7 @@ def _document(between: Diff) -> dict[str, Any]:
         "lost": [_brief(entry) for entry in between.lost],
         "moved": [
             {**_brief(item.entry), "statistics": msgspec.to_builtins(item.statistics)}
-            for item in between.moved
+            for item in between.statistics_changed
         ],
         "same": between.same,
     }

@@ -11,7 +11,7 @@ import typer
 
 from harvester import __version__
 from harvester.archive import Archive, Snapshot
-from harvester.audit import Exported, ExportOrder, export_snapshot
+from harvester.audit import ExportOrder, ExportResult, export_snapshot
 from harvester.cli.options import FILTERS, given_filters, with_options
 from harvester.cli.output.bar import byte_bar
 from harvester.cli.output.emit import emit_json
@@ -67,7 +67,7 @@ def _order(to: Path, *, zipped: bool, filters: dict[str, Any]) -> ExportOrder:
     )
 
 
-def _write(session: Session, archive: Archive, snapshot: Snapshot, order: ExportOrder) -> Exported:
+def _write(session: Session, archive: Archive, snapshot: Snapshot, order: ExportOrder) -> ExportResult:
     total = snapshot.record().payload_bytes
     done = 0
     with byte_bar("exporting", wanted=session.wants_bar) as show:
@@ -80,7 +80,7 @@ def _write(session: Session, archive: Archive, snapshot: Snapshot, order: Export
         return export_snapshot(archive, snapshot, replace(order, on_progress=on_progress))
 
 
-def _print(session: Session, exported: Exported) -> None:
+def _print(session: Session, exported: ExportResult) -> None:
     if session.json:
         emit_json(
             {

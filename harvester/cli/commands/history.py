@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harvester.app import printable
-from harvester.audit import history as outcome_history
+from harvester.audit import load_history
 from harvester.cli.options import with_options
 from harvester.cli.output.emit import emit_json
 from harvester.cli.output.table import render_table
@@ -31,7 +31,7 @@ def history(
       20 a Snapshot is damaged
     """
     session = Session.of(context)
-    found = outcome_history(session.archive(), backtest, on_note=session.log.warning)
+    found = load_history(session.archive(), backtest, on_note=session.log.warning)
     if not found:
         raise UsageError(f"no Snapshot has a backtest whose id begins with {backtest!r}")
     if session.json:

@@ -11,7 +11,7 @@ import typer
 
 from harvester.app import ExitCode
 from harvester.archive import Archive
-from harvester.audit import PrunePlan, Refused, Retention, plan_prune, prune_snapshots
+from harvester.audit import PrunePlan, Refusal, Retention, plan_prune, prune_snapshots
 from harvester.cli.options import with_options
 from harvester.cli.output.emit import emit_json
 from harvester.cli.session import Session, leave
@@ -180,7 +180,7 @@ def _lines(plan: PrunePlan, forgotten: list[str], *, done: bool) -> list[str]:
     return [*lines, f"{verb} {count} of {count + len(plan.keep) + len(plan.refused)} Snapshots{hint}"]
 
 
-def _refusal_lines(name: str, refused: Refused) -> list[str]:
+def _refusal_lines(name: str, refused: Refusal) -> list[str]:
     lines = []
     if refused.error:
         lines.append(f"refuse  {name:<13} {refused.error}")

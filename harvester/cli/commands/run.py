@@ -40,7 +40,7 @@ from harvester.cli.output.summary import (
 from harvester.cli.session import Session, leave
 from harvester.config import Loaded
 from harvester.harvest import RunObserver
-from harvester.operate import Bar, Lines, Tally
+from harvester.operate import ProgressBar, ProgressLines, Tally
 from harvester.secrets import mask_value
 
 
@@ -189,9 +189,9 @@ def display_of(session: Session, order: RunOrder) -> Display:
     @contextmanager
     def observers() -> Iterator[list[RunObserver]]:
         if not on_terminal:
-            yield [Reporter(session.log), Lines(tally, session.log.info)]
+            yield [Reporter(session.log), ProgressLines(tally, session.log.info)]
             return
-        with Bar(tally) as bar:
+        with ProgressBar(tally) as bar:
             yield [Reporter(session.log), bar]
 
     return Display(observers, lambda: byte_bar("pushing", wanted=session.wants_bar))

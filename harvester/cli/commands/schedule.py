@@ -17,7 +17,7 @@ from harvester.cli.options import with_options
 from harvester.cli.session import Session
 from harvester.config import Loaded, is_user_id, may_be_token, pick_account
 from harvester.errors import ConfigError
-from harvester.operate import Plan, render_cron, render_service, render_timer
+from harvester.operate import Schedule, render_cron, render_service, render_timer
 
 
 @with_options("archive", "account")
@@ -93,13 +93,13 @@ def _relative_paths(loaded: Loaded, selected: Sequence[Loaded], *, cron: bool) -
             yield f"{where} is relative, but a scheduled job starts elsewhere; use an absolute path"
 
 
-def _plan(loaded: Loaded, selected: Sequence[Loaded], moment: tuple[int, int]) -> Plan:
+def _plan(loaded: Loaded, selected: Sequence[Loaded], moment: tuple[int, int]) -> Schedule:
     account = selected[0].account if len(selected) == 1 else ""
     user_id = "" if loaded.accounts else loaded.settings.credentials.user_id.strip()
     archives = tuple(_absolute(one.settings.archive.dir) for one in selected)
     told = selected if len(selected) == 1 else (loaded, *selected)
     textfiles = [one.settings.metrics.textfile for one in told]
-    return Plan(
+    return Schedule(
         program=_program(),
         archives=archives,
         config=loaded.path.absolute() if loaded.path else None,

@@ -14,11 +14,11 @@ from harvester.app import ExitCode, bucket_files, refetcher
 from harvester.archive import Archive, Snapshot
 from harvester.audit import (
     Problem,
-    Repaired,
+    RepairResult,
+    RootFindings,
     Subset,
-    Surroundings,
+    check_root,
     find_lost,
-    look_around,
     repair_archive,
     subset_of_day,
     verify_archive,
@@ -149,30 +149,30 @@ class _Verification:
             problems = verify_archive(
                 self._archive, self._snapshots, subset=self._subset, on_progress=on_progress
             )
-        around = Surroundings() if self._dates else look_around(self._archive)
+        around = RootFindings() if self._dates else check_root(self._archive)
         repaired = self._repair([*problems, *around.problems], repair_with)
-        self._strangers = around.strangers
+        self._strangers = around.unknown
         self._warn(around, repaired)
         self._lost = find_lost(self._snapshots[-1]) if self._snapshots else []
-        code = ExitCode.DAMAGED if repaired.left else ExitCode.OK
+        code = ExitCode.DAMAGED if repaired.remaining else ExitCode.OK
         if self._session.json:
             emit_json(self._document(repaired, code, done, time.monotonic() - started))
         else:
             self._print(repaired, done, time.monotonic() - started)
         return code
 
-    def _warn(self, around: Surroundings, repaired: Repaired) -> None:
+    def _warn(self, around: RootFindings, repaired: RepairResult) -> None:
         for text in around.warnings:
             self._session.log.warning(text)
-        if repaired.passed_over:
+        if repaired.not_kept:
             self._session.log.warning(
-                f"{repaired.passed_over} of the replaced files were not kept: {self._archive.root / DAMAGED} "
+                f"{repaired.not_kept} of the replaced files were not kept: {self._archive.root / DAMAGED} "
                 "is full. Look at what is there and delete it"
             )
 
-    def _repair(self, problems: list[Problem], loaded: Loaded | None) -> Repaired:
+    def _repair(self, problems: list[Problem], loaded: Loaded | None) -> RepairResult:
         if loaded is None or not problems:
-            return Repaired([], problems)
+            return RepairResult([], problems)
         files = None
         if loaded.settings.bucket.url:
             files = bucket_files(loaded, self._session.invocation.environ, self._session.log)
@@ -185,7 +185,7 @@ class _Verification:
                 credentials=lambda: self._session.credentials(loaded),
             ) as fetch:
                 return repair_archive(
-                    self._archive, problems, fetch=files, reread=fetch, on_mended=mended.append
+                    self._archive, problems, fetch=files, refetch=fetch, on_fixed=mended.append
                 )
         except BaseException:
             # Also on a full disk or Ctrl-C: nothing else records which committed files were replaced.
@@ -193,19 +193,19 @@ class _Verification:
                 self._session.log.warning("repaired", file=str(problem))
             raise
 
-    def _print(self, repaired: Repaired, done_bytes: int, took_s: float) -> None:
+    def _print(self, repaired: RepairResult, done_bytes: int, took_s: float) -> None:
         session = self._session
-        for problem in repaired.mended[:_SHOWN]:
+        for problem in repaired.fixed[:_SHOWN]:
             session.say(f"repaired: {problem}")
-        if len(repaired.mended) > _SHOWN:
-            session.say(f"... and {len(repaired.mended) - _SHOWN} more; --json has all")
+        if len(repaired.fixed) > _SHOWN:
+            session.say(f"... and {len(repaired.fixed) - _SHOWN} more; --json has all")
         if repaired.kept:
             place = self._archive.root / DAMAGED
             session.say(f"what was replaced, {_count(repaired.kept, 'file')}, is kept below {place}")
-        for problem in repaired.left[:_SHOWN]:
-            session.show(str(problem), f"    {problem.kind}: {problem.remedy}")
-        if len(repaired.left) > _SHOWN:
-            session.show(f"... and {len(repaired.left) - _SHOWN} more; --json has all")
+        for problem in repaired.remaining[:_SHOWN]:
+            session.show(str(problem), f"    {problem.kind}: {problem.advice}")
+        if len(repaired.remaining) > _SHOWN:
+            session.show(f"... and {len(repaired.remaining) - _SHOWN} more; --json has all")
         for entry in self._lost[:_SHOWN]:
             label = f"{entry.project} / {entry.name} [{entry.backtest_id}]"
             session.show(f"lost since {entry.lost_since}: {label}: {entry.reason}")
@@ -214,10 +214,12 @@ class _Verification:
             session.say(f"not part of the archive, not checked: {', '.join(self._strangers[:_NAMED])}{more}")
         part = "" if self._subset is None else f", part {self._subset[0]} of {self._subset[1]}"
         snapshots = _count(len(self._snapshots), "Snapshot")
-        problems = _count(len(repaired.left), "problem")
+        problems = _count(len(repaired.remaining), "problem")
         session.say(f"verified {snapshots}{part}: {render_size(done_bytes)} in {took_s:.1f} s, {problems}")
 
-    def _document(self, repaired: Repaired, code: ExitCode, done_bytes: int, took_s: float) -> dict[str, Any]:
+    def _document(
+        self, repaired: RepairResult, code: ExitCode, done_bytes: int, took_s: float
+    ) -> dict[str, Any]:
         return {
             "exit_code": code.value,
             "exit": code.label,
@@ -225,8 +227,8 @@ class _Verification:
             "subset": self._subset,
             "payload_bytes": done_bytes,
             "seconds": round(took_s, 3),
-            "problems": msgspec.to_builtins(repaired.left),
-            "mended": msgspec.to_builtins(repaired.mended),
+            "problems": msgspec.to_builtins(repaired.remaining),
+            "mended": msgspec.to_builtins(repaired.fixed),
             "kept_damaged": repaired.kept,
             "strangers": self._strangers,
             "lost": [

@@ -14,7 +14,7 @@ from support.archives import Night, make_reports, open_archive, sha256
 from support.disks import SteppingDisk
 
 from harvester.archive import Archive
-from harvester.audit import history, rebuild_catalog, update_catalog
+from harvester.audit import load_history, rebuild_catalog, update_catalog
 from harvester.errors import CorruptArchiveError, DiskError
 
 
@@ -97,7 +97,7 @@ def test_a_directory_in_place_of_the_catalog_is_set_aside(
     assert f"{name} was a directory and was moved to {archive.root}/.{name}.set-aside1" in note
     assert (archive.root / f".{name}.set-aside1" / "notes.txt").read_text() == "mine"
     assert work(archive) == []
-    assert history(archive, "")
+    assert load_history(archive, "")
 
 
 def test_a_backtest_that_stands_twice_is_damage(archive: Archive) -> None:
@@ -122,7 +122,7 @@ def test_a_question_beside_a_run_does_not_disturb_it(archive: Archive, tmp_path:
     before = path.read_bytes() if state in {"pruned", "damaged"} else b""
     with archive.lock(command="run", wait_s=0):
         (archive.root / ".catalog.sqlite.part").write_bytes(b"half of it")
-        found = history(archive, "")
+        found = load_history(archive, "")
         assert (archive.root / ".catalog.sqlite.part").read_bytes() == b"half of it"
     assert [key[0] for key in found] == [101, 101]
     passages = found[101, make_reports(1, 1)[0].backtest_id]
@@ -141,17 +141,17 @@ def test_a_snapshot_with_damaged_lists_is_left_out_and_named_until_it_is_restore
     for notes in (rebuild_catalog(archive), update_catalog(archive)):
         assert ["inventory.jsonl is not the one that was committed" in note for note in notes] == [True]
     notes = []
-    found = history(archive, "", on_note=notes.append)
+    found = load_history(archive, "", on_note=notes.append)
     assert "LIE" not in str(found)
     assert [passage.from_snapshot for passages in found.values() for passage in passages] == [
         "2026-11-23"
     ] * 2
     assert len(notes) == 1
     path.write_bytes(honest)
-    found = history(archive, "")
+    found = load_history(archive, "")
     assert {passage.from_snapshot for passages in found.values() for passage in passages} == {"2026-11-22"}
     assert update_catalog(archive) == []
-    assert history(archive, "") == found
+    assert load_history(archive, "") == found
     assert (archive.root / "catalog.sqlite.sha256").exists()
 
 
@@ -161,7 +161,7 @@ def test_forged_lists_are_not_answered_from_without_a_catalog(archive: Archive) 
     path.write_bytes(path.read_bytes().replace(b"Backtest 1", b"LIE"))
     (archive.root / "catalog.sqlite").unlink()
     notes: list[str] = []
-    assert history(archive, "", on_note=notes.append) == {}
+    assert load_history(archive, "", on_note=notes.append) == {}
     assert "inventory.jsonl is not the one that was committed" in notes[0]
 
 

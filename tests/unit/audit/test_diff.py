@@ -41,7 +41,7 @@ def test_everything_that_may_happen_is_told_apart(archive: Archive) -> None:
     assert [item.after.backtest_id for item in found.changed] == [changed.backtest_id]
     assert [(item.before.name, item.after.name) for item in found.renamed] == [("Backtest 1", "New Name")]
     assert [entry.backtest_id for entry in found.gone] == [REPORTS[2].backtest_id]
-    assert found.moved == []
+    assert found.statistics_changed == []
     assert found.same == 3
 
 
@@ -69,7 +69,11 @@ def test_statistics_that_moved_are_told_with_both_values(archive: Archive, tmp_p
         [replace(REPORTS[0], statistics={"sharpe": 1.0, "alpha": 2.0, "beta": 3.0})]
     )
     found = after(archive, [replace(REPORTS[0], statistics={"sharpe": 1.5, "beta": 3.0, "psr": 4.0})])
-    assert found.moved[0].statistics == {"sharpe": (1.0, 1.5), "alpha": (2.0, None), "psr": (None, 4.0)}
+    assert found.statistics_changed[0].statistics == {
+        "sharpe": (1.0, 1.5),
+        "alpha": (2.0, None),
+        "psr": (None, 4.0),
+    }
     assert found.changed == []
 
 

@@ -9,7 +9,7 @@ from support.archives import STARTED, Night, Report, make_reports, open_archive,
 from support.disks import FailingDisk, SteppingDisk, check_archive
 
 from harvester.archive import Archive, Fresh
-from harvester.audit import Repaired, Reread, repair_archive, verify_archive
+from harvester.audit import Refetch, RepairResult, repair_archive, verify_archive
 from harvester.audit.damaged import DamagedFiles
 from harvester.audit.verify.problem import Problem, ProblemKind
 from harvester.errors import DiskError
@@ -43,39 +43,39 @@ def damage(archive: Archive, name: str, snapshot: str = SECOND) -> Path:
     return path
 
 
-def mend(archive: Archive, reread: Reread | None = None) -> Repaired:
+def repair(archive: Archive, refetch: Refetch | None = None) -> RepairResult:
     with archive.lock(command="verify --repair", wait_s=0):
-        return repair_archive(archive, verify_archive(archive), reread=reread)
+        return repair_archive(archive, verify_archive(archive), refetch=refetch)
 
 
 @pytest.mark.parametrize("name", ["report.html", "offline.html", "report.json", "images/01-chart-1.png"])
 def test_a_damaged_file_comes_from_another_snapshot(archive: Archive, name: str) -> None:
     damage(archive, f"{DIR}/{name}")
-    repaired = mend(archive)
-    assert [problem.path for problem in repaired.mended] == [f"{DIR}/{name}"]
-    assert repaired.left == []
+    repaired = repair(archive)
+    assert [problem.path for problem in repaired.fixed] == [f"{DIR}/{name}"]
+    assert repaired.remaining == []
     assert verify_archive(archive) == []
     check_archive(archive.root)
 
 
 def test_a_removed_directory_comes_back_whole(archive: Archive) -> None:
     shutil.rmtree(archive.root / SECOND / "data")
-    assert len(mend(archive).mended) == 10
+    assert len(repair(archive).fixed) == 10
     check_archive(archive.root)
 
 
 def test_a_file_damaged_in_all_snapshots_cannot_be_mended(archive: Archive) -> None:
     for snapshot in (FIRST, SECOND):
         damage(archive, f"{DIR}/report.json", snapshot)
-    repaired = mend(archive)
-    assert repaired.mended == []
-    assert [problem.snapshot for problem in repaired.left] == [FIRST, SECOND]
-    assert "backup" in repaired.left[0].remedy
+    repaired = repair(archive)
+    assert repaired.fixed == []
+    assert [problem.snapshot for problem in repaired.remaining] == [FIRST, SECOND]
+    assert "backup" in repaired.remaining[0].advice
 
 
 def test_bagit_txt_is_known_by_heart(archive: Archive) -> None:
     (archive.root / SECOND / "bagit.txt").unlink()
-    mend(archive)
+    repair(archive)
     check_archive(archive.root)
 
 
@@ -84,7 +84,7 @@ def test_a_page_that_another_snapshot_has_is_put_back(tmp_path: Path) -> None:
     for date in (FIRST, SECOND):
         Night(archive, date).run(REPORTS, lambda path, _: (path / "index.html").write_text("<html>") and None)
     (archive.root / SECOND / "index.html").unlink()
-    assert len(mend(archive).mended) == 1
+    assert len(repair(archive).fixed) == 1
     check_archive(archive.root)
 
 
@@ -93,11 +93,11 @@ def test_a_report_is_asked_for_again_when_no_copy_is_left(archive: Archive) -> N
         damage(archive, f"{DIR}/report.html", snapshot)
     asked: list[str] = []
 
-    def reread(entry: InventoryEntry) -> bytes:
+    def refetch(entry: InventoryEntry) -> bytes:
         asked.append(entry.backtest_id)
         return REPORTS[0].html
 
-    assert len(mend(archive, reread).mended) == 2
+    assert len(repair(archive, refetch).fixed) == 2
     assert asked == [REPORTS[0].backtest_id]
     check_archive(archive.root)
 
@@ -106,8 +106,8 @@ def test_a_report_is_asked_for_again_when_no_copy_is_left(archive: Archive) -> N
 def test_other_bytes_than_the_recorded_ones_are_never_used(archive: Archive, answer: bytes | None) -> None:
     for snapshot in (FIRST, SECOND):
         damage(archive, f"{DIR}/report.html", snapshot)
-    repaired = mend(archive, lambda _: answer)
-    assert repaired.mended == []
+    repaired = repair(archive, lambda _: answer)
+    assert repaired.fixed == []
     assert (archive.root / SECOND / DIR / "report.html").read_bytes() == b"damaged"
 
 
@@ -117,8 +117,8 @@ def test_a_snapshot_whose_manifest_was_altered_is_not_touched(archive: Archive) 
     path.chmod(0o644)
     forged = path.read_bytes().replace(sha256(REPORTS[0].html).encode(), sha256(REPORTS[1].html).encode())
     path.write_bytes(forged)
-    repaired = mend(archive)
-    assert repaired.mended == []
+    repaired = repair(archive)
+    assert repaired.fixed == []
     assert (archive.root / SECOND / DIR / "report.html").read_bytes() == REPORTS[0].html
 
 
@@ -126,8 +126,8 @@ def test_what_is_extra_or_odd_is_left_to_people(archive: Archive) -> None:
     (archive.root / SECOND / DIR / "mine.txt").write_bytes(b"")
     (archive.root / SECOND / DIR / "report.html").unlink()
     (archive.root / SECOND / DIR / "report.html").symlink_to("/etc/passwd")
-    repaired = mend(archive)
-    assert {problem.kind for problem in repaired.left} == {ProblemKind.EXTRA, ProblemKind.ODD}
+    repaired = repair(archive)
+    assert {problem.kind for problem in repaired.remaining} == {ProblemKind.EXTRA, ProblemKind.ODD}
     assert (archive.root / SECOND / DIR / "mine.txt").exists()
 
 
@@ -136,7 +136,7 @@ def test_nothing_is_written_through_a_planted_link(archive: Archive, tmp_path: P
     outside.mkdir()
     shutil.rmtree(archive.root / SECOND / DIR)
     (archive.root / SECOND / DIR).symlink_to(outside)
-    mend(archive)
+    repair(archive)
     assert list(outside.iterdir()) == []
 
 
@@ -149,8 +149,8 @@ def kept(archive: Archive) -> dict[str, bytes]:
 def test_what_is_replaced_is_kept_under_its_date_digest_and_name(archive: Archive) -> None:
     damage(archive, f"{DIR}/report.html")
     (archive.root / SECOND / DIR / "offline.html").unlink()
-    repaired = mend(archive)
-    assert (len(repaired.mended), repaired.kept, repaired.passed_over) == (2, 1, 0)
+    repaired = repair(archive)
+    assert (len(repaired.fixed), repaired.kept, repaired.not_kept) == (2, 1, 0)
     assert kept(archive) == {f"{SECOND}/{sha256(b'damaged')[:32]}/{DIR}/report.html": b"damaged"}
     assert verify_archive(archive) == []
     check_archive(archive.root)
@@ -164,7 +164,7 @@ def test_files_that_were_swapped_come_back_though_no_other_copy_is_left(archive:
         path.unlink()
         path.write_bytes(content)
         damage(archive, f"{DIR}/{path.name}", FIRST)
-    assert mend(archive).left == []
+    assert repair(archive).remaining == []
     assert {path: path.read_bytes() for path in (first, second)} == contents
     assert verify_archive(archive) == []
     check_archive(archive.root)
@@ -193,7 +193,7 @@ def test_damage_after_damage_is_kept_too_and_the_same_once(archive: Archive) -> 
         path = archive.root / SECOND / DIR / "report.html"
         path.unlink()  # a repair has linked it to the first Snapshot's
         path.write_bytes(content)
-        mend(archive)
+        repair(archive)
     assert sorted(kept(archive).values()) == [b"one", b"two"]
 
 
@@ -208,11 +208,11 @@ def test_no_more_than_the_bound_is_kept_and_names_of_one_file_count_once(archive
     for date in (FIRST, SECOND):
         damaged.keep(date, f"{DIR}/report.html")
     damaged.keep(SECOND, f"{DIR}/report.json")
-    assert (damaged.kept, damaged.passed_over) == (2, 1)
+    assert (damaged.kept, damaged.not_kept) == (2, 1)
     assert len({path.stat().st_ino for path in (archive.root / ".damaged").rglob("report.html")}) == 1
     again = DamagedFiles(archive, max_bytes=len(b"damaged") + 1)
     again.keep(SECOND, f"{DIR}/report.json")
-    assert (again.kept, again.passed_over) == (0, 1)
+    assert (again.kept, again.not_kept) == (0, 1)
     assert other.read_bytes() == b"damaged"
 
 
@@ -221,9 +221,9 @@ def test_modes_lost_by_a_restore_come_back(archive: Archive) -> None:
     for path in archive.root.glob("2026-*/**/*"):
         path.chmod(path.stat().st_mode | 0o220)
     assert {problem.kind for problem in verify_archive(archive)} == {ProblemKind.WRITABLE}
-    repaired = mend(archive)
-    assert repaired.left == []
-    assert {problem.kind for problem in repaired.mended} == {ProblemKind.WRITABLE}
+    repaired = repair(archive)
+    assert repaired.remaining == []
+    assert {problem.kind for problem in repaired.fixed} == {ProblemKind.WRITABLE}
     assert verify_archive(archive) == []
     check_archive(archive.root)
 
@@ -231,8 +231,8 @@ def test_modes_lost_by_a_restore_come_back(archive: Archive) -> None:
 def test_a_writable_file_with_other_bytes_is_not_sealed(archive: Archive) -> None:
     for date in (FIRST, SECOND):
         damage(archive, f"{DIR}/report.html", date).chmod(0o644)
-    repaired = mend(archive)
-    assert [problem.kind for problem in repaired.left].count(ProblemKind.WRITABLE) == 2
+    repaired = repair(archive)
+    assert [problem.kind for problem in repaired.remaining].count(ProblemKind.WRITABLE) == 2
     assert (archive.root / SECOND / DIR / "report.html").stat().st_mode & 0o200
 
 
@@ -240,7 +240,7 @@ def test_a_tag_manifest_that_was_altered_is_not_sealed(archive: Archive) -> None
     path = archive.root / SECOND / "tagmanifest-sha256.txt"
     path.chmod(0o644)
     path.write_bytes(path.read_bytes() + b"0" * 64 + b"  stray\n")
-    mend(archive)
+    repair(archive)
     assert path.stat().st_mode & 0o200
 
 
@@ -255,7 +255,7 @@ def test_a_file_taken_from_a_writable_one_is_read_only(archive: Archive) -> None
 def test_a_sound_archive_is_not_written_to(archive: Archive) -> None:
     disk = SteppingDisk()
     archive.disk = disk
-    assert repair_archive(archive, verify_archive(archive)) == Repaired([], [])
+    assert repair_archive(archive, verify_archive(archive)) == RepairResult([], [])
     assert disk.steps == 0
 
 
@@ -270,7 +270,7 @@ def test_what_was_mended_is_told_before_the_disk_fails(archive: Archive) -> None
     archive.disk = FailingDisk(steps.steps + 1, 28)
     mended: list[Problem] = []
     with pytest.raises(DiskError, match="full"):
-        repair_archive(archive, problems, on_mended=mended.append)
+        repair_archive(archive, problems, on_fixed=mended.append)
     assert [problem.path for problem in mended] == names[:1]
     assert [path.read_bytes() == b"damaged" for path in damaged] == [False, True]
 
@@ -292,7 +292,7 @@ def test_many_problems_are_not_looked_for_once_each_for_each_of_them(archive: Ar
         for n in range(200)
     ]
     Counted.times = 0
-    assert len(repair_archive(archive, problems).left) == 200
+    assert len(repair_archive(archive, problems).remaining) == 200
     assert Counted.times < 20 * 200
 
 
@@ -311,7 +311,7 @@ def test_images_and_offline_page_are_made_again_from_the_report(tmp_path: Path) 
     assert entry.images == 1
     shutil.rmtree(snapshot.path / entry.path / "images")
     snapshot.file(entry, "offline.html").unlink()
-    assert len(mend(archive).mended) == 2
+    assert len(repair(archive).fixed) == 2
     check_archive(archive.root)
 
 

@@ -15,7 +15,7 @@ from harvester.errors import DiskError
 from harvester.harvest.events import Committed, ProjectPlaced, Rescheduled, Settled, Started, Stopping
 from harvester.model import Outcome
 from harvester.operate import journal as module
-from harvester.operate.journal import Journal, journal_at
+from harvester.operate.journal import Journal, open_journal
 from harvester.secrets import hide
 from harvester.text import Duration
 
@@ -34,7 +34,7 @@ def request() -> RequestEvent:
 
 async def test_requests_and_decisions_are_written_in_their_order(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    async with journal_at(path, stamp=stamp) as journal:
+    async with open_journal(path, stamp=stamp) as journal:
         journal.notify(Started("2026-11-24", "run", ""))
         journal.request_ended(request())
         journal.notify(ProjectPlaced(1, 1))
@@ -47,7 +47,7 @@ async def test_requests_and_decisions_are_written_in_their_order(tmp_path: Path)
 
 async def test_a_wait_that_a_setting_gives_is_written_as_seconds(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    async with journal_at(path, stamp=stamp) as journal:
+    async with open_journal(path, stamp=stamp) as journal:
         journal.notify(Rescheduled(1, "x", 1, "generating", Duration(10), 1))
     (line,) = lines(path)
     assert (line["event"], line["wait_s"]) == ("asked", 10.0)
@@ -56,7 +56,7 @@ async def test_a_wait_that_a_setting_gives_is_written_as_seconds(tmp_path: Path)
 async def test_secrets_are_masked_in_every_line(tmp_path: Path) -> None:
     hide("CANARY-journal")
     path = tmp_path / "journal.jsonl"
-    async with journal_at(path, stamp=stamp) as journal:
+    async with open_journal(path, stamp=stamp) as journal:
         journal.request_ended(RequestEvent("x", 1, "x", 2, 1.0, 0.5, 0.1, "again", error="at CANARY-journal"))
         journal.notify(Settled(1, "P", "x", "name", Outcome.FAILED, 2, 0, reason="at CANARY-journal"))
         journal.notify(Stopping("at CANARY-journal"))
@@ -67,7 +67,7 @@ async def test_secrets_are_masked_in_every_line(tmp_path: Path) -> None:
 async def test_a_torn_last_line_is_ended_and_the_journal_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b'{"event":"request"}\n{"event":"sett')
-    async with journal_at(path, stamp=stamp) as journal:
+    async with open_journal(path, stamp=stamp) as journal:
         journal.request_ended(request())
     found = path.read_bytes().split(b"\n")
     assert found[:2] == [b'{"event":"request"}', b'{"event":"sett']
@@ -78,7 +78,7 @@ async def test_what_a_failing_run_has_told_is_written_too(tmp_path: Path) -> Non
     path = tmp_path / "journal.jsonl"
 
     async def fail() -> None:
-        async with journal_at(path, stamp=stamp) as journal:
+        async with open_journal(path, stamp=stamp) as journal:
             journal.request_ended(request())
             raise RuntimeError("the run fails")
 
@@ -89,7 +89,7 @@ async def test_what_a_failing_run_has_told_is_written_too(tmp_path: Path) -> Non
 
 async def test_a_full_disk_is_told_as_one() -> None:
     with pytest.raises(ExceptionGroup) as caught:
-        async with journal_at(Path("/dev/full"), stamp=stamp) as journal:
+        async with open_journal(Path("/dev/full"), stamp=stamp) as journal:
             journal.request_ended(request())
     assert caught.group_contains(DiskError, match="/dev/full: the disk is full")
 
@@ -97,7 +97,7 @@ async def test_a_full_disk_is_told_as_one() -> None:
 async def test_a_journal_that_cannot_be_opened_is_told_before_the_run_begins(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").mkdir()
     with pytest.raises(DiskError, match="a directory has this name"):
-        async with journal_at(tmp_path / "journal.jsonl", stamp=stamp):
+        async with open_journal(tmp_path / "journal.jsonl", stamp=stamp):
             raise AssertionError("it has begun")
 
 
@@ -127,7 +127,7 @@ async def test_a_journal_goes_through_the_archives_disk(tmp_path: Path, step: st
                 raise DiskError("the disk is full", path="journal.jsonl")
 
     with pytest.raises(ExceptionGroup) as caught:
-        async with journal_at(tmp_path / "journal.jsonl", stamp=stamp, disk=Full()) as journal:
+        async with open_journal(tmp_path / "journal.jsonl", stamp=stamp, disk=Full()) as journal:
             journal.request_ended(request())
     assert caught.group_contains(DiskError, match="full")
 
@@ -136,5 +136,5 @@ async def test_a_torn_line_is_ended_through_the_archives_disk(tmp_path: Path) ->
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b'{"half')
     with pytest.raises(DiskError, match="the disk is full"):
-        async with journal_at(path, stamp=stamp, disk=FailingDisk(1, errno.ENOSPC)):
+        async with open_journal(path, stamp=stamp, disk=FailingDisk(1, errno.ENOSPC)):
             raise AssertionError("it has begun")

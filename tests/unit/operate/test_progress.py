@@ -19,7 +19,7 @@ from harvester.harvest.events import (
     Stopping,
 )
 from harvester.model import Outcome
-from harvester.operate import Bar, Lines, Observers, Tally
+from harvester.operate import Observers, ProgressBar, ProgressLines, Tally
 
 
 def request(hold_s: float = 0.0) -> RequestEvent:
@@ -81,7 +81,7 @@ def test_time_left_is_no_less_than_what_the_server_still_takes() -> None:
 def test_without_a_terminal_a_line_is_said_once_a_minute() -> None:
     said: list[str] = []
     now = [0.0]
-    lines = Lines(Tally(30), said.append, clock=lambda: now[0])
+    lines = ProgressLines(Tally(30), said.append, clock=lambda: now[0])
     for at in (1.0, 59.0, 60.0, 61.0, 119.0, 121.0):
         now[0] = at
         lines.request_ended(request())
@@ -92,7 +92,7 @@ def test_without_a_terminal_a_line_is_said_once_a_minute() -> None:
 def test_a_bar_shows_no_markup_and_no_control_characters_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)
-    with Bar(Tally(30)) as bar:
+    with ProgressBar(Tally(30)) as bar:
         bar.notify(Planned(2, 2, 0))
         bar.request_ended(request())
         bar.notify(settled())
@@ -110,18 +110,18 @@ class _Broken:
 def test_an_observer_that_fails_hurts_neither_the_run_nor_the_others() -> None:
     said: list[str] = []
     now = [0.0]
-    observers = Observers(_Broken(), Lines(Tally(30), said.append, clock=lambda: now[0]))
+    observers = Observers(_Broken(), ProgressLines(Tally(30), said.append, clock=lambda: now[0]))
     now[0] = 100.0
     observers.notify(settled())
     observers.request_ended(request())
     assert len(said) == 1
-    assert observers.troubles == {"_Broken": "ZeroDivisionError: in a bar"}
+    assert observers.errors == {"_Broken": "ZeroDivisionError: in a bar"}
 
 
 def test_a_member_that_joins_is_told_only_meanwhile() -> None:
     said: list[str] = []
     now = [100.0]
-    guest = Lines(Tally(30), said.append, clock=lambda: now[0])
+    guest = ProgressLines(Tally(30), said.append, clock=lambda: now[0])
     observers = Observers()
     with observers.joined(guest):
         now[0] = 200.0

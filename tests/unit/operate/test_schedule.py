@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harvester.operate import Plan, render_cron, render_service, render_timer
+from harvester.operate import Schedule, render_cron, render_service, render_timer
 
-PLAIN = Plan(Path("/usr/bin/true"), (Path("/srv/archive"),), Path("/etc/harvester.toml"))
-ODD = Plan(
+PLAIN = Schedule(Path("/usr/bin/true"), (Path("/srv/archive"),), Path("/etc/harvester.toml"))
+ODD = Schedule(
     program=Path("/usr/bin/true"),
     archives=(Path("/srv/my archive/100 %"),),
     config=Path('/etc/a "quoted" $HOME.toml'),
@@ -22,7 +22,7 @@ ODD = Plan(
     user_id=123456,
 )
 
-SEVERAL = Plan(
+SEVERAL = Schedule(
     program=Path("/usr/bin/true"),
     archives=(Path('/srv/it\'s "main"'), Path("/srv/back\\slash"), Path("/srv/fünd")),
     config=Path("/etc/harvester.toml"),
@@ -90,7 +90,7 @@ def test_cron_gets_one_line_with_its_own_escapes() -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 @pytest.mark.parametrize("plan", [PLAIN, ODD, SEVERAL, NAMED], ids=["plain", "odd", "several", "named"])
-def test_systemd_accepts_the_units(tmp_path: Path, plan: Plan) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path, plan: Schedule) -> None:
     (tmp_path / "harvester.service").write_text(render_service(plan))
     (tmp_path / "harvester.timer").write_text(render_timer(plan))
     done = subprocess.run(

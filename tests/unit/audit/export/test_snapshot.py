@@ -15,7 +15,7 @@ from support.archives import Night, make_reports, open_archive
 from support.disks import DyingDisk, FailingDisk, Killed, SteppingDisk, check_bag
 
 from harvester.archive import Archive, Snapshot
-from harvester.audit import Exported, ExportOrder, export_snapshot
+from harvester.audit import ExportOrder, ExportResult, export_snapshot
 from harvester.errors import ArchiveError, CorruptArchiveError, DiskError, UsageError
 from harvester.model import InventoryEntry
 
@@ -95,7 +95,7 @@ def test_what_is_damaged_is_still_called_so(archive: Archive, snapshot: Snapshot
 
 def test_a_whole_snapshot_is_exported_as_it_is(archive: Archive, snapshot: Snapshot, tmp_path: Path) -> None:
     done = export_snapshot(archive, snapshot, order(tmp_path / "out"))
-    assert done == Exported("2026-11-22", tmp_path / "out", 6, 30, snapshot.record().payload_bytes)
+    assert done == ExportResult("2026-11-22", tmp_path / "out", 6, 30, snapshot.record().payload_bytes)
     check_export(tmp_path / "out")
     for path in snapshot.path.rglob("*"):
         if path.is_file() and path.name != "tagmanifest-sha256.txt":

@@ -71,7 +71,7 @@ def test_a_flipped_bit_is_found_and_named(archive: Archive, name: str) -> None:
     (problem,) = verify_archive(archive)
     assert problem.place == f"{NEWEST}/{DIR}/{name}"
     assert problem.kind is ProblemKind.ALTERED
-    assert problem.remedy == f"harvester verify {NEWEST} --repair"
+    assert problem.advice == f"harvester verify {NEWEST} --repair"
     assert len(problem.sha256) == 64
 
 
@@ -311,8 +311,8 @@ def test_a_lost_ledger_is_found(archive: Archive) -> None:
 
 
 def test_a_ledger_that_is_a_link_is_not_followed(archive: Archive) -> None:
-    (archive.root / "ledger.jsonl").rename(archive.root / ".moved")
-    (archive.root / "ledger.jsonl").symlink_to(".moved")
+    (archive.root / "ledger.jsonl").rename(archive.root / ".statistics_changed")
+    (archive.root / "ledger.jsonl").symlink_to(".statistics_changed")
     assert ("ledger.jsonl", "ledger") in places(verify_archive(archive))
 
 
@@ -321,14 +321,14 @@ def test_a_torn_ledger_line_is_found_and_harmless(archive: Archive) -> None:
         file.write(b'{"format":1,')
     (problem,) = verify_archive(archive)
     assert problem.place == "ledger.jsonl:3"
-    assert problem.remedy == "the next run mends it"
+    assert problem.advice == "the next run mends it"
 
 
 def test_a_snapshot_deleted_by_hand_is_found(archive: Archive) -> None:
     shutil.rmtree(archive.root / "2026-11-21")
     (problem,) = verify_archive(archive)
     assert str(problem) == "2026-11-21 is missing: it was committed and never pruned"
-    assert "--forget 2026-11-21" in problem.remedy
+    assert "--forget 2026-11-21" in problem.advice
 
 
 def test_a_latest_that_points_elsewhere_is_found(archive: Archive) -> None:

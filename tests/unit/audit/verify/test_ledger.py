@@ -92,7 +92,7 @@ def test_a_commit_that_was_killed_before_its_line_is_finished_by_the_next_run(ar
         Night(open_archive(archive.root, KilledAt("append")), "2026-11-22").run(REPORTS)
     found = {problem.place: problem for problem in verify_archive(archive)}
     assert str(found["2026-11-22"]).endswith("its run was stopped in the last steps of the commit")
-    assert found["2026-11-22"].remedy == "the next run or prune adds the line; nothing is lost"
+    assert found["2026-11-22"].advice == "the next run or prune adds the line; nothing is lost"
     Night(open_archive(archive.root), "2026-11-23").run(REPORTS)
     assert not verify_archive(archive)
 
@@ -103,4 +103,4 @@ def test_a_snapshot_from_elsewhere_is_not_taken_for_one(archive: Archive, tmp_pa
     shutil.copytree(other.root / "2026-11-22", archive.root / "2026-11-22")
     found = {problem.place: problem for problem in verify_archive(archive)}
     assert str(found["2026-11-22"]).endswith("no run of this Archive is known")
-    assert "move the directory out" in found["2026-11-22"].remedy
+    assert "move the directory out" in found["2026-11-22"].advice
