@@ -63,15 +63,13 @@ class FileLinks:
     def link_file(self, source: Path, target: Path) -> bool:
         """Give a file a second name, in a free place.
 
-        False: the file system has no links, or no more of them for this file; nothing was changed.
+        False: the file system has no links, or no more of them for this file, or a link leads to the source;
+        nothing was changed.
         """
-        with (
-            explained(target),
-            opened_dir(source.parent) as source_dir,
-            opened_dir(target.parent) as target_dir,
-        ):
+        with explained(target):
             try:
-                self.hardlink(source.name, target.name, source_dir, target_dir)
+                with opened_dir(source.parent) as source_dir, opened_dir(target.parent) as target_dir:
+                    self.hardlink(source.name, target.name, source_dir, target_dir)
             except OSError as exc:
                 if exc.errno in _HOPELESS:
                     raise

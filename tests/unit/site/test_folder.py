@@ -68,3 +68,12 @@ def test_a_disk_that_is_full_is_told_at_the_link(before: Path, now: Path) -> Non
     (before / "a.html").write_bytes(b"page")
     with pytest.raises(DiskError, match="the disk is full"):
         Folder(NoLinksDisk(errno.ENOSPC, LinkMode.HARDLINK), now, before).put("a.html", b"page")
+
+
+def test_a_page_behind_a_linked_directory_is_written(before: Path, now: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.html").write_bytes(b"page")
+    (before / "site").symlink_to(tmp_path / "elsewhere")
+    (now / "site").mkdir()
+    Folder(Disk(), now, before).put("site/a.html", b"page")
+    assert (now / "site" / "a.html").stat().st_nlink == 1
