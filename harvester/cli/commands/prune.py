@@ -100,19 +100,7 @@ def prune(
             plan = asked.carry_out()
         for note in asked.notes:
             session.log.warning(note)
-    code = ExitCode.DAMAGED if plan.is_damaged else ExitCode.OK
-    if session.json:
-        emit_json(_document(plan, forgotten, code, done=yes))
-    else:
-        # With --quiet a prune that did its work prints nothing: cron mails whatever a job prints.
-        show = session.say if yes and code is ExitCode.OK else session.show
-        show(*_lines(plan, forgotten, done=yes))
-    for name, why in plan.damaged.items():
-        session.log.warning(
-            f"{why}; what {name} holds is not known, so it is kept, and no copy in it is relied on",
-            next=f"harvester verify {name} --repair, or restore the file from a backup",
-        )
-    leave(code)
+    leave(_report(session, plan, forgotten, done=yes))
 
 
 class _Prune:
@@ -158,6 +146,22 @@ class _Prune:
             if name not in missing:
                 known = f"missing are {', '.join(missing)}" if missing else "no Snapshot is missing"
                 raise UsageError(f"--forget {name}: the Ledger has no such Snapshot; {known}")
+
+
+def _report(session: Session, plan: PrunePlan, forgotten: list[str], *, done: bool) -> ExitCode:
+    code = ExitCode.DAMAGED if plan.is_damaged else ExitCode.OK
+    if session.json:
+        emit_json(_document(plan, forgotten, code, done=done))
+    else:
+        # With --quiet a prune that did its work prints nothing: cron mails whatever a job prints.
+        show = session.say if done and code is ExitCode.OK else session.show
+        show(*_lines(plan, forgotten, done=done))
+    for name, why in plan.damaged.items():
+        session.log.warning(
+            f"{why}; what {name} holds is not known, so it is kept, and no copy in it is relied on",
+            next=f"harvester verify {name} --repair, or restore the file from a backup",
+        )
+    return code
 
 
 def _retention(within: str | None, daily: int, weekly: int, monthly: int, yearly: int) -> Retention:
