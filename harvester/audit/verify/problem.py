@@ -1,4 +1,4 @@
-"""What `verify` finds: values, one for each thing that is wrong."""
+"""The findings of `verify`: values, one for each thing that is wrong."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class ProblemKind(StrEnum):
     ALTERED = "altered"
     """A file has other bytes than were recorded."""
     EXTRA = "extra"
-    """Something is there that nobody has recorded."""
+    """A file or directory that was never recorded."""
     ODD = "odd"
-    """A symbolic link, device or directory in the place of a file."""
+    """A symbolic link, device or directory where a file should be."""
     UNREADABLE = "unreadable"
-    """The operating system does not give the file."""
+    """The operating system cannot read the file."""
     WRITABLE = "writable"
     """A committed file that its owner could change by accident."""
     BAG = "bag"
-    """A declaration of BagIt is wrong."""
+    """A BagIt tag file is wrong."""
     MANIFEST = "manifest"
     """A line of a Manifest is damaged, or it does not agree with the Inventory."""
     INVENTORY = "inventory"
@@ -33,18 +33,18 @@ class ProblemKind(StrEnum):
     RECORD = "record"
     """`snapshot.json` or `harvester.json` does not agree with the rest."""
     LEDGER = "ledger"
-    """The chain is broken, or does not agree with the Snapshots that stand."""
+    """The chain is broken, or does not agree with the Snapshots that exist."""
     LATEST = "latest"
     """`latest` does not point to the newest Snapshot."""
     CATALOG = "catalog"
-    """`catalog.sqlite` does not say what the Inventories say."""
+    """`catalog.sqlite` does not agree with the Inventories."""
 
 
 _ADVICE = {
     ProblemKind.MISSING: "harvester verify {snapshot} --repair",
     ProblemKind.ALTERED: "harvester verify {snapshot} --repair",
-    ProblemKind.EXTRA: "see whose it is, and move it out of the Archive",
-    ProblemKind.ODD: "see who put it there, remove it, then harvester verify {snapshot} --repair",
+    ProblemKind.EXTRA: "find out who put it there, and move it out of the Archive",
+    ProblemKind.ODD: "find out who put it there, remove it, then harvester verify {snapshot} --repair",
     ProblemKind.UNREADABLE: "check permissions and the disk (dmesg, smartctl), then verify again",
     ProblemKind.WRITABLE: "harvester verify {snapshot} --repair",
     ProblemKind.BAG: "restore the file from a backup",
@@ -66,11 +66,11 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
     """Below the Snapshot, or below the Archive when `snapshot` is empty."""
     kind: ProblemKind
     text: str
-    """What is wrong with it, as a sentence's end: `is missing`."""
+    """What is wrong, to be read after the path: `is missing`."""
     advice: str = msgspec.field(name="remedy")
     """What to do now; `remedy` in JSON, the name that scripts know."""
     sha256: str = ""
-    """What was recorded for a file that is missing or altered."""
+    """The recorded digest of a file that is missing or altered."""
 
     @property
     def place(self) -> str:
