@@ -33,6 +33,7 @@ from harvester.format import (
     load_manifest,
 )
 from harvester.model import InventoryEntry
+from harvester.report import unpack_report
 
 Refetch = Callable[[InventoryEntry], bytes | None]
 """Fetches a report from the API; returns its HTML, None if the API does not return it."""
@@ -343,8 +344,6 @@ def _load_report(snapshot: Snapshot, entry: InventoryEntry) -> bytes | None:
 def _extract_parts(html: bytes) -> list[bytes]:
     """Return the offline page and the images that are made from a report."""
     # The HTML parser is loaded by a repair only, not by every command that reads an Archive.
-    from harvester.report import unpack_report  # noqa: PLC0415
-
     try:
         unpacked = unpack_report(html.decode())
     except (ReportError, UnicodeDecodeError):

@@ -156,6 +156,7 @@ class ProgressBar:
 
     def __enter__(self) -> Self:
         # Loaded for a terminal only: a nightly run shows no bar.
+        # Imported here, since a run from cron or Python draws no bar and should not load rich.
         from rich.console import Console  # noqa: PLC0415
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
 
