@@ -1,4 +1,11 @@
-"""A QuantConnect API on localhost that draws its own reports. Shares no code with `api`."""
+"""Simulator: a QuantConnect API on localhost that draws its own reports, for the demo and for tests.
+
+Rule: it shares no code with `api`, so that a wrong idea of the protocol cannot be in client and server alike.
+Equal scenarios and seeds give equal answers.
+
+    async with Simulator(sample_scenario(backtests=12)) as server:
+        print(server.base_url)  # the base_url for a client; the token is in `server.scenario`
+"""
 
 from harvester.simulator.sample import sample_scenario
 from harvester.simulator.scenario import (
