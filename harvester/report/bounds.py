@@ -1,9 +1,13 @@
-"""What a report may be before it is parsed: a parser cannot be interrupted, so what is too slow is refused.
+"""Limits on HTML, checked before it is parsed: a parser cannot be interrupted, so slow HTML is refused.
 
-HTML5 makes a parser take quadratic time in four places, and each has its bound:
-every element looks through those that are open; every attribute through those of its tag; a repeated `<html>`
-or `<body>` adds to the first one; an open `<b>` or `<font>` is opened again in every paragraph that follows.
-A scan cannot know whether a `<` stands in a comment or a script, so all are counted as if they were tags.
+HTML5 makes a parser take quadratic time in four cases, and each has its limit:
+
+1. Every new element searches the open ones: `_MAX_TAGS`.
+2. Every attribute is compared with the others of its tag: `_MANY_ATTRIBUTES`.
+3. A repeated `<html>` or `<body>` adds its attributes to the first one: `_MAX_ROOTS`.
+4. An open `<b>` or `<font>` is opened again in every paragraph that follows: `_MAX_REOPENED`.
+
+The scan cannot tell whether a `<` is inside a comment or a script, so it counts all of them as tags.
 """
 
 from __future__ import annotations
@@ -16,12 +20,12 @@ from typing import Final
 from harvester.errors import ReportError
 
 _MAX_TAGS: Final = 25_000
-"""Thirty times what the largest report known has; as many open ones take a second."""
+"""Thirty times as many as the largest known report has; parsing this many open ones takes a second."""
 _MAX_ROOTS: Final = 100
 _MAX_REOPENED: Final = 1_000_000
-"""Elements that open formatting could be multiplied to."""
+"""Elements that the parser could create by opening formatting again."""
 _SAME_AT_ONCE: Final = 3
-"""Equal formatting elements that HTML5 keeps open at once."""
+"""How many equal formatting elements HTML5 keeps open at once."""
 _NAMES: Final = "big|b|code|em|font|i|nobr|small|strike|strong|s|tt|u"
 
 _MANY_ATTRIBUTES: Final = re.compile(
@@ -37,7 +41,14 @@ _MANY_ATTRIBUTES: Final = re.compile(
     """,
     re.VERBOSE,
 )
+"""A tag with at least 250 attributes, read as HTML5 reads them.
+
+One attribute is blanks or slashes, a name, and perhaps `=` with a value in quotes or without; a quoted value
+may end with the text. The repetitions are possessive (`*+`) or atomic (`(?>`): an attempt to match never goes
+back over what it has read, so it takes linear time on any input.
+"""
 _ROOT: Final = re.compile(r"<(?:html|body)(?=[\t\n\f\r /])", re.IGNORECASE)
+# `plain`: all attributes are in a simple form, so that equal tags are recognized by their equal text
 _FORMATTING: Final = re.compile(
     rf"""
     <(?:{_NAMES}) (?=[\t\n\f\r\ /])
@@ -50,10 +61,10 @@ _FORMATTING: Final = re.compile(
 
 
 def check_bounds(html: str) -> None:
-    """Let pass what is parsed in seconds and megabytes.
+    """Raise if the HTML would take too long or too much memory to parse.
 
     Raises:
-        ReportError: it is not; says what there is too much of.
+        ReportError: says what the HTML has too much of.
     """
     starts = list(islice(_places(html, "<"), _MAX_TAGS + 1))
     if len(starts) > _MAX_TAGS:
@@ -74,7 +85,7 @@ def _places(html: str, mark: str) -> Iterator[int]:
 
 
 def _open_at_once(html: str, starts: list[int]) -> int:
-    """The most formatting elements that can be open at once."""
+    """An upper limit of the formatting elements that can be open at once."""
     equal, single = set(), 0
     for at in starts:
         if match := _FORMATTING.match(html, at):
@@ -87,6 +98,4 @@ def _open_at_once(html: str, starts: list[int]) -> int:
 
 
 def _too_much(what: str) -> ReportError:
-    return ReportError(
-        f"the report has too much to be taken apart ({what}); its images were left in the HTML"
-    )
+    return ReportError(f"the report is too complex to unpack ({what}); its images were left in the HTML")

@@ -1,4 +1,4 @@
-"""`data:` URIs as they are found in the wild: text to bytes, leniently, and never twice as large."""
+"""`data:` URIs as real pages have them: decoded leniently, and never into more bytes than the text has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BLANKS: Final = re.compile(r"[\s\0]+")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*={0,3}")
 _HEADER_MAX: Final = 2000
 _ESCAPES_MAX: Final = 1_000_000
-"""Each takes a hundred bytes while it is undone."""
+"""Decoding one escape takes a hundred bytes of memory."""
 
 
 def is_data_uri(text: str) -> bool:
@@ -22,10 +22,10 @@ def is_data_uri(text: str) -> bool:
 
 
 def decode_data_uri(text: str) -> bytes:
-    """The bytes of a `data:` URI; missing padding, the URL-safe alphabet, blanks and %-escapes are forgiven.
+    """The bytes of a `data:` URI; missing padding, the URL-safe alphabet, blanks and %-escapes are accepted.
 
     Raises:
-        ValueError: it holds nothing, or not what it says.
+        ValueError: it is empty, or cannot be decoded; says why.
     """
     header, comma, payload = text.partition(",")
     if not comma or len(header) > _HEADER_MAX:
@@ -43,15 +43,15 @@ def _from_base64(payload: str) -> bytes:
     try:
         return pybase64.b64decode(payload, validate=True)
     except ValueError:
-        pass  # not as LEAN writes it: the forgiving way
+        pass  # LEAN does not write it like this: the lenient way follows
     if "%" in payload:
         payload = _unquote(payload).decode("ascii", "replace")
     payload = _BLANKS.sub("", payload)
     if not _BASE64.fullmatch(payload):
-        raise ValueError("characters that base64 does not have")
+        raise ValueError("characters that are not base64")
     payload = payload.rstrip("=")
     if len(payload) % 4 == 1:
-        raise ValueError("base64 that was cut off")
+        raise ValueError("truncated base64")
     if "-" in payload or "_" in payload:
         payload = payload.replace("-", "+").replace("_", "/")
     return pybase64.b64decode(payload + "=" * (-len(payload) % 4))

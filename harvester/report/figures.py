@@ -13,14 +13,14 @@ _MAX_TABLES: Final = 8
 _MAX_ROWS: Final = 100
 _MAX_TEXT: Final = 100
 _MAX_RAW: Final = 10 * _MAX_TEXT
-"""So much is looked at, white space included: the same long text may stand in many nested cells."""
+"""Characters that are read, white space included: many nested cells may contain one long text."""
 _SPACE: Final = re.compile(r"\s+")
 _NUMBER: Final = re.compile(r"([+-]?)\$?([\d,]+(?:\.\d+)?|\.\d+)\s*([%KMBT]?)", re.IGNORECASE)
 _SCALE: Final = {"": 1.0, "%": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
 
 class Figure(NamedTuple):
-    """A figure as a number; the text it was read from is kept beside it."""
+    """A figure as a number with its unit."""
 
     value: float
     unit: str
@@ -28,7 +28,7 @@ class Figure(NamedTuple):
 
 
 def parse_figure(text: str) -> Figure | None:
-    """The number in `12.3%`, `0.8`, `56M`, `$1,234.5`; None for `-`, words and what is no number."""
+    """The number in `12.3%`, `0.8`, `56M`, `$1,234.5`; None for `-`, words and anything else."""
     match = _NUMBER.fullmatch(text.strip()[:_MAX_TEXT])
     if match is None or not any(char.isdigit() for char in match[2]):
         return None
@@ -39,7 +39,7 @@ def parse_figure(text: str) -> Figure | None:
 
 
 def key_figures(tree: LexborHTMLParser) -> dict[str, str]:
-    """The key statistics by label, of every era's table; those for live trading are left out."""
+    """The key statistics by label, in any known layout; those for live trading are left out."""
     found: dict[str, str] = {}
     for table in tree.css(_TABLES)[:_MAX_TABLES]:
         if _is_parameters(table):
@@ -62,7 +62,7 @@ def _pairs(cells: list[LexborNode]) -> dict[str, str]:
 
 
 def _is_parameters(table: LexborNode) -> bool:
-    """The parameters of the algorithm stand in a table of the same id, on a page of their own."""
+    """Whether a table holds the algorithm's parameters, under the id of the key statistics."""
     node: LexborNode | None = table
     for _ in range(8):
         if node is None:

@@ -1,4 +1,4 @@
-"""The same page without network: images from files, our stylesheet, and nothing that can run."""
+"""The offline page of a report: images from files, our stylesheet, and nothing that loads or runs."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _RAW: Final = ", ".join(
     for above in ("svg", "math")
     for raw in ("style", "xmp", "noembed", "noframes", "plaintext")
 )
-"""Is written as it stands, but read as markup by the next parser, which would find new elements in it."""
+"""Their text is written unescaped, but the next parser reads it as markup: it would find new elements."""
 _OWN_STYLES: Final = ("/report.css", "/pdf.css")
-"""The report's own stylesheet, before 2020 not within the page."""
+"""The report's own stylesheet, which is a separate file in reports before 2020."""
 _URL_ATTRIBUTES: Final = frozenset(
     {"src", "srcset", "href", "xlink:href", "background", "poster", "action", "formaction", "data",
      "data-src", "ping", "cite", "longdesc", "lowsrc", "dynsrc", "manifest", "codebase", "archive",
      "imagesrcset"}
 )  # fmt: skip
 _DELAYING: Final = frozenset({"nonce", "integrity", "loading", "decoding"})
-"""What only delays: a chart must be there when the page is printed."""
+"""Attributes that block or delay an image: a chart must be loaded when the page is printed."""
 _SCHEME_CHARS: Final = 10
-"""As many characters of an address decide whether it may stay."""
+"""Characters of an address that decide whether it may stay."""
 _CSS_ESCAPE: Final = re.compile(
     r"\\(?:0{0,4}([4-7][0-9a-f])(?![0-9a-f])[ \t\r\n\f]?|([g-z])|[^0-9a-f\r\n\f])", re.IGNORECASE
 )
-"""A letter written by its number or after a backslash, as nobody does but to hide `url` from a reader."""
+"""A letter written by its code or after a backslash: nobody does that but to hide `url` from a filter."""
 _CSS_REMOTE: Final = re.compile(
     r"@import[^;}]{0,2000}+;?|url\(\s*+(?!['\"]?\s{0,9}+data:)[^)]{0,2000}+\)?|image-set\(|(?<![\w-])src\(",
     re.IGNORECASE,
@@ -50,9 +50,9 @@ def _style(name: str) -> str:
 
 
 def stylesheet(links: list[str]) -> str:
-    """Our stand-in for the stylesheets that a page takes from elsewhere, by their addresses.
+    """Our replacement for the remote stylesheets of a page, chosen by their addresses.
 
-    A page without Bootstrap, such as a user's own template, keeps the look it has.
+    A page without Bootstrap, such as a user's own template, keeps its look.
     """
     style = _style("always")
     if any("bootstrap" in link for link in links):
@@ -80,14 +80,14 @@ def make_offline(tree: LexborHTMLParser, elements: list[LexborNode], sources: di
             node.decompose()
     for node in tree.css("img:not([src])"):
         if not node.attributes.get("alt"):
-            node.decompose()  # the logo and the like: nothing is better than a broken image
+            node.decompose()  # a logo, for example: a broken image would be worse than none
     _hide_leftovers(tree)
     _head(tree, style)
     return "<!DOCTYPE html>\n" + _without_doctype(tree.html or "")
 
 
 def _disarm(node: LexborNode, source: str | None) -> None:
-    """Take from an element what could load or run something."""
+    """Remove from an element what could load or run something."""
     attributes = node.attributes
     if node.tag == "style":
         _replace_text(node, local_css(node.text(deep=True)))
@@ -104,7 +104,7 @@ def _disarm(node: LexborNode, source: str | None) -> None:
 
 
 def _stays(node: LexborNode, name: str, value: str) -> bool:
-    """A link may stay, since a person decides to follow it; nothing else leaves the page by itself."""
+    """Whether an address may stay: links may, as a person decides to follow them; nothing else is remote."""
     text = value.strip()[:_SCHEME_CHARS].lower()
     if node.tag == "a" and name == "href":
         return text.startswith(("https://", "http://", "#", "mailto:"))
@@ -112,12 +112,12 @@ def _stays(node: LexborNode, name: str, value: str) -> bool:
 
 
 def local_css(css: str) -> str:
-    """Rules without addresses. The policy is what keeps the page in; this keeps its console quiet."""
+    """Rules without remote addresses: the policy blocks those too, but with an error in the console each."""
     return _CSS_REMOTE.sub("none", _CSS_ESCAPE.sub(_letter, css))
 
 
 def _letter(escape: re.Match[str]) -> str:
-    """What an escape stands for when that is a letter; anything else might mean more by itself."""
+    """The letter that an escape means; any other escape stays, since its character may be CSS syntax."""
     char = chr(int(escape[1], 16)) if escape[1] else escape[2]
     return char if char and char.isalpha() else escape[0]
 
@@ -129,7 +129,7 @@ def _replace_text(node: LexborNode, text: str) -> None:
 
 
 def _hide_leftovers(tree: LexborHTMLParser) -> None:
-    """Take `{{$KPI-LIVE-…}}` out of sight; in the page of a backtest most live cells still hold one."""
+    """Hide `{{$KPI-LIVE-…}}`; in the report of a backtest most cells for live trading still hold one."""
     cells = tree.css("td.kpi-live")
     leftovers = [cell for cell in cells if cell.text(deep=False).lstrip().startswith("{{$")]
     if len(leftovers) * 2 > len(cells):
@@ -141,7 +141,7 @@ def _hide_leftovers(tree: LexborHTMLParser) -> None:
 
 
 def _head(tree: LexborHTMLParser, rules: str) -> None:
-    """Policy, encoding and stylesheet before everything else that the head holds."""
+    """Insert policy, encoding and stylesheet before everything else in the head."""
     head = tree.head
     if head is None:
         return

@@ -1,4 +1,4 @@
-"""What each image of a report is called: the titles of charts, in every era's markup."""
+"""The title of each image of a report, in any known layout, and the file name made from it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ _NO_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 @dataclass
 class TitleFinder:
-    """Walks a document in its order and knows the title of each image it comes to.
+    """Follows a document in its order and knows the title of each image that it reaches.
 
-    Three layouts exist. LEAN's own has one table a chart with one heading cell. The one of 2017 has a row of
-    heading cells in a table, and after that table as many images. A template of a user's may have anything.
+    There are three layouts:
+
+    1. LEAN's own: one table for each chart, with one heading cell.
+    2. That of 2017: a table with a row of heading cells, and after it one image for each of them.
+    3. A user's own template: anything. Caption, `alt`, `title`, `id` and heading are tried in this order.
     """
 
     _titles: list[str] = field(default_factory=list)
@@ -31,10 +34,10 @@ class TitleFinder:
     _used: int = 0
     _heading: str = ""
     _captions: dict[int, str] = field(default_factory=dict)
-    """By figure: thousands of images may stand in one whose caption is the rest of the report."""
+    """By figure, each searched once: one figure may hold thousands of images and a very long caption."""
 
     def visit(self, node: LexborNode) -> None:
-        """The next element of the document."""
+        """Record the next element of the document."""
         tag = node.tag
         if tag == "table":
             self._titles, self._used = [], 0
@@ -42,13 +45,13 @@ class TitleFinder:
             self._titles.append(_text(node))
         elif tag == "td" and self._titles and not _has_image(node):
             if _text(node):
-                self._titles = []  # a table of figures, whose headings name no image
+                self._titles = []  # a table of figures: its headings are not titles of images
         elif tag in _HEADINGS:
             self._heading = _text(node)
             self._titles, self._used = [], 0
 
     def title(self, image: LexborNode) -> str:
-        """The title of an image, just visited; `image` when nothing names it."""
+        """The title of the image visited last, `image` if nothing names it; call it once for each image."""
         place, self._used = self._used, self._used + 1
         if place < len(self._titles) and self._titles[place]:
             return self._titles[place]
@@ -63,7 +66,7 @@ class TitleFinder:
         return next((_clean(name) for name in names if _clean(name)), "image")
 
     def _caption(self, image: LexborNode) -> str:
-        """The caption of the figure that an image stands in; a few levels are enough."""
+        """The caption of the figure around an image, at most four levels up; empty if there is none."""
         node = image.parent
         for _ in range(4):
             if node is None:
@@ -78,7 +81,7 @@ class TitleFinder:
 
 
 def file_name(number: int, total: int, title: str, extension: str) -> str:
-    """`02-cumulative-returns.png`: ordered, safe on any file system, unique by its number."""
+    """A name such as `02-cumulative-returns.png`: ordered, safe on any file system, unique by its number."""
     prefix = f"{number:0{max(2, len(str(total)))}d}"
     slug = _NO_SLUG.sub("-", title.lower()).strip("-")[:_MAX_SLUG].rstrip("-") or "image"
     return f"{prefix}-{slug}.{extension}"
@@ -93,7 +96,7 @@ def _text(node: LexborNode) -> str:
 
 
 def _within(node: LexborNode) -> Iterator[LexborNode]:
-    """A node and what stands in it, as far as a title reaches: nested cells must not cost quadratic time."""
+    """A node and the first nodes in it: a limit, so that nested cells do not take quadratic time."""
     return islice(node.traverse(include_text=True), _MAX_NODES)
 
 

@@ -1,4 +1,4 @@
-"""A report taken apart: one parse, and all that is derived from it. Pure: text in, values out."""
+"""A report unpacked: one parse, and everything that is derived from it. Pure: text in, values out."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from harvester.errors import ReportError
 from harvester.model import Image
 from harvester.report.bounds import check_bounds
 from harvester.report.datauri import decode_data_uri, is_data_uri
+from harvester.report.detach import Detached, detach_payloads
 from harvester.report.figures import key_figures
-from harvester.report.lifting import Lifted, lift
 from harvester.report.offline import make_offline
 from harvester.report.sniff import Kind, sniff
 from harvester.report.titles import TitleFinder, file_name
 
 _MAX_ELEMENTS: Final = 100_000
-"""The parser may make more elements than there are tags."""
+"""A limit besides that of tags: the parser may create more elements than there are tags."""
 _MAX_IMAGES: Final = 2_000
 _MAX_WARNINGS: Final = 100
 _PIECE: Final = 2**20
-"""Characters of the text that are folded at once: its words one by one would take thirty times its size."""
+"""Characters of text that are normalized at once: splitting a text takes thirty times its size in memory."""
 
 
 class UnpackedImage(msgspec.Struct, frozen=True):
@@ -36,33 +36,33 @@ class UnpackedImage(msgspec.Struct, frozen=True):
 
 
 class Unpacked(msgspec.Struct, frozen=True):
-    """What a report's HTML holds."""
+    """The contents of a report's HTML."""
 
     images: tuple[UnpackedImage, ...]
     """In document order; equal bytes under different titles are different images."""
     offline_html: str
-    """The same page with its images at `images/NAME`, and nothing that loads or runs."""
+    """The page with its images at `images/NAME`, and nothing that loads or runs."""
     figures: dict[str, str]
     """Key statistics as text, by label."""
     text_sha256: str
-    """Digest of the visible text, white space folded; the same when only charts or markup differ."""
+    """Digest of the visible text with white space normalized; equal when only charts or markup differ."""
     warnings: tuple[str, ...]
-    """What could not be decoded, by its place and title."""
+    """Why an image could not be decoded, with its number and title."""
     images_found: int
-    """Embedded images, those that could not be decoded included."""
+    """How many images are embedded, including those that could not be decoded."""
 
 
 def unpack_report(html: str) -> Unpacked:
     """Images, figures and offline page of a report.
 
     Raises:
-        ReportError: there is more in it than can be taken apart in seconds; says what.
+        ReportError: the HTML is too complex to unpack within seconds; says what it has too much of.
     """
-    lifted = lift(html)
-    check_bounds(lifted.html)
-    tree = LexborHTMLParser(lifted.html)
+    detached = detach_payloads(html)
+    check_bounds(detached.html)
+    tree = LexborHTMLParser(detached.html)
     elements = _elements(tree)
-    found = _Images(lifted)
+    found = _Images(detached)
     titles = TitleFinder()
     for node in elements:
         titles.visit(node)
@@ -70,8 +70,8 @@ def unpack_report(html: str) -> Unpacked:
             found.add(node, titles.title(node))
     figures = key_figures(tree)
     paths, images = found.named()
-    offline = lifted.restore(make_offline(tree, elements, paths))
-    text = lifted.restore(tree.body.text(deep=True, separator=" ") if tree.body else "")
+    offline = detached.restore(make_offline(tree, elements, paths))
+    text = detached.restore(tree.body.text(deep=True, separator=" ") if tree.body else "")
     return Unpacked(
         images=images,
         offline_html=offline,
@@ -85,14 +85,14 @@ def unpack_report(html: str) -> Unpacked:
 def _text_sha256(text: str) -> str:
     """Digest of the text with every run of white space as one blank, and none at its ends."""
     digest = hashlib.sha256()
-    begun = blank = False
+    has_words = blank = False
     for at in range(0, len(text), _PIECE):
         piece = text[at : at + _PIECE]
         words = piece.split()
-        if words and begun and (blank or piece[0].isspace()):
+        if words and has_words and (blank or piece[0].isspace()):
             digest.update(b" ")
         digest.update(" ".join(words).encode("utf-8", "replace"))
-        begun, blank = begun or bool(words), piece[-1].isspace()
+        has_words, blank = has_words or bool(words), piece[-1].isspace()
     return digest.hexdigest()
 
 
@@ -108,7 +108,7 @@ def _elements(tree: LexborHTMLParser) -> list[LexborNode]:
 
 
 def unpacked_without_images(html: str, warning: str) -> Unpacked:
-    """What stands for a report that cannot be taken apart: its HTML is kept, this says why."""
+    """The result for a report that cannot be unpacked: no images, and an offline page that says why."""
     page = (
         "<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>Report</title></head>"
         f"<body><p>{escape(warning)}</p>"
@@ -119,14 +119,14 @@ def unpacked_without_images(html: str, warning: str) -> Unpacked:
 
 
 class _Images:
-    """The embedded images of one document, as they are found."""
+    """Collects the embedded images of one document."""
 
-    def __init__(self, lifted: Lifted) -> None:
+    def __init__(self, detached: Detached) -> None:
         self.count = 0
-        self._lifted = lifted
+        self._detached = detached
         self._warnings: list[str] = []
         self._found: list[tuple[int, str, Kind, bytes]] = []
-        """Node, title, kind and bytes of each."""
+        """The node's `mem_id`, title, kind and bytes of each image."""
 
     def add(self, node: LexborNode, title: str) -> None:
         source = node.attributes.get("src") or ""
@@ -136,18 +136,18 @@ class _Images:
         try:
             if len(self._found) >= _MAX_IMAGES:
                 raise ValueError(f"more than {_MAX_IMAGES} images")
-            content = self._lifted.content(source) or decode_data_uri(self._lifted.restore(source))
+            content = self._detached.content(source) or decode_data_uri(self._detached.restore(source))
             self._found.append((node.mem_id, title, sniff(content), content))
         except ValueError as exc:
             self._warnings.append(f"image {self.count} ({title}) was left in the HTML: {exc}")
 
     def listed_warnings(self) -> tuple[str, ...]:
-        """Each warning; from a certain number on only how many more there are."""
+        """The first warnings, and a last one that counts the others."""
         listed, more = self._warnings[:_MAX_WARNINGS], len(self._warnings) - _MAX_WARNINGS
         return (*listed, f"{more} more images were left in the HTML") if more > 0 else tuple(listed)
 
     def named(self) -> tuple[dict[int, str], tuple[UnpackedImage, ...]]:
-        """The path of each image by its node, and the images under their names."""
+        """The path of each image by its node's `mem_id`, and the images with their names."""
         paths: dict[int, str] = {}
         images = []
         for number, (node, title, kind, content) in enumerate(self._found, start=1):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harvester.errors import ReportError
 from harvester.report import parse_figure, unpack_report
-from harvester.report.lifting import lift
+from harvester.report.detach import detach_payloads
 from harvester.report.titles import file_name
 
 _GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00"
@@ -53,12 +53,12 @@ def test_arbitrary_figures_are_numbers_or_nothing(text: str) -> None:
 
 _PIECES = st.sampled_from(
     ['src="data:image/', "png;base64,", "png", ";base64,", "A" * 4_000, "B" * 5_000, "=", '"', "'", "<img ",
-     ">", "lifted0x", "0x", "lifted1x", "lifted2x", "\n"]
+     ">", "detached0x", "0x", "detached1x", "detached2x", "\n"]
 )  # fmt: skip
 
 
 @given(st.lists(_PIECES, max_size=30).map("".join))
-def test_what_is_lifted_can_be_put_back(html: str) -> None:
-    lifted = lift(html)
-    assert lifted.restore(lifted.html) == html
-    assert len(lifted.contents) == len(lifted.rests)
+def test_detached_payloads_can_be_restored(html: str) -> None:
+    detached = detach_payloads(html)
+    assert detached.restore(detached.html) == html
+    assert len(detached.contents) == len(detached.ranges)

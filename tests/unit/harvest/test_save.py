@@ -159,7 +159,7 @@ def test_a_report_beyond_all_bounds_is_kept_whole_without_its_images(nights: Nig
     snapshot, entry, report = nights.newest()
     assert (snapshot.path / entry.path / "report.html").read_bytes() == html.encode()
     assert entry.images == 0
-    assert "too much to be taken apart" in report.warnings[0]
+    assert "too complex to unpack" in report.warnings[0]
 
 
 def test_what_is_carried_under_the_same_names_keeps_its_record(nights: Nights) -> None:

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from harvester.report import unpack_report
-from harvester.report.lifting import lift
+from harvester.report.detach import detach_payloads
 
 GIF = b"GIF89a" + b"\1" * 9_000 + b"\x3b"
 URI = "data:image/gif;base64," + base64.b64encode(GIF).decode()
@@ -13,10 +13,10 @@ URI = "data:image/gif;base64," + base64.b64encode(GIF).decode()
 
 def test_a_page_is_a_fraction_of_its_size_without_its_payloads() -> None:
     html = f'<p>before<img src="{URI}">after<img src="{URI}">'
-    lifted = lift(html)
-    assert len(lifted.html) < len(html) / 2
-    assert lifted.contents == (GIF, GIF)
-    assert lifted.restore(lifted.html) == html
+    detached = detach_payloads(html)
+    assert len(detached.html) < len(html) / 2
+    assert detached.contents == (GIF, GIF)
+    assert detached.restore(detached.html) == html
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ def test_a_page_is_a_fraction_of_its_size_without_its_payloads() -> None:
     ],
 )
 def test_what_is_embedded_in_another_way_stays(html: str) -> None:
-    assert lift(html % URI).html == html % URI
+    assert detach_payloads(html % URI).html == html % URI
 
 
 @pytest.mark.parametrize("quote", ["'", ""])
-def test_the_short_way_gives_what_the_long_way_gives(quote: str) -> None:
+def test_a_page_unpacks_alike_whether_its_payloads_are_detached_or_not(quote: str) -> None:
     page = "<h2>Chart</h2><img alt=x src={0}" + URI + "{0}><p>Some text</p>"
     assert unpack_report(page.format('"')) == unpack_report(page.format(quote))
 
@@ -51,7 +51,7 @@ def test_text_around_an_address_makes_it_another_address() -> None:
     )
 
 
-def test_a_page_that_has_every_mark_is_read_the_long_way() -> None:
-    html = f'lifted0x lifted1x lifted2x lifted3x <img src="{URI}">'
-    assert lift(html).html == html
+def test_a_page_that_contains_every_marker_is_unpacked_without_detaching() -> None:
+    html = f'detached0x detached1x detached2x detached3x <img src="{URI}">'
+    assert detach_payloads(html).html == html
     assert unpack_report(html).images[0].content == GIF
