@@ -1,4 +1,4 @@
-"""The simulated account while it is served: what is in it, what is being generated, what changes."""
+"""The simulated account while it is served: its contents, the reports being generated, and its changes."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class LiveBacktest:
     spec: BacktestSpec
     added_at: float
     ready_at: float | None = None
-    """None: nobody has asked for the report yet."""
+    """None: the report has not been requested yet."""
     loading: dict[str, float] = field(default_factory=dict)
-    """When the chart, the orders or the log were requested first."""
+    """When the chart, the orders or the log were first requested, by their name."""
     refused: int = 0
-    """How many of the refusals that come before the report have been sent."""
+    """How many of the refusals that precede the report have been sent."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class LiveProject:
 
 
 class Account:
-    """Projects by id; every method that changes something is for tests and for scenarios."""
+    """Projects by id. The methods that change them are for tests and for the changes of a scenario."""
 
     def __init__(
         self, scenario: Scenario, *, clock: Callable[[], float], reports_dir: Path | None = None
@@ -76,7 +76,7 @@ class Account:
         return project.backtests.get(backtest_id) if project else None
 
     def listed(self, project: LiveProject) -> list[BacktestSpec]:
-        """What the listing shows: a new backtest comes into it late."""
+        """The backtests that the listing shows; a new one appears in it late."""
         scale, now = self._scenario.time_scale, self._clock()
         return [
             live.spec
@@ -85,7 +85,7 @@ class Account:
         ]
 
     def report_html(self, project_id: int, backtest_id: str) -> str:
-        """The report as it is served when it is ready."""
+        """The report as it is served once it is ready."""
         live = self.projects[project_id].backtests[backtest_id]
         path = self._files.get(backtest_id)
         if path is not None:
@@ -95,22 +95,22 @@ class Account:
             drawing = msgspec.structs.replace(drawing, years=max(1, drawing.years // 2))
         return draw_report(live.spec, drawing, parameters_of(live.spec))
 
-    def refusal(self, live: LiveBacktest) -> str:
-        """Why a request for the report is refused, in the server's words; empty when it is not."""
+    def next_refusal(self, live: LiveBacktest) -> str:
+        """Count a request for the report; why it is refused, in the server's words, empty if it is not."""
         spec = live.spec
         if live.refused < spec.not_found_first + spec.refused_first:
             live.refused += 1
             return _NOT_FOUND if live.refused <= spec.not_found_first else _REFUSED
         return _REFUSED if spec.report is ReportKind.REFUSED else ""
 
-    def is_loading(self, live: LiveBacktest, what: str) -> bool:
-        """Whether chart, orders or log are still being prepared, which the first request starts."""
+    def poll_loading(self, live: LiveBacktest, what: str) -> bool:
+        """Start to prepare chart, orders or log at the first call; whether they are still loading."""
         now = self._clock()
         since = live.loading.setdefault(what, now)
         return now - since < self._scenario.generation.loading_s / self._scenario.time_scale
 
-    def is_ready(self, live: LiveBacktest) -> bool:
-        """Whether the report can be sent; the first question starts its generation."""
+    def poll_report(self, live: LiveBacktest) -> bool:
+        """Start the generation at the first call; whether the report can be sent."""
         now, generation = self._clock(), self._scenario.generation
         if live.spec.report is ReportKind.FOREVER:
             return False
@@ -122,7 +122,7 @@ class Account:
         return now >= live.ready_at
 
     def _start(self, now: float, takes_s: float, generation: Generation) -> float:
-        """When a generation that is asked for now is done: it may have to wait for others."""
+        """When a generation that is requested now will be done: it may have to wait for others."""
         if not takes_s or not generation.parallel:
             return now + takes_s
         start = now
@@ -134,14 +134,14 @@ class Account:
     # -- changes ----------------------------------------------------------------------------------
 
     def add_project(self, spec: ProjectSpec) -> None:
-        """A new project, with its backtests."""
+        """Add a project with its backtests, which are listed at once."""
         live = LiveProject(spec)
         self.projects[spec.project_id] = live
         for backtest in spec.backtests:
             live.backtests[backtest.backtest_id] = LiveBacktest(backtest, self._clock() - 1e9)
 
     def rename_project(self, project_id: int, name: str) -> None:
-        """Another name for a project."""
+        """Rename a project."""
         live = self.projects[project_id]
         live.spec = msgspec.structs.replace(live.spec, name=name)
 
@@ -151,28 +151,28 @@ class Account:
         live.spec = msgspec.structs.replace(live.spec, **fields)
 
     def recycle_project(self, project_id: int) -> None:
-        """A project is deleted softly: it moves into the recycle bin."""
+        """Move a project into the recycle bin."""
         self.rename_project(project_id, f"Recycle Bin/{self.projects[project_id].spec.name}")
 
     def delete_project(self, project_id: int) -> None:
-        """A project is gone."""
+        """Delete a project with its backtests."""
         del self.projects[project_id]
 
     def add_backtest(self, project_id: int, spec: BacktestSpec) -> None:
-        """A new backtest."""
+        """Add a backtest, which may be listed only later."""
         self.projects[project_id].backtests[spec.backtest_id] = LiveBacktest(spec, self._clock())
 
     def delete_backtest(self, project_id: int, backtest_id: str) -> None:
-        """A backtest is gone."""
+        """Delete a backtest, if it exists."""
         self.projects[project_id].backtests.pop(backtest_id, None)
 
     def change_backtest(self, project_id: int, backtest_id: str, **fields: object) -> None:
-        """Other values for fields of a `BacktestSpec`."""
+        """Change fields of a `BacktestSpec`."""
         live = self.projects[project_id].backtests[backtest_id]
         live.spec = msgspec.structs.replace(live.spec, **fields)
 
     def apply(self, change: Change) -> None:
-        """A change of the scenario; one to something that is gone already changes nothing."""
+        """Make a change of the scenario; nothing happens if its project no longer exists."""
         if change.project_id not in self.projects:
             return
         match change.kind:
@@ -190,10 +190,10 @@ class Account:
 
 
 def _from_files(directory: Path, files: dict[str, Path]) -> list[ProjectSpec]:
-    """One backtest for each HTML file of a directory, a few in a project."""
+    """Projects with one backtest for each HTML file of a directory; adds the paths to `files`."""
     paths = sorted(directory.glob("*.html")) if directory.is_dir() else []
     if not paths:
-        raise ConfigError(f"{directory} holds no *.html file")
+        raise ConfigError(f"{directory} contains no *.html file; name a directory with reports")
     specs = []
     for number, path in enumerate(paths):
         backtest_id = f"{number + 1:032x}"

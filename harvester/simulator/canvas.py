@@ -28,7 +28,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 class Canvas:
-    """A white sheet with a plot area; values are mapped to pixels by `span`."""
+    """A white sheet with a plot area; `set_range` maps values to pixels."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -39,8 +39,8 @@ class Canvas:
         self.top, self.bottom = self._text, height - self._text * 2
         self._low, self._high = 0.0, 1.0
 
-    def span(self, low: float, high: float, *, percent: bool = False) -> None:
-        """Fix the values at the bottom and at the top, and draw the grid with its labels."""
+    def set_range(self, low: float, high: float, *, percent: bool = False) -> None:
+        """Set the values at the bottom and the top, and draw the grid with its labels."""
         margin = (high - low) * 0.05 or 0.5
         self._low, self._high = low - margin, high + margin
         step = _step(self._high - self._low)
@@ -49,7 +49,7 @@ class Canvas:
             y = self.y(value)
             self._draw.line([(self.left, y), (self.right, y)], fill=_GRID, width=1)
             label = f"{value * 100:.0f}%" if percent else f"{value:.{_decimals(step)}f}"
-            self.text(self.left - self._text // 2, y, label, anchor="rm")
+            self.draw_text(self.left - self._text // 2, y, label, anchor="rm")
 
     def x(self, share: float) -> float:
         """The pixel at a share of the width."""
@@ -60,44 +60,44 @@ class Canvas:
         share = (value - self._low) / (self._high - self._low)
         return self.bottom - share * (self.bottom - self.top)
 
-    def years(self, first: int, last: int) -> None:
+    def label_years(self, first: int, last: int) -> None:
         """Label the width with years."""
         count = last - first + 1
         every = max(1, count // 10)
         for n in range(0, count, every):
-            self.text(self.x((n + 0.5) / count), self.height - self._text, str(first + n), anchor="mm")
+            self.draw_text(self.x((n + 0.5) / count), self.height - self._text, str(first + n), anchor="mm")
 
-    def line(self, values: Sequence[float], colour: Colour, *, width: int = 0) -> None:
-        """A series over the whole width."""
+    def draw_line(self, values: Sequence[float], colour: Colour, *, width: int = 0) -> None:
+        """Draw a series over the whole width."""
         last = max(len(values) - 1, 1)
         points = [(self.x(n / last), self.y(value)) for n, value in enumerate(values)]
         self._draw.line(points, fill=colour, width=width or max(2, self.height // 180), joint="curve")
 
-    def area(self, values: Sequence[float], colour: Colour) -> None:
-        """The surface between a series and nought."""
+    def draw_area(self, values: Sequence[float], colour: Colour) -> None:
+        """Fill the area between a series and zero."""
         last = max(len(values) - 1, 1)
         points = [(self.x(n / last), self.y(value)) for n, value in enumerate(values)]
         pale = tuple((part + 2 * 255) // 3 for part in colour)
         self._draw.polygon([(self.left, self.y(0)), *points, (self.right, self.y(0))], fill=pale)
 
-    def bar(self, start: float, end: float, value: float, colour: Colour) -> None:
-        """A bar from nought, between two shares of the width."""
+    def draw_bar(self, start: float, end: float, value: float, colour: Colour) -> None:
+        """Draw a bar from zero to a value, between two shares of the width."""
         top, bottom = sorted((self.y(value), self.y(0)))
         self._draw.rectangle([self.x(start), top, self.x(end), bottom], fill=colour)
 
-    def level(self, value: float, colour: Colour = GREY) -> None:
-        """A dashed line at a value."""
+    def draw_level(self, value: float, colour: Colour = GREY) -> None:
+        """Draw a dashed line at a value."""
         y, dash = self.y(value), max(4, self.width // 120)
         for x in range(int(self.left), int(self.right), dash * 2):
             self._draw.line([(x, y), (min(x + dash, self.right), y)], fill=colour, width=2)
 
-    def cell(self, box: tuple[float, float, float, float], colour: Colour, label: str) -> None:
-        """A filled box with a label in its middle."""
+    def draw_cell(self, box: tuple[float, float, float, float], colour: Colour, label: str) -> None:
+        """Draw a filled box with a label in its middle."""
         self._draw.rectangle(box, fill=colour, outline="white")
-        self.text((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, label, anchor="mm")
+        self.draw_text((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, label, anchor="mm")
 
-    def slice(self, start: float, end: float, colour: Colour, label: str) -> None:
-        """A slice of a ring, in degrees, with its label outside."""
+    def draw_slice(self, start: float, end: float, colour: Colour, label: str) -> None:
+        """Draw a slice of a ring, in degrees, with its label outside."""
         radius = min(self.width, self.height) * 0.36
         x, y = self.width / 2, self.height / 2
         self._draw.pieslice(
@@ -107,24 +107,24 @@ class Canvas:
         self._draw.ellipse([x - inner, y - inner, x + inner, y + inner], fill="white")
         angle = math.radians((start + end) / 2)
         side = "lm" if math.cos(angle) > 0 else "rm"
-        self.text(
+        self.draw_text(
             x + radius * 1.08 * math.cos(angle), y + radius * 1.08 * math.sin(angle), label, anchor=side
         )
 
-    def text(self, x: float, y: float, text: str, *, anchor: str = "la", scale: float = 1.0) -> None:
-        """A short text."""
+    def draw_text(self, x: float, y: float, text: str, *, anchor: str = "la", scale: float = 1.0) -> None:
+        """Write a short text; `anchor` as Pillow has it."""
         self._draw.text((x, y), text, fill=INK, font=_font(int(self._text * scale)), anchor=anchor)
 
-    def legend(self, *names: tuple[str, Colour]) -> None:
-        """What the colours mean, at the top left."""
+    def draw_legend(self, *names: tuple[str, Colour]) -> None:
+        """Explain the colours, at the top left."""
         x = float(self.left + self._text)
         for name, colour in names:
             self._draw.line([(x, self.top + 8), (x + self._text, self.top + 8)], fill=colour, width=4)
-            self.text(x + self._text * 1.4, self.top + 8, name, anchor="lm")
+            self.draw_text(x + self._text * 1.4, self.top + 8, name, anchor="lm")
             x += self._text * (3 + len(name) * 0.55)
 
-    def png(self) -> bytes:
-        """The sheet as a file."""
+    def to_png(self) -> bytes:
+        """The sheet as a PNG file."""
         file = io.BytesIO()
         self._image.save(file, "PNG", compress_level=4)
         return file.getvalue()

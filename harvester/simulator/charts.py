@@ -33,10 +33,9 @@ class Chart(NamedTuple):
 
 
 def draw_charts(curve: Curve, *, small: bool = False) -> tuple[list[Chart], list[Chart]]:
-    """The charts of the first two pages, in their order, and those of the crises.
+    """The charts of the first two pages in their order, and those of the crises.
 
-    A curve of less than a year has none of the rolling kind: they say "Insufficient Data", byte for byte
-    the same.
+    A curve of less than half a year has no rolling charts: identical images say "Insufficient Data" instead.
     """
     scale = 0.1 if small else 1.0
     plain = [Chart(title, _draw(draw, curve, size, scale)) for title, size, draw in _CHARTS]
@@ -49,17 +48,17 @@ def draw_charts(curve: Curve, *, small: bool = False) -> tuple[list[Chart], list
 
 
 @cache
-def insufficient(width: int, height: int) -> bytes:
-    """What stands in the place of a chart without data."""
+def draw_insufficient(width: int, height: int) -> bytes:
+    """The image that replaces a chart without data."""
     canvas = Canvas(width, height)
-    canvas.text(width / 2, height / 2, "Insufficient Data", anchor="mm", scale=1.5)
-    return canvas.png()
+    canvas.draw_text(width / 2, height / 2, "Insufficient Data", anchor="mm", scale=1.5)
+    return canvas.to_png()
 
 
 def _draw(draw: Callable[[Canvas, Curve], bool], curve: Curve, size: tuple[int, int], scale: float) -> bytes:
     width, height = round(size[0] * scale), round(size[1] * scale)
     canvas = Canvas(width, height)
-    return canvas.png() if draw(canvas, curve) else insufficient(width, height)
+    return canvas.to_png() if draw(canvas, curve) else draw_insufficient(width, height)
 
 
 def _monthly(canvas: Canvas, curve: Curve) -> bool:
@@ -68,15 +67,15 @@ def _monthly(canvas: Canvas, curve: Curve) -> bool:
     height = (canvas.bottom - canvas.top) / len(years)
     for row, year in enumerate(years):
         y = canvas.top + row * height
-        canvas.text(canvas.left - 12, y + height / 2, str(year), anchor="rm")
+        canvas.draw_text(canvas.left - 12, y + height / 2, str(year), anchor="rm")
         for month in range(12):
             value = curve.monthly.get((year, month + 1))
             if value is not None:
                 x = canvas.left + month * width
                 label = f"{value * 100:.1f}" if height > 14 else ""
-                canvas.cell((x, y, x + width, y + height), _heat(value), label)
+                canvas.draw_cell((x, y, x + width, y + height), _heat(value), label)
     for month, name in enumerate(_MONTHS):
-        canvas.text(canvas.left + (month + 0.5) * width, canvas.bottom + 8, name, anchor="ma")
+        canvas.draw_text(canvas.left + (month + 0.5) * width, canvas.bottom + 8, name, anchor="ma")
     return True
 
 
@@ -90,20 +89,20 @@ def _heat(value: float) -> Colour:
 def _cumulative(canvas: Canvas, curve: Curve) -> bool:
     own = [value - 1 for value in curve.equity]
     other = [value - 1 for value in curve.benchmark_equity]
-    _scaled(canvas, curve, [*own, *other], percent=True)
-    canvas.line(other, GREY)
-    canvas.line(own, ORANGE)
-    canvas.legend(("Backtest", ORANGE), ("Benchmark", GREY))
+    _set_axes(canvas, curve, [*own, *other], percent=True)
+    canvas.draw_line(other, GREY)
+    canvas.draw_line(own, ORANGE)
+    canvas.draw_legend(("Backtest", ORANGE), ("Benchmark", GREY))
     return True
 
 
 def _annual(canvas: Canvas, curve: Curve) -> bool:
     values = list(curve.annual.values())
-    canvas.span(min(0.0, *values), max(0.0, *values), percent=True)
+    canvas.set_range(min(0.0, *values), max(0.0, *values), percent=True)
     for n, value in enumerate(values):
-        canvas.bar((n + 0.15) / len(values), (n + 0.85) / len(values), value, BLUE)
-    canvas.years(min(curve.annual), max(curve.annual))
-    canvas.level(sum(values) / len(values), RED)
+        canvas.draw_bar((n + 0.15) / len(values), (n + 0.85) / len(values), value, BLUE)
+    canvas.label_years(min(curve.annual), max(curve.annual))
+    canvas.draw_level(sum(values) / len(values), RED)
     return True
 
 
@@ -112,33 +111,37 @@ def _per_trade(canvas: Canvas, curve: Curve) -> bool:
     counts = [0] * (len(edges) + 1)
     for trade in curve.trades:
         counts[bisect_left(edges, trade)] += 1
-    canvas.span(0, max(counts))
+    canvas.set_range(0, max(counts))
     for n, number in enumerate(counts):
-        canvas.bar((n + 0.05) / len(counts), (n + 0.95) / len(counts), number, BLUE if n > 10 else ORANGE)
+        canvas.draw_bar(
+            (n + 0.05) / len(counts), (n + 0.95) / len(counts), number, BLUE if n > 10 else ORANGE
+        )
     for n in range(0, len(edges), 5):
-        canvas.text(canvas.x((n + 1) / len(counts)), canvas.bottom + 8, f"{edges[n]:.0%}", anchor="ma")
+        canvas.draw_text(canvas.x((n + 1) / len(counts)), canvas.bottom + 8, f"{edges[n]:.0%}", anchor="ma")
     return True
 
 
 def _allocation(canvas: Canvas, curve: Curve) -> bool:
     ends = [0.0, *accumulate(curve.weights.values())]
     for n, (symbol, weight) in enumerate(curve.weights.items()):
-        canvas.slice(ends[n] * 360, ends[n + 1] * 360, PALETTE[n % len(PALETTE)], f"{symbol} {weight:.0%}")
+        canvas.draw_slice(
+            ends[n] * 360, ends[n + 1] * 360, PALETTE[n % len(PALETTE)], f"{symbol} {weight:.0%}"
+        )
     return True
 
 
 def _drawdown(canvas: Canvas, curve: Curve) -> bool:
-    _scaled(canvas, curve, curve.drawdowns, percent=True)
-    canvas.area(curve.drawdowns, RED)
-    canvas.line(curve.drawdowns, RED)
+    _set_axes(canvas, curve, curve.drawdowns, percent=True)
+    canvas.draw_area(curve.drawdowns, RED)
+    canvas.draw_line(curve.drawdowns, RED)
     return True
 
 
 def _daily(canvas: Canvas, curve: Curve) -> bool:
-    _scaled(canvas, curve, curve.returns, percent=True)
+    _set_axes(canvas, curve, curve.returns, percent=True)
     for n, value in enumerate(curve.returns):
         start = n / len(curve.returns)
-        canvas.bar(start, start, value, BLUE if value >= 0 else GREY)
+        canvas.draw_bar(start, start, value, BLUE if value >= 0 else GREY)
     return True
 
 
@@ -153,25 +156,25 @@ def _sharpe(canvas: Canvas, curve: Curve) -> bool:
 def _rolling(canvas: Canvas, curve: Curve, values: list[float]) -> bool:
     if not values:
         return False
-    _scaled(canvas, curve, values)
-    canvas.line(values, BLUE)
-    canvas.level(sum(values) / len(values))
+    _set_axes(canvas, curve, values)
+    canvas.draw_line(values, BLUE)
+    canvas.draw_level(sum(values) / len(values))
     return True
 
 
 def _leverage(canvas: Canvas, curve: Curve) -> bool:
-    _scaled(canvas, curve, [0.0, *curve.leverage])
-    canvas.area(curve.leverage, BLUE)
-    canvas.line(curve.leverage, BLUE)
+    _set_axes(canvas, curve, [0.0, *curve.leverage])
+    canvas.draw_area(curve.leverage, BLUE)
+    canvas.draw_line(curve.leverage, BLUE)
     return True
 
 
 def _exposure(canvas: Canvas, curve: Curve) -> bool:
-    _scaled(canvas, curve, [-1.0, 1.0], percent=True)
-    canvas.area([max(value, 0.0) for value in curve.exposure], BLUE)
-    canvas.area([min(value, 0.0) for value in curve.exposure], ORANGE)
-    canvas.line(curve.exposure, BLUE, width=2)
-    canvas.legend(("Long", BLUE), ("Short", ORANGE))
+    _set_axes(canvas, curve, [-1.0, 1.0], percent=True)
+    canvas.draw_area([max(value, 0.0) for value in curve.exposure], BLUE)
+    canvas.draw_area([min(value, 0.0) for value in curve.exposure], ORANGE)
+    canvas.draw_line(curve.exposure, BLUE, width=2)
+    canvas.draw_legend(("Long", BLUE), ("Short", ORANGE))
     return True
 
 
@@ -182,18 +185,18 @@ def _window(start: date, end: date) -> Callable[[Canvas, Curve], bool]:
         if len(own) < 2:
             return False
         own, other = [value / own[0] - 1 for value in own], [value / other[0] - 1 for value in other]
-        canvas.span(min(*own, *other), max(*own, *other), percent=True)
-        canvas.line(other, GREY)
-        canvas.line(own, ORANGE)
-        canvas.legend(("Backtest", ORANGE), ("Benchmark", GREY))
+        canvas.set_range(min(*own, *other), max(*own, *other), percent=True)
+        canvas.draw_line(other, GREY)
+        canvas.draw_line(own, ORANGE)
+        canvas.draw_legend(("Backtest", ORANGE), ("Benchmark", GREY))
         return True
 
     return draw
 
 
-def _scaled(canvas: Canvas, curve: Curve, values: list[float], *, percent: bool = False) -> None:
-    canvas.span(min(values), max(values), percent=percent)
-    canvas.years(curve.days[0].year, curve.days[-1].year)
+def _set_axes(canvas: Canvas, curve: Curve, values: list[float], *, percent: bool = False) -> None:
+    canvas.set_range(min(values), max(values), percent=percent)
+    canvas.label_years(curve.days[0].year, curve.days[-1].year)
 
 
 _CHARTS: Final[tuple[tuple[str, tuple[int, int], Callable[[Canvas, Curve], bool]], ...]] = (

@@ -1,4 +1,4 @@
-"""Further routes that official clients call: organizations, files, and what belongs to one backtest."""
+"""More routes that official clients call: organizations, files, and the details of one backtest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOADING: Final[Answer] = {"status": "loading", "progress": 0.0}
 
 
 class CloudRoutes:
-    """Answers of these routes; `success` is added later to each one that is not a refusal."""
+    """The answers of these routes; the server adds `success` to each one that is not a refusal."""
 
     def __init__(self, account: Account, scenario: Scenario) -> None:
         self._account = account
@@ -127,7 +127,7 @@ class CloudRoutes:
             return refuse("File not found")
         return {"files": [row]}
 
-    # -- what belongs to one backtest ---------------------------------------------------------------
+    # -- the details of one backtest ---------------------------------------------------------------
 
     def _orders(self, args: Answer) -> Answer:
         return self._rows(args, "orders", orders, per_trade=2, prepared=True)
@@ -147,7 +147,7 @@ class CloudRoutes:
         per_trade: int = 1,
         prepared: bool = False,
     ) -> Answer:
-        """A window of rows and how many there are; none for a run without results."""
+        """A window of rows, and how many rows exist; a run without results has none."""
         live = self._backtest(args)
         if live is None:
             return refuse("Backtest not found")
@@ -155,7 +155,7 @@ class CloudRoutes:
         window = find_window(args, widest=windows.rows, wider=windows.wider)
         if window is None:
             return refuse("Invalid argument")
-        if prepared and self._account.is_loading(live, name):
+        if prepared and self._account.poll_loading(live, name):
             return dict(_LOADING)
         if not has_results(live.spec):
             return {name: [], "length": 0}
@@ -170,7 +170,7 @@ class CloudRoutes:
         window = find_window(args, widest=windows.log_lines, wider=windows.wider)
         if window is None:
             return refuse("Invalid argument")
-        if self._account.is_loading(live, "log"):
+        if self._account.poll_loading(live, "log"):
             return dict(_LOADING)
         if not has_results(live.spec):
             return {"logs": [], "length": 0}
@@ -183,7 +183,7 @@ class CloudRoutes:
             return refuse("Backtest not found")
         if args.get("name") != _CHART or not has_results(live.spec):
             return refuse("Chart not found")
-        if self._account.is_loading(live, "chart"):
+        if self._account.poll_loading(live, "chart"):
             return dict(_LOADING)
         points = equity_points(
             self._curve(live),

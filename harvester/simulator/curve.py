@@ -35,12 +35,12 @@ class Curve:
     @cached_property
     def equity(self) -> list[float]:
         """Growth of 1."""
-        return _grown(self.returns)
+        return _compound(self.returns)
 
     @cached_property
     def benchmark_equity(self) -> list[float]:
         """Growth of 1 in the benchmark."""
-        return _grown(self.benchmark)
+        return _compound(self.benchmark)
 
     @cached_property
     def drawdowns(self) -> list[float]:
@@ -63,39 +63,39 @@ class Curve:
 
     @property
     def volatility(self) -> float:
-        """Of daily returns, annualised."""
+        """Deviation of the daily returns, annualised."""
         return pstdev(self.returns) * math.sqrt(YEAR)
 
     @property
     def sharpe(self) -> float:
-        """Annualised, against a risk-free rate of nought."""
+        """Sharpe ratio, annualised, against a risk-free rate of zero."""
         return _ratio(fmean(self.returns) * YEAR, self.volatility)
 
     @property
     def sortino(self) -> float:
-        """Annualised, against the downside alone."""
+        """Sortino ratio, annualised: only losses count as risk."""
         downside = math.sqrt(fmean([min(value, 0.0) ** 2 for value in self.returns])) * math.sqrt(YEAR)
         return _ratio(fmean(self.returns) * YEAR, downside)
 
     @property
     def information(self) -> float:
-        """Annualised excess over the benchmark against its own deviation."""
+        """Information ratio: annualised excess over the benchmark, divided by its deviation."""
         excess = [own - other for own, other in zip(self.returns, self.benchmark, strict=True)]
         return _ratio(fmean(excess) * YEAR, pstdev(excess) * math.sqrt(YEAR))
 
     @property
     def beta(self) -> float:
-        """Against the benchmark, over the whole time."""
+        """Beta against the benchmark, over the whole time."""
         return beta(self.returns, self.benchmark)
 
     @property
     def drawdown(self) -> float:
-        """The largest, as a positive share."""
+        """The largest drawdown, as a positive share."""
         return -min(self.drawdowns)
 
     @property
     def probabilistic_sharpe(self) -> float:
-        """The probability that the true Sharpe ratio is above 1, returns taken as normal."""
+        """The probability that the true Sharpe ratio is above 1, for normal returns."""
         daily, target = self.sharpe / math.sqrt(YEAR), 1 / math.sqrt(YEAR)
         score = (daily - target) * math.sqrt(len(self.returns) - 1) / math.sqrt(1 + daily**2 / 2)
         return 0.5 * (1 + math.erf(score / math.sqrt(2)))
@@ -123,38 +123,38 @@ class Curve:
         return found
 
     def rolling_beta(self) -> list[float]:
-        """Over half a year, from the day that it exists."""
+        """Beta over the last half year, every fifth day; empty for a shorter curve."""
         return [
             beta(self.returns[n - _HALF_YEAR : n], self.benchmark[n - _HALF_YEAR : n])
             for n in range(_HALF_YEAR, len(self.returns), 5)
         ]
 
     def rolling_sharpe(self) -> list[float]:
-        """Over half a year, from the day that it exists."""
+        """Sharpe ratio over the last half year, every fifth day; empty for a shorter curve."""
         windows = [self.returns[n - _HALF_YEAR : n] for n in range(_HALF_YEAR, len(self.returns), 5)]
         return [_ratio(fmean(window) * YEAR, pstdev(window) * math.sqrt(YEAR)) for window in windows]
 
 
 def draw_curve(seed: int, years: int) -> Curve:
-    """The curve of a seed: calm and nervous times follow each other, strategy and market share a part."""
-    dice = random.Random(seed)
-    skill, share, appetite = dice.uniform(-0.02, 0.14), dice.uniform(-0.2, 0.9), dice.uniform(0.6, 1.6)
+    """The curve of a seed: calm and volatile periods alternate; the strategy follows the market in part."""
+    rng = random.Random(seed)
+    skill, share, appetite = rng.uniform(-0.02, 0.14), rng.uniform(-0.2, 0.9), rng.uniform(0.6, 1.6)
     days, returns, benchmark, exposure = _business_days(years), [], [], []
-    nervous, net = False, dice.uniform(0.2, 0.9)
+    volatile, net = False, rng.uniform(0.2, 0.9)
     for _ in days:
-        nervous = dice.random() < (0.97 if nervous else 0.008)
-        spread = 0.021 if nervous else 0.008
-        market = dice.gauss(-0.0012 if nervous else 0.0006, spread)
-        own = dice.gauss(skill / YEAR, 0.006 * appetite)
+        volatile = rng.random() < (0.97 if volatile else 0.008)
+        spread = 0.021 if volatile else 0.008
+        market = rng.gauss(-0.0012 if volatile else 0.0006, spread)
+        own = rng.gauss(skill / YEAR, 0.006 * appetite)
         benchmark.append(max(market, -0.2))
         returns.append(max(share * market * appetite * 0.6 + own, -0.2))
-        net = min(1.0, max(-0.6, net + dice.gauss(0, 0.03)))
+        net = min(1.0, max(-0.6, net + rng.gauss(0, 0.03)))
         exposure.append(net)
     trades = [
-        dice.gauss(0.004 + skill / 40, 0.03) for _ in range(40 + int(len(days) * dice.uniform(0.05, 1.2)))
+        rng.gauss(0.004 + skill / 40, 0.03) for _ in range(40 + int(len(days) * rng.uniform(0.05, 1.2)))
     ]
-    symbols = dice.sample(("SPY", "QQQ", "TLT", "GLD", "IWM", "EEM", "AAPL", "MSFT", "BTCUSD", "EURUSD"), 5)
-    parts = [0.4 + dice.expovariate(1) for _ in symbols]
+    symbols = rng.sample(("SPY", "QQQ", "TLT", "GLD", "IWM", "EEM", "AAPL", "MSFT", "BTCUSD", "EURUSD"), 5)
+    parts = [0.4 + rng.expovariate(1) for _ in symbols]
     return Curve(
         days=days,
         returns=returns,
@@ -177,7 +177,7 @@ def _ratio(above: float, below: float) -> float:
     return above / below if below else 0.0
 
 
-def _grown(returns: Sequence[float]) -> list[float]:
+def _compound(returns: Sequence[float]) -> list[float]:
     value, found = 1.0, []
     for change in returns:
         value *= 1 + change

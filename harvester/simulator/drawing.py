@@ -14,10 +14,10 @@ from harvester.simulator.curve import Curve, draw_curve
 from harvester.simulator.scenario import BacktestSpec, Drawing
 
 _KEPT: Final = 64
-"""Drawn curves that are kept: one has half a megabyte."""
+"""Sets of drawn charts that are kept: one takes half a megabyte."""
 _PAGES: Final = jinja2.Environment(
     loader=jinja2.PackageLoader("harvester.simulator"),
-    autoescape=False,  # the real page escapes nothing either, and its readers have to bear with that
+    autoescape=False,  # the real page escapes nothing either, and readers of it must cope with that
     keep_trailing_newline=True,
 )
 
@@ -41,7 +41,7 @@ def figures_of(curve: Curve) -> dict[str, str]:
 
 @lru_cache(maxsize=4096)
 def statistics_of(seed: int, years: int) -> dict[str, float | int]:
-    """The same figures as the listing has them: percentages as plain numbers."""
+    """The figures that a listing has, under its names; percentages as plain numbers."""
     curve = curve_of(seed, years)
     return {
         "sharpeRatio": round(curve.sharpe, 3),
@@ -67,7 +67,7 @@ def curve_of(seed: int, years: int) -> Curve:
 
 
 def draw_report(spec: BacktestSpec, drawing: Drawing, parameters: dict[str, str]) -> str:
-    """The HTML of a backtest's report: always the same for the same backtest."""
+    """The HTML of a backtest's report; equal arguments give equal bytes."""
     seed = spec.seed % drawing.distinct if drawing.distinct else spec.seed
     curve = curve_of(seed, drawing.years)
     charts, crises = _charts(seed, drawing.years, drawing.small)
@@ -90,10 +90,10 @@ def draw_report(spec: BacktestSpec, drawing: Drawing, parameters: dict[str, str]
 @lru_cache(maxsize=_KEPT)
 def _charts(seed: int, years: int, small: bool) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     plain, crises = draw_charts(curve_of(seed, years), small=small)
-    return [_embedded(chart) for chart in plain], [_embedded(chart) for chart in crises]
+    return [_embed(chart) for chart in plain], [_embed(chart) for chart in crises]
 
 
-def _embedded(chart: Chart) -> dict[str, str]:
+def _embed(chart: Chart) -> dict[str, str]:
     return {
         "title": chart.title,
         "uri": "data:image/png;base64," + base64.b64encode(chart.png).decode("ascii"),
@@ -112,7 +112,7 @@ def _magnitude(amount: float) -> str:
 
 
 def _longest_drawdown(curve: Curve) -> int:
-    """Days from a top to the next, at most."""
+    """The longest time from one high of the equity to the next, in days."""
     longest, since = 0, curve.days[0]
     for day, loss in zip(curve.days, curve.drawdowns, strict=True):
         if loss == 0:

@@ -1,4 +1,4 @@
-"""Every way in which one answer can go wrong, done for real on the connection."""
+"""Every way in which one answer can go wrong, carried out on the real connection."""
 
 from __future__ import annotations
 
@@ -41,39 +41,39 @@ _OVERSIZED_PARTS: Final = 4096
 _PART: Final = b"A" * 65_536
 
 
-async def answer_wrongly(
-    request: web.Request, kind: FaultKind, *, good: bytes, retry_after_s: float, pause_s: float
+async def send_fault(
+    request: web.Request, kind: FaultKind, *, body: bytes, retry_after_s: float, pause_s: float
 ) -> web.StreamResponse:
-    """Send what the fault says instead of, or out of, the good answer.
+    """Send what the fault says instead of the right answer, or a damaged form of it.
 
     Args:
-        request: What was asked.
+        request: The request to answer.
         kind: What goes wrong.
-        good: The body that would have been right.
-        retry_after_s: For the answers that name a wait, in seconds by this machine's clock.
-        pause_s: Between the pieces of a drip; a hang lasts a thousand of them.
+        body: The body that would have been right.
+        retry_after_s: The wait that some of the answers name, in seconds of this machine's clock.
+        pause_s: The pause between the bytes of a drip, in seconds; a hang lasts a thousand pauses.
     """
     if kind in _STATUSES:
-        status, title, by = _STATUSES[kind]
-        return web.Response(status=status, text=_HTML.format(title, by), content_type="text/html")
+        status, title, server = _STATUSES[kind]
+        return web.Response(status=status, text=_HTML.format(title, server), content_type="text/html")
     if kind in _REFUSALS:
         return _refuse(kind, retry_after_s)
-    body = _wrong_body(request, kind, good)
-    if body is not None:
-        return web.Response(body=body, content_type="application/json")
+    wrong = _wrong_body(request, kind, body)
+    if wrong is not None:
+        return web.Response(body=wrong, content_type="application/json")
     if kind is FaultKind.GZIP:
-        response = web.Response(body=good, content_type="application/json")
+        response = web.Response(body=body, content_type="application/json")
         response.enable_compression(web.ContentCoding.gzip)
         return response
-    return await _break_off(request, kind, good=good, pause_s=pause_s)
+    return await _stream_fault(request, kind, body=body, pause_s=pause_s)
 
 
-def _wrong_body(request: web.Request, kind: FaultKind, good: bytes) -> bytes | None:
+def _wrong_body(request: web.Request, kind: FaultKind, body: bytes) -> bytes | None:
     """The body that is sent with status 200; None for faults of another kind."""
     if kind is FaultKind.HASH_ECHO:
         return encode(refuse(echo_of(request.headers)))
     if kind is FaultKind.TRUNCATED_JSON:
-        return good[: len(good) // 2]
+        return body[: len(body) // 2]
     return _BODIES.get(kind)
 
 
@@ -101,8 +101,8 @@ def _refuse(kind: FaultKind, retry_after_s: float) -> web.Response:
     return web.Response(status=429, headers=headers)
 
 
-async def _break_off(
-    request: web.Request, kind: FaultKind, *, good: bytes, pause_s: float
+async def _stream_fault(
+    request: web.Request, kind: FaultKind, *, body: bytes, pause_s: float
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     if kind is FaultKind.RESET_BEFORE_HEADERS:
@@ -111,14 +111,14 @@ async def _break_off(
         await asyncio.sleep(pause_s * 1000)
         _abort(request)
     elif kind is FaultKind.RESET_IN_BODY:
-        response.content_length = len(good)
+        response.content_length = len(body)
         await response.prepare(request)
-        await response.write(good[: len(good) // 2])
+        await response.write(body[: len(body) // 2])
         _abort(request)
     elif kind is FaultKind.DRIP:
         await response.prepare(request)
-        for at in range(len(good)):
-            await response.write(good[at : at + 1])
+        for at in range(len(body)):
+            await response.write(body[at : at + 1])
             await asyncio.sleep(pause_s)
     else:  # oversized
         await response.prepare(request)

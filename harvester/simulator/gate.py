@@ -1,4 +1,4 @@
-"""What every request passes first: the check of its signature and the server's own rate limit. Pure."""
+"""The checks of a request: its signature, its window of rows, and the server's own rate limit. Pure."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ HASH_CODE: Final[Answer] = {
 
 
 def judge_signature(headers: Mapping[str, str], scenario: Scenario, *, now: float) -> str:
-    """Why a request is refused, in the server's words; empty when it is genuine.
+    """Why a request is refused, in the server's words; empty if its signature is right.
 
     Args:
         headers: Of the request.
-        scenario: Whose token it is, and how old a signature may be.
+        scenario: Has the user id, the token, and how old a signature may be.
         now: Unix time by the server's clock.
     """
     stamp = headers.get("Timestamp", "")
@@ -49,12 +49,12 @@ class Gatekeeper:
         self._failures = 0
         self._locked_until = float("-inf")
 
-    def refusal(self, headers: Mapping[str, str], scenario: Scenario, *, now: float) -> Answer | None:
-        """The answer to a request that is refused; None when it is genuine.
+    def check(self, headers: Mapping[str, str], scenario: Scenario, *, now: float) -> Answer | None:
+        """Check a signature and count failures; the answer to a refused request, None if it is right.
 
         Args:
             headers: Of the request.
-            scenario: The one in force, which a test may have replaced since the request before.
+            scenario: The current one; a test may have replaced it since the last request.
             now: Unix time by the server's clock.
         """
         identity = scenario.identity
@@ -80,7 +80,7 @@ def echo_of(headers: Mapping[str, str]) -> str:
 
 
 def find_window(arguments: Answer, *, widest: int, wider: str) -> slice | None:
-    """The rows that `start` and `end` choose; None when such a window is refused.
+    """The rows that `start` and `end` choose; None if such a window is refused.
 
     Args:
         arguments: Of the request; without an `end` the window is open.
@@ -113,8 +113,8 @@ class LimitGate:
         due = [step.per_min for step in self._limit.steps if step.after_s / self._scale <= elapsed_s]
         return due[-1] / 60 * self._scale if due else None
 
-    def admits(self, elapsed_s: float) -> bool:
-        """Whether a request at this moment is within the limit; it counts against it only then."""
+    def admit(self, elapsed_s: float) -> bool:
+        """Whether a request at this moment is within the limit; if so, count it against the limit."""
         rate_per_s = self.rate_per_s(elapsed_s)
         if rate_per_s is None:
             return True

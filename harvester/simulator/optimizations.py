@@ -1,7 +1,7 @@
 """The routes `optimizations/list` and `optimizations/read`, in the shapes that official clients rely on.
 
 An optimization exists for every `optimization_id` that a backtest of the project has; a scenario describes
-one only when it is to be something else than complete and readable.
+one only if it should not be complete and readable.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _FIGURES: Final = (
     "alpha", "", "", "", "", "beta", "compoundingAnnualReturn", "drawdown", "", "", "", "lossRate",
     "netProfit", "psr", "", "sharpeRatio", "", "trades", "", "treynorRatio", "winRate",
 )  # fmt: skip
-"""The documented order of a child's statistics; what is empty is not drawn and is sent as zero."""
+"""The documented order of a child's statistics; an empty name is not drawn and is sent as zero."""
 
 
 def list_optimizations(account: Account, scenario: Scenario, arguments: Answer) -> Answer:
-    """The answer of `optimizations/list`, without `success` when it is a good one."""
+    """The answer of `optimizations/list`, without `success` unless it is a refusal."""
     project = account.projects.get(number(arguments.get("projectId")))
     if project is None:
         return refuse("Project not found")
@@ -36,7 +36,7 @@ def list_optimizations(account: Account, scenario: Scenario, arguments: Answer) 
 
 
 def read_optimization(account: Account, scenario: Scenario, arguments: Answer) -> Answer:
-    """The answer of `optimizations/read`, without `success` when it is a good one."""
+    """The answer of `optimizations/read`, without `success` unless it is a refusal."""
     wanted = arguments.get("optimizationId")
     for project in account.projects.values():
         for spec in _optimizations(project):

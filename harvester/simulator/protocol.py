@@ -1,4 +1,4 @@
-"""How requests are read and answers are written, whatever their route."""
+"""Reading requests and writing answers, for every route."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Answer = dict[str, Any]
 async def read_arguments(request: web.Request) -> Answer:
     """The arguments of a request in any of the forms that the real server reads.
 
-    A body counts whatever the method is: there are clients that send JSON with GET.
+    A body is read for every method, since some clients send JSON with GET.
     """
     arguments: Answer = dict(request.query)
     if not request.can_read_body:
@@ -32,7 +32,7 @@ async def read_arguments(request: web.Request) -> Answer:
 
 
 def signer_of(headers: Mapping[str, str]) -> tuple[str, str]:
-    """The user id and the hash of a signed request; both are empty when it is not signed."""
+    """The user id and the hash of a signed request; both are empty if it is not signed."""
     scheme, _, value = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return "", ""
@@ -44,7 +44,7 @@ def signer_of(headers: Mapping[str, str]) -> tuple[str, str]:
 
 
 def number(value: Any) -> int:
-    """A number that came as one or as text; 0 for anything else."""
+    """An integer from a number or a text; 0 for anything else."""
     try:
         return int(value)
     except (TypeError, ValueError):

@@ -17,8 +17,8 @@ _CHARTS: Final = ("Strategy Equity", "Drawdown", "Benchmark")
 def backtest_details(spec: BacktestSpec, project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
     """A backtest as `backtests/read` gives it.
 
-    What a run has no results for is null, never an empty list: clients with strict models refuse that.
-    Only `statistics` is an empty list, while the run is under way.
+    Without results a field is null, never an empty list, which clients with strict models reject. The one
+    exception is `statistics`: an empty list while the run is in progress.
     """
     row = backtest_row(spec, scenario, statistics=False)
     del row["tags"]  # the listing alone has them

@@ -1,4 +1,4 @@
-"""Projects and backtests as rows of the API, in all the forms in which they were seen."""
+"""Projects and backtests as rows of the API, in every form that has been observed."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def listed_statistics(spec: BacktestSpec, scenario: Scenario) -> dict[str, float
 
 
 def _state_of(spec: BacktestSpec) -> tuple[bool, float, str | None]:
-    """`completed`, `progress` and `error`: as the scenario has them, or as they go with the status."""
+    """`completed`, `progress` and `error`: as the scenario has them, or as the status implies."""
     failed = spec.status.startswith("Runtime")
     over = failed or spec.status.startswith(("Completed", "Stopped"))
     shown = _PERCENT.search(spec.status)
@@ -135,12 +135,12 @@ def project_page(projects: Sequence[ProjectSpec], scenario: Scenario, window: sl
 
 
 def curve_seed(spec: BacktestSpec, scenario: Scenario) -> int:
-    """The seed of a backtest's curve, out of as many as the scenario draws."""
+    """The seed of a backtest's curve, limited to the number of distinct curves in the scenario."""
     return spec.seed % scenario.drawing.distinct if scenario.drawing.distinct else spec.seed
 
 
 def _heavy(project: ProjectSpec, scenario: Scenario) -> dict[str, Any]:
-    """What makes real rows large, and what must never be kept of them."""
+    """The fields that make real rows large, and those that must never be archived."""
     cell = {"chartName": "Strategy Equity", "width": 12, "height": 4, "row": 0, "column": 0, "sort": 0}
     return {
         "collaborators": [

@@ -35,47 +35,47 @@ _PROJECTS: Final = (
 
 
 class Sample(Part, frozen=True):
-    """How large and how slow an account is to be drawn."""
+    """How large and how slow the drawn account is."""
 
     seed: int = 1
     projects: int = 4
     backtests: int = 30
     """Over all projects."""
     generate_share: Share = 0.5
-    """How many reports have to be generated on first request."""
+    """The share of reports that are generated only on first request."""
     generation_s: Seconds = 3.0
-    """How long that takes at least."""
+    """The shortest time that this takes."""
     spread: Seconds = 0.0
-    """How much longer it may take, as a share of that."""
+    """How much longer than `generation_s` it may take, as a share of it."""
     slow_share: Share = 0.0
-    """How many of those take `slow_s` instead."""
+    """The share of the generated reports that take `slow_s` instead."""
     slow_s: Seconds = 180.0
     odd: bool = True
-    """Add what a real account has too: a failed run, a running one, a recycled project, an empty one."""
+    """Add what real accounts also have: a failed run, a running one, a recycled project, an empty one."""
     drawing: Drawing = Drawing()
 
 
-def sample_scenario(**knobs: Any) -> Scenario:
-    """An account such as a quant has, drawn from a seed; `knobs` are the fields of `Sample`."""
-    sample = Sample(**knobs)
-    dice = random.Random(sample.seed)
-    made: list[list[BacktestSpec]] = [[] for _ in range(sample.projects)]
+def sample_scenario(**fields: Any) -> Scenario:
+    """An account such as a quant has, drawn from a seed; `fields` are those of `Sample`."""
+    sample = Sample(**fields)
+    rng = random.Random(sample.seed)
+    drawn: list[list[BacktestSpec]] = [[] for _ in range(sample.projects)]
     for number in range(sample.backtests):
-        generated, slow = dice.random() < sample.generate_share, dice.random() < sample.slow_share
-        wait_s = sample.slow_s if slow else sample.generation_s * (1 + sample.spread * dice.random())
-        made[number % sample.projects].append(_backtest(dice, number, wait_s if generated else 0.0))
+        generated, slow = rng.random() < sample.generate_share, rng.random() < sample.slow_share
+        wait_s = sample.slow_s if slow else sample.generation_s * (1 + sample.spread * rng.random())
+        drawn[number % sample.projects].append(_backtest(rng, number, wait_s if generated else 0.0))
     specs = [
         ProjectSpec(project_id=23_456_789 + 1_111 * n, name=_project_name(n), backtests=tuple(specs))
-        for n, specs in enumerate(made)
+        for n, specs in enumerate(drawn)
     ]
     if sample.odd:
-        specs += _odd_projects(dice, sample.backtests)
+        specs += _odd_projects(rng, sample.backtests)
     return Scenario(seed=sample.seed, projects=tuple(specs), drawing=sample.drawing)
 
 
-def backtest_name(dice: random.Random) -> str:
+def backtest_name(rng: random.Random) -> str:
     """A name as QuantConnect gives it."""
-    return f"{dice.choice(_ADJECTIVES)} {dice.choice(_COLOURS)} {dice.choice(_ANIMALS)}"
+    return f"{rng.choice(_ADJECTIVES)} {rng.choice(_COLOURS)} {rng.choice(_ANIMALS)}"
 
 
 def _project_name(number: int) -> str:
@@ -83,27 +83,27 @@ def _project_name(number: int) -> str:
     return _PROJECTS[number % len(_PROJECTS)] + (f" {again + 1}" if again else "")
 
 
-def _backtest(dice: random.Random, number: int, generation_s: float, **more: object) -> BacktestSpec:
+def _backtest(rng: random.Random, number: int, generation_s: float, **more: object) -> BacktestSpec:
     created = datetime(2024, 1, 2, 8, 30) + timedelta(minutes=number * 97)
     fields = {
-        "backtest_id": f"{dice.getrandbits(128):032x}",
-        "name": backtest_name(dice),
+        "backtest_id": f"{rng.getrandbits(128):032x}",
+        "name": backtest_name(rng),
         "created": created.isoformat(" "),
         "generation_s": generation_s,
-        "seed": dice.getrandbits(32),
-        "tags": ("live-candidate",) if dice.random() < 0.1 else (),
-        "optimization_id": f"O-{dice.getrandbits(128):032x}" if dice.random() < 0.1 else "",
+        "seed": rng.getrandbits(32),
+        "tags": ("live-candidate",) if rng.random() < 0.1 else (),
+        "optimization_id": f"O-{rng.getrandbits(128):032x}" if rng.random() < 0.1 else "",
     }
     return msgspec.convert(fields | more, BacktestSpec)
 
 
-def _odd_projects(dice: random.Random, number: int) -> list[ProjectSpec]:
+def _odd_projects(rng: random.Random, number: int) -> list[ProjectSpec]:
     unfinished = (
-        _backtest(dice, number, 0.0, status="Runtime Error", report=ReportKind.REFUSED),
-        _backtest(dice, number + 1, 0.0, status="In Progress...", report=ReportKind.FOREVER),
-        _backtest(dice, number + 2, 0.0, status="In Queue...", report=ReportKind.FOREVER),
+        _backtest(rng, number, 0.0, status="Runtime Error", report=ReportKind.REFUSED),
+        _backtest(rng, number + 1, 0.0, status="In Progress...", report=ReportKind.FOREVER),
+        _backtest(rng, number + 2, 0.0, status="In Queue...", report=ReportKind.FOREVER),
     )
-    recycled = _backtest(dice, number + 3, 0.0)
+    recycled = _backtest(rng, number + 3, 0.0)
     return [
         ProjectSpec(project_id=24_000_001, name="Work in progress", backtests=unfinished),
         ProjectSpec(project_id=24_000_002, name="Recycle Bin/Old idea", backtests=(recycled,)),

@@ -1,4 +1,4 @@
-"""What a simulated account holds and how its server behaves: read from a file, or drawn from a seed."""
+"""The contents of a simulated account and the behaviour of its server; a scenario can be a file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ReportKind(StrEnum):
     REFUSED = "refused"
     """`success: false` and a text."""
     FOREVER = "forever"
-    """`generating` without end."""
+    """`generating` forever."""
     EMPTY = "empty"
     """`success: true` and an empty report."""
     NULL = "null"
@@ -62,7 +62,7 @@ class FaultKind(StrEnum):
     HASH_ECHO = "hash-echo"
     """The text repeats the user id and the signature of the request."""
     HASH_CODE = "hash-code"
-    """The text has other words, and `errorCode` is there."""
+    """The text differs, and there is an `errorCode`."""
     LOCKED_OUT = "locked-out"
     USER = "user"
     TIMESTAMP = "timestamp"
@@ -74,11 +74,11 @@ class FaultKind(StrEnum):
     HANG = "hang"
     OVERSIZED = "oversized"
     GZIP = "gzip"
-    """No fault but an encoding: the answer is right."""
+    """Not an error: the right answer, compressed."""
 
 
 class Fault(Part, frozen=True):
-    """One answer that goes wrong; what is empty or 0 matches anything."""
+    """One answer that goes wrong; a field that is empty or 0 matches any request."""
 
     kind: FaultKind
     route: str = ""
@@ -87,7 +87,7 @@ class Fault(Part, frozen=True):
     attempts: tuple[int, ...] = ()
     """Which requests for the same thing, counted from 1; empty: all."""
     share: Share = 1.0
-    """How many of the matching requests, by a seeded draw."""
+    """The share of the matching requests that fail, drawn from the seed of the scenario."""
 
 
 class ChangeKind(StrEnum):
@@ -101,10 +101,10 @@ class ChangeKind(StrEnum):
 
 
 class Change(Part, frozen=True):
-    """A change, just before the request of this number is answered."""
+    """A change, made just before a certain request is answered."""
 
     at_request: int
-    """Counted from 1, as they arrive."""
+    """The number of that request in order of arrival, from 1."""
     kind: ChangeKind
     project_id: int
     backtest_id: str = ""
@@ -119,7 +119,7 @@ class BacktestSpec(Part, frozen=True):
     created: str = "2024-05-02 09:30:00"
     """`YYYY-MM-DD HH:MM:SS`, UTC."""
     status: str = "Completed."
-    """Others that were seen: `In Progress...`, `Running: 42%`, `In Queue...`, `Runtime Error`."""
+    """Others that have been observed: `In Progress...`, `Running: 42%`, `In Queue...`, `Runtime Error`."""
     completed: bool | None = None
     """`completed` of the row; not set: what the status implies."""
     progress: Share | None = None
@@ -134,16 +134,16 @@ class BacktestSpec(Part, frozen=True):
     refused_first: Count = 0
     """How many requests after those are refused in the words of `report = "refused"`."""
     generation_s: Seconds = 0.0
-    """From the first request until the report is ready; 0: it is ready."""
+    """From the first request until the report is ready; 0: it is ready at once."""
     seed: int = 0
-    """Of the equity curve; backtests of one seed have one report."""
+    """The seed of the equity curve; backtests with equal seeds have equal reports."""
     snapshot_id: int = 1
     optimization_id: str = ""
     tags: tuple[str, ...] = ()
     listed: bool = True
     """Whether `backtests/list` has it; if not, only its optimization names it."""
     listed_after_s: Seconds = 0.0
-    """A new backtest shows up in the listing only after this long."""
+    """How long after it was added a backtest appears in the listing."""
 
 
 class OptimizationAnswer(StrEnum):
@@ -173,7 +173,7 @@ class OptimizationSpec(Part, frozen=True):
     name: str = "Optimization"
     created: str = "2024-05-02 09:00:00"
     status: Literal["", "new", "running", "aborted", "completed"] = ""
-    """Empty: `running` until all of its backtests are over, then `completed`."""
+    """Empty: `running` until all of its backtests have ended, then `completed`."""
     answer: OptimizationAnswer = OptimizationAnswer.BY_ID
 
 
@@ -194,20 +194,20 @@ class ProjectSpec(Part, frozen=True):
 
 
 class Generation(Part, frozen=True):
-    """How reports are made on first request."""
+    """How reports are generated on first request."""
 
     parallel: int = 0
-    """Reports in the making at once; 0: no limit."""
+    """Reports that are generated at once; 0: no limit."""
     success: Literal["true", "false", "alternating"] = "true"
     """What `success` says meanwhile."""
     forgotten_after_s: Seconds = 0.0
-    """A report that is ready must be made again after this long; 0: never."""
+    """How long after it is ready a report must be generated again; 0: never."""
     loading_s: Seconds = 0.5
     """How long the chart, the orders and the log of a backtest are `loading` after the first request."""
 
 
 class Shapes(Part, frozen=True):
-    """The forms of answers that clients have to bear with."""
+    """The forms of answers that clients have to cope with."""
 
     dates: Literal["naive", "iso"] = "naive"
     """`2024-05-02 09:30:00` or `2024-05-02T09:30:00.000Z`."""
@@ -216,7 +216,7 @@ class Shapes(Part, frozen=True):
     count: Literal["right", "missing", "wrong"] = "right"
     """Of `backtests/list`."""
     singular: bool = False
-    """The listing is called `backtest`."""
+    """Whether the key of the listing is `backtest`."""
     page_limit: Count = 0
     """Projects in one answer at most, whatever is asked for; 0: all."""
     security_types: Literal["number", "text"] = "number"
@@ -239,12 +239,12 @@ class Windows(Part, frozen=True):
 
 
 class Identity(Part, frozen=True):
-    """How signatures are judged."""
+    """How signatures are checked."""
 
     refusal: Literal["text", "401", "500"] = "text"
-    """200 and words, or a status without any."""
+    """Status 200 with a text, or another status without one."""
     words: Literal["plain", "echo", "code"] = "plain"
-    """Of a wrong hash: see the faults `hash`, `hash-echo` and `hash-code`."""
+    """The text for a wrong hash: see the faults `hash`, `hash-echo` and `hash-code`."""
     locked_after: Count = 0
     """How many refused signatures lock the user out; 0: never."""
     locked_s: Seconds = 7200.0
@@ -256,14 +256,14 @@ class Identity(Part, frozen=True):
 
 
 class LimitStep(Part, frozen=True):
-    """The limit from a moment on."""
+    """The rate limit from a certain moment on."""
 
     after_s: Seconds
     per_min: Annotated[float, Meta(gt=0)]
 
 
 class Limit(Part, frozen=True):
-    """The server's own rate limit; without steps there is none."""
+    """The server's own rate limit; no steps: no limit."""
 
     steps: tuple[LimitStep, ...] = ()
     burst: Annotated[int, Meta(ge=1)] = 5
@@ -279,7 +279,7 @@ class Drawing(Part, frozen=True):
     small: bool = False
     """Thumbnails instead of charts, for tests that only count them."""
     distinct: int = 0
-    """Curves at most; 0: one a backtest."""
+    """The number of distinct curves at most; 0: one for each backtest."""
 
 
 class Scenario(Part, frozen=True):
@@ -316,5 +316,5 @@ def load_scenario(path: Path) -> Scenario:
         return decode(content, type=Scenario)
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    except (ValueError, RecursionError) as exc:  # also of numbers that Python does not read
+    except (ValueError, RecursionError) as exc:  # ValueError: also for numbers that Python refuses to parse
         raise ConfigError(f"{path}: {exc}") from exc

@@ -1,4 +1,4 @@
-"""QuantConnect's API on localhost: routes, in front of them the gate, behind them the faults."""
+"""QuantConnect's API on localhost: first the checks, then the routes, then the faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aiohttp import web
 from harvester.errors import ConfigError
 from harvester.simulator.account import Account, LiveBacktest, LiveProject
 from harvester.simulator.cloud import CloudRoutes, Handler
-from harvester.simulator.faults import answer_wrongly
+from harvester.simulator.faults import send_fault
 from harvester.simulator.gate import Gatekeeper, LimitGate, find_window
 from harvester.simulator.optimizations import list_optimizations, read_optimization
 from harvester.simulator.protocol import Answer, encode, number, read_arguments, refuse
@@ -30,7 +30,7 @@ from harvester.simulator.scenario import Fault, FaultKind, ReportKind, Scenario
 _PREFIX: Final = "/api/v2/"
 _REPORT: Final = "backtests/read/report"
 _KEPT_BODIES: Final = 32
-"""Bodies of ready reports that are kept; one has a megabyte or two."""
+"""Bodies of ready reports that are kept; one takes a megabyte or two."""
 _PAUSE_S: Final = 0.05
 
 
@@ -43,9 +43,9 @@ class RequestRecord(msgspec.Struct, frozen=True):
     project_id: int
     backtest_id: str
     attempt: int
-    """Which request for this same thing it is, counted from 1; 0: it ended before it had named any."""
+    """Counts the requests for this route and backtest from 1; 0: it ended before it could be read."""
     answer: str
-    """`ok`, `ready`, `generating`, `no`, `limit`, the fault's name, or `cut off` if it ended without any."""
+    """`ok`, `ready`, `generating`, `no`, `limit`, the fault's name, or `interrupted` (no answer)."""
 
 
 class Simulator:
@@ -64,16 +64,16 @@ class Simulator:
         self.account = Account(scenario, clock=clock, reports_dir=reports_dir)
         self._cloud = CloudRoutes(self.account, scenario)
         self.requests: list[RequestRecord] = []
-        """Every request that has ended so far, also one that the client gave up."""
+        """Every request that has ended so far, including those that the client abandoned."""
         self.port = port
         self._clock = clock
         self._started = clock()
         self._gate = LimitGate(scenario.limit, scenario.time_scale)
         self._keeper = Gatekeeper()
-        self._dice = random.Random(scenario.seed)
+        self._rng = random.Random(scenario.seed)
         self._arrived = 0
         self._changes = deque(sorted(scenario.changes, key=lambda change: change.at_request))
-        """Those to come."""
+        """Changes that are not made yet."""
         self._attempts: Counter[tuple[str, int, str]] = Counter()
         self._alternating = False
         self._record = record
@@ -82,7 +82,7 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """What a client takes as the base of the API."""
+        """The base URL of the API for a client."""
         return f"http://127.0.0.1:{self.port}/api/v2"
 
     async def __aenter__(self) -> Self:
@@ -112,28 +112,28 @@ class Simulator:
     # -- one request ------------------------------------------------------------------------------
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        self._arrive()
+        self._record_arrival()
         route = request.path.replace("//", "/").removeprefix(_PREFIX).strip("/")
-        record = RequestRecord(self._clock() - self._started, route, 0, "", 0, "cut off")
+        record = RequestRecord(self._clock() - self._started, route, 0, "", 0, "interrupted")
         try:
             args = await read_arguments(request)
-            record = self._named(record, args)
+            record = self._identify(record, args)
             word, answer = await self._answer(request, record, args)
             record = msgspec.structs.replace(record, answer=word)
-            return answer if isinstance(answer, web.Response) else await self._wrongly(request, *answer)
+            return answer if isinstance(answer, web.Response) else await self._send_fault(request, *answer)
         finally:
             self.requests.append(record)
             if self._record is not None:
                 self._record(record)
 
-    def _arrive(self) -> None:
-        """Count a request and make the changes that were due by it, each once however requests overlap."""
+    def _record_arrival(self) -> None:
+        """Count a request and make the changes that are due, each once even if requests overlap."""
         self._arrived += 1
         while self._changes and self._changes[0].at_request <= self._arrived:
             self.account.apply(self._changes.popleft())
 
-    def _named(self, record: RequestRecord, args: Answer) -> RequestRecord:
-        """The record with what is asked for."""
+    def _identify(self, record: RequestRecord, args: Answer) -> RequestRecord:
+        """The record with the project and backtest of the request, and its attempt number."""
         project_id, backtest_id = number(args.get("projectId")), str(args.get("backtestId", ""))
         key = (record.route, project_id, backtest_id)
         self._attempts[key] += 1
@@ -144,39 +144,39 @@ class Simulator:
     async def _answer(
         self, request: web.Request, record: RequestRecord, args: Answer
     ) -> tuple[str, web.Response | tuple[FaultKind, bytes]]:
-        """The answer in a word, and what is sent: a response, or a fault and the body that would be right."""
-        if not self._gate.admits(record.at_s):
+        """The answer in one word, and what is sent: a response, or a fault and the right body."""
+        if not self._gate.admit(record.at_s):
             return "limit", (self.scenario.limit.answer, b"")
         now = time.time() + self.scenario.identity.clock_offset_s
-        refusal = self._keeper.refusal(request.headers, self.scenario, now=now)
+        refusal = self._keeper.check(request.headers, self.scenario, now=now)
         if refusal is not None:
-            return "no", self._dated(self._unauthorized(refusal), now)
+            return "no", self._with_date(self._unauthorized(refusal), now)
         word, body = await self._body(record.route, args)
-        fault = self._fault(record)
+        fault = self._find_fault(record)
         if fault is not None:
             return fault.value, (fault, body)
-        return word, self._dated(web.Response(body=body, content_type="application/json"), now)
+        return word, self._with_date(web.Response(body=body, content_type="application/json"), now)
 
-    async def _wrongly(self, request: web.Request, kind: FaultKind, good: bytes) -> web.StreamResponse:
-        return await answer_wrongly(
+    async def _send_fault(self, request: web.Request, kind: FaultKind, body: bytes) -> web.StreamResponse:
+        return await send_fault(
             request,
             kind,
-            good=good,
+            body=body,
             retry_after_s=self.scenario.limit.retry_after_s / self.scenario.time_scale,
             pause_s=_PAUSE_S,
         )
 
-    def _fault(self, record: RequestRecord) -> FaultKind | None:
-        return next((fault.kind for fault in self.scenario.faults if self._meets(fault, record)), None)
+    def _find_fault(self, record: RequestRecord) -> FaultKind | None:
+        return next((fault.kind for fault in self.scenario.faults if self._matches(fault, record)), None)
 
-    def _meets(self, fault: Fault, record: RequestRecord) -> bool:
+    def _matches(self, fault: Fault, record: RequestRecord) -> bool:
         wanted = (fault.route, fault.project_id, fault.backtest_id)
         given = (record.route, record.project_id, record.backtest_id)
         if any(want and want != value for want, value in zip(wanted, given, strict=True)):
             return False
         if fault.attempts and record.attempt not in fault.attempts:
             return False
-        return fault.share >= 1 or self._dice.random() < fault.share
+        return fault.share >= 1 or self._rng.random() < fault.share
 
     def _unauthorized(self, answer: Answer) -> web.Response:
         form = self.scenario.identity.refusal
@@ -187,7 +187,7 @@ class Simulator:
         return web.Response(body=encode(answer), content_type="application/json")
 
     @staticmethod
-    def _dated(response: web.Response, now: float) -> web.Response:
+    def _with_date(response: web.Response, now: float) -> web.Response:
         response.headers["Date"] = formatdate(now, usegmt=True)
         return response
 
@@ -206,10 +206,10 @@ class Simulator:
         } | self._cloud.handlers()
         handler = routes.get(route)
         answer = handler(args) if handler else refuse(f"Endpoint not found ({route})")
-        answer = answer if "success" in answer else self._good(answer)
+        answer = answer if "success" in answer else self._with_success(answer)
         return "ok" if answer["success"] else "no", encode(answer)
 
-    def _good(self, answer: Answer) -> Answer:
+    def _with_success(self, answer: Answer) -> Answer:
         if self.scenario.shapes.errors_on_success:
             answer["errors"] = []
         return answer | {"success": True}
@@ -241,7 +241,7 @@ class Simulator:
         rows = [backtest_row(spec, self.scenario, statistics=statistics) for spec in listed]
         shapes = self.scenario.shapes
         if shapes.shuffled:
-            self._dice.shuffle(rows)
+            self._rng.shuffle(rows)
         answer: Answer = {"backtest" if shapes.singular else "backtests": rows}
         if shapes.count != "missing":
             answer["count"] = len(rows) + (shapes.count == "wrong")
@@ -258,14 +258,14 @@ class Simulator:
         live = self._live(args)
         if live is None:
             return "no", encode(refuse("Backtest not found"))
-        words = self.account.refusal(live)
+        words = self.account.next_refusal(live)
         if words:
             return "no", encode(refuse(words))
         kind = live.spec.report
         if kind in {ReportKind.EMPTY, ReportKind.NULL}:
             report = "" if kind is ReportKind.EMPTY else None
-            return "ok", encode(self._good({"report": report}))
-        if not self.account.is_ready(live):
+            return "ok", encode(self._with_success({"report": report}))
+        if not self.account.poll_report(live):
             return "generating", encode(self._generating())
         loop = asyncio.get_running_loop()
         key = (number(args.get("projectId")), live.spec.backtest_id, live.spec)
@@ -277,7 +277,7 @@ class Simulator:
         return {"generating": True, "success": success}
 
     def _make_ready_body(self, project_id: int, backtest_id: str, _: object) -> bytes:
-        return encode(self._good({"report": self.account.report_html(project_id, backtest_id)}))
+        return encode(self._with_success({"report": self.account.report_html(project_id, backtest_id)}))
 
     def _project(self, args: Answer) -> LiveProject | None:
         return self.account.projects.get(number(args.get("projectId")))

@@ -75,7 +75,7 @@ async def test_a_request_that_is_given_up_is_recorded_too() -> None:
         read = await records.get()
     assert [(record.attempt, record.answer) for record in (hung, cut_off, read)] == [
         (1, "hang"),
-        (0, "cut off"),
+        (0, "interrupted"),
         (1, "ok"),
     ]
     assert simulator.requests == [hung, cut_off, read]

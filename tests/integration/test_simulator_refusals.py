@@ -60,7 +60,7 @@ def test_each_request_during_a_lock_out_prolongs_it() -> None:
     scenario = make_scenario(identity=Identity(locked_after=1, locked_s=100))
     keeper = Gatekeeper()
     answers = [
-        keeper.refusal(sign(USER_ID, token, now), scenario, now=now)
+        keeper.check(sign(USER_ID, token, now), scenario, now=now)
         for now, token in [(1000, "wrong"), (1099, TOKEN), (1198, TOKEN), (1299, TOKEN)]
     ]
     assert answers[1:] == [_LOCKED, _LOCKED, None]

@@ -44,12 +44,12 @@ async def test_generations_wait_for_each_other_and_are_forgotten() -> None:
     )
     account = Simulator(scenario, clock=lambda: now[0]).account
     lives = list(account.projects[101].backtests.values())
-    assert [account.is_ready(live) for live in lives] == [False] * 3
+    assert [account.poll_report(live) for live in lives] == [False] * 3
     assert [live.ready_at for live in lives] == [10, 20, 30]
     now[0] = 20
-    assert [account.is_ready(live) for live in lives] == [True, True, False]
+    assert [account.poll_report(live) for live in lives] == [True, True, False]
     now[0] = 200
-    assert not account.is_ready(lives[0])
+    assert not account.poll_report(lives[0])
 
 
 @pytest.mark.parametrize(
