@@ -111,9 +111,9 @@ class Canvas:
             x + radius * 1.08 * math.cos(angle), y + radius * 1.08 * math.sin(angle), label, anchor=side
         )
 
-    def draw_text(self, x: float, y: float, text: str, *, anchor: str = "la", scale: float = 1.0) -> None:
+    def draw_text(self, x: float, y: float, text: str, *, anchor: str) -> None:
         """Write a short text; `anchor` as Pillow has it."""
-        self._draw.text((x, y), text, fill=INK, font=_font(int(self._text * scale)), anchor=anchor)
+        self._draw.text((x, y), text, fill=INK, font=_font(self._text), anchor=anchor)
 
     def draw_legend(self, *names: tuple[str, Colour]) -> None:
         """Explain the colours, at the top left."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from datetime import date
-from functools import cache
 from itertools import accumulate
 from typing import Final, NamedTuple
 
 from harvester.simulator.canvas import BLUE, GREY, ORANGE, PALETTE, RED, Canvas, Colour
 from harvester.simulator.curve import Curve
 
+_DrawChart = Callable[[Canvas, Curve], None]
 _WIDE: Final = (1880, 470)
 _SMALL: Final = (1200, 850)
 _CRISES: Final = (
@@ -33,9 +33,9 @@ class Chart(NamedTuple):
 
 
 def draw_charts(curve: Curve, *, small: bool = False) -> tuple[list[Chart], list[Chart]]:
-    """The charts of the first two pages in their order, and those of the crises.
+    """The charts of the first two pages in their order, and those of the crises that the curve covers.
 
-    A curve of less than half a year has no rolling charts: identical images say "Insufficient Data" instead.
+    The curve must be longer than half a year, for the rolling charts.
     """
     scale = 0.1 if small else 1.0
     plain = [Chart(title, _draw(draw, curve, size, scale)) for title, size, draw in _CHARTS]
@@ -47,21 +47,13 @@ def draw_charts(curve: Curve, *, small: bool = False) -> tuple[list[Chart], list
     return plain, crises
 
 
-@cache
-def draw_insufficient(width: int, height: int) -> bytes:
-    """The image that replaces a chart without data."""
-    canvas = Canvas(width, height)
-    canvas.draw_text(width / 2, height / 2, "Insufficient Data", anchor="mm", scale=1.5)
+def _draw(draw: _DrawChart, curve: Curve, size: tuple[int, int], scale: float) -> bytes:
+    canvas = Canvas(round(size[0] * scale), round(size[1] * scale))
+    draw(canvas, curve)
     return canvas.to_png()
 
 
-def _draw(draw: Callable[[Canvas, Curve], bool], curve: Curve, size: tuple[int, int], scale: float) -> bytes:
-    width, height = round(size[0] * scale), round(size[1] * scale)
-    canvas = Canvas(width, height)
-    return canvas.to_png() if draw(canvas, curve) else draw_insufficient(width, height)
-
-
-def _monthly(canvas: Canvas, curve: Curve) -> bool:
+def _monthly(canvas: Canvas, curve: Curve) -> None:
     years = sorted(curve.annual)
     width = (canvas.right - canvas.left) / 12
     height = (canvas.bottom - canvas.top) / len(years)
@@ -76,7 +68,6 @@ def _monthly(canvas: Canvas, curve: Curve) -> bool:
                 canvas.draw_cell((x, y, x + width, y + height), _heat(value), label)
     for month, name in enumerate(_MONTHS):
         canvas.draw_text(canvas.left + (month + 0.5) * width, canvas.bottom + 8, name, anchor="ma")
-    return True
 
 
 def _heat(value: float) -> Colour:
@@ -86,27 +77,29 @@ def _heat(value: float) -> Colour:
     return red, green, blue
 
 
-def _cumulative(canvas: Canvas, curve: Curve) -> bool:
-    own = [value - 1 for value in curve.equity]
-    other = [value - 1 for value in curve.benchmark_equity]
-    _set_axes(canvas, curve, [*own, *other], percent=True)
+def _cumulative(canvas: Canvas, curve: Curve) -> None:
+    _compare(canvas, [value - 1 for value in curve.equity], [value - 1 for value in curve.benchmark_equity])
+    canvas.label_years(curve.days[0].year, curve.days[-1].year)
+
+
+def _compare(canvas: Canvas, own: list[float], other: list[float]) -> None:
+    """Draw the growth of the strategy and of its benchmark."""
+    canvas.set_range(min(*own, *other), max(*own, *other), percent=True)
     canvas.draw_line(other, GREY)
     canvas.draw_line(own, ORANGE)
     canvas.draw_legend(("Backtest", ORANGE), ("Benchmark", GREY))
-    return True
 
 
-def _annual(canvas: Canvas, curve: Curve) -> bool:
+def _annual(canvas: Canvas, curve: Curve) -> None:
     values = list(curve.annual.values())
     canvas.set_range(min(0.0, *values), max(0.0, *values), percent=True)
     for n, value in enumerate(values):
         canvas.draw_bar((n + 0.15) / len(values), (n + 0.85) / len(values), value, BLUE)
     canvas.label_years(min(curve.annual), max(curve.annual))
     canvas.draw_level(sum(values) / len(values), RED)
-    return True
 
 
-def _per_trade(canvas: Canvas, curve: Curve) -> bool:
+def _per_trade(canvas: Canvas, curve: Curve) -> None:
     edges = [n / 100 for n in range(-10, 11)]
     counts = [0] * (len(edges) + 1)
     for trade in curve.trades:
@@ -118,78 +111,64 @@ def _per_trade(canvas: Canvas, curve: Curve) -> bool:
         )
     for n in range(0, len(edges), 5):
         canvas.draw_text(canvas.x((n + 1) / len(counts)), canvas.bottom + 8, f"{edges[n]:.0%}", anchor="ma")
-    return True
 
 
-def _allocation(canvas: Canvas, curve: Curve) -> bool:
+def _allocation(canvas: Canvas, curve: Curve) -> None:
     ends = [0.0, *accumulate(curve.weights.values())]
     for n, (symbol, weight) in enumerate(curve.weights.items()):
         canvas.draw_slice(
             ends[n] * 360, ends[n + 1] * 360, PALETTE[n % len(PALETTE)], f"{symbol} {weight:.0%}"
         )
-    return True
 
 
-def _drawdown(canvas: Canvas, curve: Curve) -> bool:
+def _drawdown(canvas: Canvas, curve: Curve) -> None:
     _set_axes(canvas, curve, curve.drawdowns, percent=True)
     canvas.draw_area(curve.drawdowns, RED)
     canvas.draw_line(curve.drawdowns, RED)
-    return True
 
 
-def _daily(canvas: Canvas, curve: Curve) -> bool:
+def _daily(canvas: Canvas, curve: Curve) -> None:
     _set_axes(canvas, curve, curve.returns, percent=True)
     for n, value in enumerate(curve.returns):
         start = n / len(curve.returns)
         canvas.draw_bar(start, start, value, BLUE if value >= 0 else GREY)
-    return True
 
 
-def _beta(canvas: Canvas, curve: Curve) -> bool:
-    return _rolling(canvas, curve, curve.rolling_beta())
+def _beta(canvas: Canvas, curve: Curve) -> None:
+    _rolling(canvas, curve, curve.rolling_beta())
 
 
-def _sharpe(canvas: Canvas, curve: Curve) -> bool:
-    return _rolling(canvas, curve, curve.rolling_sharpe())
+def _sharpe(canvas: Canvas, curve: Curve) -> None:
+    _rolling(canvas, curve, curve.rolling_sharpe())
 
 
-def _rolling(canvas: Canvas, curve: Curve, values: list[float]) -> bool:
-    if not values:
-        return False
+def _rolling(canvas: Canvas, curve: Curve, values: list[float]) -> None:
     _set_axes(canvas, curve, values)
     canvas.draw_line(values, BLUE)
     canvas.draw_level(sum(values) / len(values))
-    return True
 
 
-def _leverage(canvas: Canvas, curve: Curve) -> bool:
+def _leverage(canvas: Canvas, curve: Curve) -> None:
     _set_axes(canvas, curve, [0.0, *curve.leverage])
     canvas.draw_area(curve.leverage, BLUE)
     canvas.draw_line(curve.leverage, BLUE)
-    return True
 
 
-def _exposure(canvas: Canvas, curve: Curve) -> bool:
+def _exposure(canvas: Canvas, curve: Curve) -> None:
     _set_axes(canvas, curve, [-1.0, 1.0], percent=True)
     canvas.draw_area([max(value, 0.0) for value in curve.exposure], BLUE)
     canvas.draw_area([min(value, 0.0) for value in curve.exposure], ORANGE)
     canvas.draw_line(curve.exposure, BLUE, width=2)
     canvas.draw_legend(("Long", BLUE), ("Short", ORANGE))
-    return True
 
 
-def _window(start: date, end: date) -> Callable[[Canvas, Curve], bool]:
-    def draw(canvas: Canvas, curve: Curve) -> bool:
-        first, last = bisect_left(curve.days, start), bisect_left(curve.days, end)
-        own, other = curve.equity[first:last], curve.benchmark_equity[first:last]
-        if len(own) < 2:
-            return False
-        own, other = [value / own[0] - 1 for value in own], [value / other[0] - 1 for value in other]
-        canvas.set_range(min(*own, *other), max(*own, *other), percent=True)
-        canvas.draw_line(other, GREY)
-        canvas.draw_line(own, ORANGE)
-        canvas.draw_legend(("Backtest", ORANGE), ("Benchmark", GREY))
-        return True
+def _window(start: date, end: date) -> _DrawChart:
+    """A chart of the days between two dates, both lines starting at zero."""
+
+    def draw(canvas: Canvas, curve: Curve) -> None:
+        days = slice(bisect_left(curve.days, start), bisect_left(curve.days, end))
+        own, other = curve.equity[days], curve.benchmark_equity[days]
+        _compare(canvas, [value / own[0] - 1 for value in own], [value / other[0] - 1 for value in other])
 
     return draw
 
@@ -199,7 +178,7 @@ def _set_axes(canvas: Canvas, curve: Curve, values: list[float], *, percent: boo
     canvas.label_years(curve.days[0].year, curve.days[-1].year)
 
 
-_CHARTS: Final[tuple[tuple[str, tuple[int, int], Callable[[Canvas, Curve], bool]], ...]] = (
+_CHARTS: Final[tuple[tuple[str, tuple[int, int], _DrawChart], ...]] = (
     ("Monthly Returns", _SMALL, _monthly),
     ("Cumulative Returns", _WIDE, _cumulative),
     ("Annual Returns", _SMALL, _annual),
