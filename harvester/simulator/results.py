@@ -1,4 +1,4 @@
-"""The answer of `backtests/read`: statistics, performance by period, closed trades."""
+"""The answer to `backtests/read`: statistics, performance by period, closed trades."""
 
 from __future__ import annotations
 

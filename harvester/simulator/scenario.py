@@ -85,7 +85,7 @@ class Fault(Part, frozen=True):
     project_id: int = 0
     backtest_id: str = ""
     attempts: tuple[int, ...] = ()
-    """Which requests for the same thing, counted from 1; empty: all."""
+    """Which attempts at one route and backtest fail, counted from 1; empty: all."""
     share: Share = 1.0
     """The share of the matching requests that fail, drawn from the seed of the scenario."""
 
@@ -160,7 +160,7 @@ class OptimizationAnswer(StrEnum):
     REFUSED = "refused"
     """`success: false` and a text."""
     UNLISTED = "unlisted"
-    """As `by-id`, but `optimizations/list` lacks it."""
+    """`optimizations/read` answers as for `by-id`, but `optimizations/list` omits the optimization."""
 
 
 class OptimizationSpec(Part, frozen=True):
@@ -190,7 +190,7 @@ class ProjectSpec(Part, frozen=True):
     language: str = "Py"
     backtests: tuple[BacktestSpec, ...] = ()
     optimizations: tuple[OptimizationSpec, ...] = ()
-    """Those that are not as the `optimization_id` of backtests implies."""
+    """Optimizations that differ from what the `optimization_id` of the backtests implies."""
 
 
 class Generation(Part, frozen=True):
@@ -199,7 +199,7 @@ class Generation(Part, frozen=True):
     parallel: int = 0
     """Reports that are generated at once; 0: no limit."""
     success: Literal["true", "false", "alternating"] = "true"
-    """What `success` says meanwhile."""
+    """The value of `success` while a report is generated."""
     forgotten_after_s: Seconds = 0.0
     """How long after it is ready a report must be generated again; 0: never."""
     loading_s: Seconds = 0.5
@@ -214,15 +214,15 @@ class Shapes(Part, frozen=True):
     errors_on_success: bool = False
     shuffled: bool = False
     count: Literal["right", "missing", "wrong"] = "right"
-    """Of `backtests/list`."""
+    """Whether `count` in `backtests/list` is right."""
     singular: bool = False
     """Whether the key of the listing is `backtest`."""
     page_limit: Count = 0
     """Projects in one answer at most, whatever is asked for; 0: all."""
     security_types: Literal["number", "text"] = "number"
-    """Of rows with statistics: `1` or nothing, or `Equity` as in older answers."""
+    """`securityTypes` in rows with statistics: 1 or null, or the text `Equity` as in older answers."""
     heavy: bool = True
-    """Rows with grids, collaborators and tokens, as the real ones."""
+    """Whether project rows have grids, collaborators and tokens, as real ones do."""
 
 
 class Windows(Part, frozen=True):
@@ -231,9 +231,9 @@ class Windows(Part, frozen=True):
     projects: Count = 0
     """Rows of `projects/read`; 0: any number. Without an `end` only `shapes.page_limit` counts."""
     rows: Count = 100
-    """Of `backtests/orders/read`, `backtests/trades/read` and `backtests/read/insights`; 0: any number."""
+    """Rows of `backtests/{orders,trades}/read` and `backtests/read/insights`; 0: any number."""
     log_lines: Count = 200
-    """Of `backtests/read/log`; 0: any number."""
+    """Lines of `backtests/read/log`; 0: any number."""
     wider: Literal["refuse", "clamp"] = "refuse"
     """Refuse a wider window, or answer with its first rows."""
 
@@ -248,11 +248,11 @@ class Identity(Part, frozen=True):
     locked_after: Count = 0
     """How many refused signatures lock the user out; 0: never."""
     locked_s: Seconds = 7200.0
-    """How long a lock-out lasts after the last request; requests meanwhile prolong it, genuine ones too."""
+    """How long a lock-out lasts after the last request; any request in that time prolongs it."""
     window_s: Seconds = 7200.0
     future_s: Seconds = 7200.0
     clock_offset_s: float = 0.0
-    """The server's clock against this machine's; it shows in `Date` too."""
+    """How far the server's clock is ahead of this machine's; `Date` shows it too."""
 
 
 class LimitStep(Part, frozen=True):
@@ -269,7 +269,7 @@ class Limit(Part, frozen=True):
     burst: Annotated[int, Meta(ge=1)] = 5
     answer: FaultKind = FaultKind.TOO_MANY
     retry_after_s: Seconds = 2.0
-    """What `Retry-After` says, where the answer has one."""
+    """The value of `Retry-After`, if the answer has that header."""
 
 
 class Drawing(Part, frozen=True):
