@@ -1,4 +1,7 @@
-"""Writes `journal.jsonl`: a line for each request and decision of a run, enough to explain any Outcome."""
+"""Writes `journal.jsonl`: a line for each request of a run and for each event that explains it.
+
+The reason of a backtest for which nothing is requested (skipped, carried) is in `inventory.jsonl`.
+"""
 
 from __future__ import annotations
 

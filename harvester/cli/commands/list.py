@@ -58,6 +58,10 @@ def list_backtests(
     saved_in, payload_bytes, images.
 
     \b
+    Outcomes: saved, updated, unchanged, carried, skipped, pending, unavailable,
+    failed, lost; `harvester help archive` explains them. --json has the reasons.
+
+    \b
     Exit codes:
       0 ok
       1 no such Snapshot
