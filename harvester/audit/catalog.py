@@ -1,8 +1,8 @@
-"""`catalog.sqlite`: an index over all Snapshots for questions; never a source of truth.
+"""`catalog.sqlite`: an index over all Snapshots that answers queries; never a source of truth.
 
-A run adds its Snapshot, a rebuild adds all of them one after another by the same code, so that both come to
-the same content. The sha256 of the finished file is written next to it. A catalog without its digest, or with
-another one, answers no question: the answer comes from the Inventories, and the next run builds it again.
+A run adds its own Snapshot; a rebuild adds all of them, oldest first, with the same code, so both produce the
+same content. The sha256 of the finished file is written next to it. A catalog that has no digest, or does not
+match it, is not used: queries are answered from the Inventories, and the next run rebuilds the catalog.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ UNKNOWN: Final = (
     "another Archive's catalog. To be sure, compare ledger.jsonl with a copy that is kept elsewhere"
 )
 _VERSION: Final = 1
-"""In `PRAGMA user_version`; another one is built anew."""
-_BESIDE: Final = ("-journal", "-wal", "-shm")
-"""What SQLite may keep beside a database, and reads again when it is opened."""
+"""Stored in `PRAGMA user_version`; a catalog with another version is rebuilt."""
+_SQLITE_SUFFIXES: Final = ("-journal", "-wal", "-shm")
+"""Suffixes of the files that SQLite may keep next to a database, and applies when it opens the database."""
 
 
 @dataclass(frozen=True)
 class OutcomePeriod:
-    """What is known of a backtest from one Snapshot to another."""
+    """A range of consecutive Snapshots in which nothing changed about a backtest."""
 
     from_snapshot: str
     to_snapshot: str
@@ -58,12 +58,12 @@ class OutcomePeriod:
 
 
 def update_catalog(archive: Archive) -> list[str]:
-    """Add the Snapshots that the catalog does not have yet; one that does not fit is built again.
+    """Add the Snapshots that the catalog lacks; rebuild the catalog when it does not match the Archive.
 
-    Under the Archive's lock, as `rebuild_catalog`.
+    The caller must hold the Archive's lock.
 
     Returns:
-        What was wrong with the catalog, for the user.
+        Notes for the user: what was wrong with the catalog, and which Snapshots it leaves out.
 
     Raises:
         DiskError: it cannot be written.
@@ -73,15 +73,16 @@ def update_catalog(archive: Archive) -> list[str]:
     ledger = archive.ledger()
     notes = _find_doubts(archive, ledger, seal)
     if seal is Seal.WHOLE and not notes:
-        archive.disk.remove(archive.root / CATALOG_DIGEST)  # nobody may rely on it until it is finished
+        # The digest goes first, so that an interrupted update leaves a catalog that nobody uses.
+        archive.disk.remove(archive.root / CATALOG_DIGEST)
         try:
-            with _opened(path) as base:
+            with _open_database(path) as base:
                 fits, left_out = _catch_up(base, archive.snapshots(), ledger)
             if fits:
                 _write_seal(archive)
                 return left_out
         except (sqlite3.DatabaseError, OverflowError):
-            pass  # damaged, or by another version: it is derived, so it is made again
+            pass  # damaged, or of another version: everything in it is derived, so rebuild it
     if notes:
         DamagedFiles(archive).keep("", CATALOG)
     aside = rebuild_catalog(archive)
@@ -90,7 +91,7 @@ def update_catalog(archive: Archive) -> list[str]:
 
 
 def _find_doubts(archive: Archive, ledger: Ledger, seal: Seal) -> list[str]:
-    """What is wrong with the catalog and has no innocent reason."""
+    """Return notes about signs of tampering; a catalog that is only missing, old or unfinished has none."""
     path = archive.root / CATALOG
     notes = [f"{path} was altered since it was written"] if seal is Seal.BROKEN else []
     with contextlib.suppress(sqlite3.DatabaseError), reading_catalog(archive) as base:
@@ -99,32 +100,36 @@ def _find_doubts(archive: Archive, ledger: Ledger, seal: Seal) -> list[str]:
 
 
 def rebuild_catalog(archive: Archive) -> list[str]:
-    """Make the catalog again from the Snapshots.
+    """Build the catalog from all Snapshots and replace the existing one.
 
-    Under the Archive's lock: whoever takes it next sweeps away what was written beside its place.
+    The caller must hold the Archive's lock: whoever takes the lock next removes unfinished files.
 
     Returns:
-        What was set aside, and which Snapshots are not in it because their lists are damaged, for the user.
+        Notes for the user: directories that were moved out of the way, and Snapshots that are left out
+        because their lists are damaged.
 
     Raises:
-        DiskError: it cannot be written.
-        CorruptArchiveError: a Snapshot has what no run writes.
+        DiskError: the catalog cannot be written.
+        CorruptArchiveError: a Snapshot contains values that no run writes.
     """
     path = archive.root / CATALOG
     part = path.with_name(f".{CATALOG}.part")
-    for place in (part, *_beside(part)):
+    for place in (part, *_companions(part)):
         archive.disk.remove_tree(place)
     digest = archive.root / CATALOG_DIGEST
+    # A directory cannot be replaced by a file, and may hold somebody's files: it is moved, not deleted.
     aside = [
-        _set_aside(archive.disk, place) for place in (path, *_beside(path), digest) if _is_directory(place)
+        _set_aside(archive.disk, place)
+        for place in (path, *_companions(path), digest)
+        if _is_directory(place)
     ]
-    with _explained(str(path)):
+    with _explain_errors(str(path)):
         archive.disk.remove(digest)
-        snapshots, left_out = _check(archive.snapshots(), load_ledger(archive.root))
-        with _opened(part) as base:
+        snapshots, left_out = _check_all_lists(archive.snapshots(), load_ledger(archive.root))
+        with _open_database(part) as base:
             add_snapshots(base, snapshots, first=0)
         archive.disk.rename(part, path)
-        for place in _beside(path):
+        for place in _companions(path):
             archive.disk.remove(place)
         _write_seal(archive)
     return [*aside, *left_out]
@@ -136,20 +141,20 @@ def _is_directory(place: Path) -> bool:
 
 def _set_aside(disk: Disk, place: Path) -> str:
     aside = disk.set_aside(place, place.name)
-    return f"{place} was a directory and was moved to {aside}. harvester needs nothing in it"
+    return f"{place} was a directory and was moved to {aside}. harvester does not need what is in it"
 
 
 class Seal(Enum):
-    """Whether a catalog is what was written."""
+    """Whether a catalog matches the digest that was written after it."""
 
     WHOLE = "whole"
     BROKEN = "broken"
     NONE = "none"
-    """It has no digest: it is being written, or was written by an earlier version, or there is no catalog."""
+    """There is no digest: no catalog, one that is being written, or one from an earlier version."""
 
 
 def read_seal(archive: Archive) -> Seal:
-    """Compare the catalog with the digest that was written after it."""
+    """Compare the catalog with the digest stored next to it."""
     try:
         ((name, sha256),) = load_manifest(archive.root / CATALOG_DIGEST)
         actual = file_sha256(archive.root / CATALOG)[0]
@@ -166,58 +171,62 @@ def _write_seal(archive: Archive) -> None:
 def load_history(
     archive: Archive, backtest_id: str, *, on_note: Callable[[str], None] = lambda _: None
 ) -> dict[tuple[int, str], list[OutcomePeriod]]:
-    """Every backtest whose id begins so, with what became of it through all Snapshots, in their order.
+    """Return the history of every backtest with an id that starts with `backtest_id`.
 
-    It needs no lock, for a run may be under way, and writes nothing: when the catalog does not fit, the
-    answer comes from a database of its own, which SQLite deletes when it is closed.
+    Takes no lock, since a run may be in progress, and changes no file of the Archive: when the catalog cannot
+    be used, the answer comes from a temporary database, which SQLite deletes when it is closed.
 
     Args:
-        archive: What to ask.
-        backtest_id: How the id begins.
-        on_note: Told why the catalog was not used, if that is worth a word.
+        archive: The Archive to query.
+        backtest_id: Start of the id; empty matches every backtest.
+        on_note: Called with notes for the user: why the catalog was not used, which Snapshots were left out.
+
+    Returns:
+        By project id and backtest id, the periods in the order of the Snapshots.
 
     Raises:
-        DiskError: that one cannot be written.
+        DiskError: the temporary database cannot be written.
         CorruptArchiveError: a Snapshot cannot be read.
     """
     seal, ledger = read_seal(archive), load_ledger(archive.root)
     if seal is Seal.WHOLE:
         with contextlib.suppress(sqlite3.DatabaseError), reading_catalog(archive) as base:
-            missing = _missing(base, archive.snapshots(), ledger)
+            missing = _find_missing(base, archive.snapshots(), ledger)
             if missing is not None:
-                usable, left_out = _check(missing, ledger)
+                usable, left_out = _check_all_lists(missing, ledger)
                 if not usable:
-                    _tell(left_out, on_note)
-                    return _passages(base, backtest_id)
+                    _send_notes(left_out, on_note)
+                    return _load_periods(base, backtest_id)
     elif seal is Seal.BROKEN:
         on_note(
             f"{archive.root / CATALOG} was altered since it was written; the answer comes from the "
             "Inventories. `harvester catalog rebuild` and the next run make it again"
         )
-    snapshots, left_out = _check(archive.snapshots(), ledger)
-    _tell(left_out, on_note)
+    snapshots, left_out = _check_all_lists(archive.snapshots(), ledger)
+    _send_notes(left_out, on_note)
     with fresh_catalog(snapshots) as base:
-        return _passages(base, backtest_id)
+        return _load_periods(base, backtest_id)
 
 
 @contextlib.contextmanager
 def fresh_catalog(snapshots: list[CheckedSnapshot]) -> Iterator[sqlite3.Connection]:
-    """A catalog for the moment, made from the Inventories.
+    """Build a temporary catalog from the Inventories.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: the temporary file cannot be written.
         CorruptArchiveError: a Snapshot cannot be read.
     """
     with contextlib.ExitStack() as stack:
-        with _explained("a temporary catalog"):
-            base = stack.enter_context(_opened(None))
+        # Only building is inside: an error in the caller's block must not be reported as ours.
+        with _explain_errors("a temporary catalog"):
+            base = stack.enter_context(_open_database(None))
             add_snapshots(base, snapshots, first=0)
         yield base
 
 
 @contextlib.contextmanager
 def reading_catalog(archive: Archive) -> Iterator[sqlite3.Connection]:
-    """The catalog for one reader, in one transaction; raises the plain `sqlite3.DatabaseError`."""
+    """Open the catalog for reading, in one transaction; lets `sqlite3.DatabaseError` through."""
     path = archive.root / CATALOG
     _check_regular(path)
     with contextlib.closing(
@@ -230,16 +239,17 @@ def reading_catalog(archive: Archive) -> Iterator[sqlite3.Connection]:
 
 
 def known_snapshots(base: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Name and tag manifest digest of each Snapshot that a catalog has, in its order."""
+    """Return name and tag manifest digest of each Snapshot in a catalog, in its order."""
     return base.execute("SELECT name, tagmanifest_sha256 FROM snapshots ORDER BY number").fetchall()
 
 
 def find_unknown_snapshots(ledger: Ledger, base: sqlite3.Connection) -> list[str]:
-    """The Snapshots of a catalog that the Ledger has never had."""
+    """Return the names of the Snapshots in a catalog that the Ledger never recorded."""
     return [name for name, sha256 in known_snapshots(base) if (name, sha256) not in ledger.seals]
 
 
-def _passages(base: sqlite3.Connection, backtest_id: str) -> dict[tuple[int, str], list[OutcomePeriod]]:
+def _load_periods(base: sqlite3.Connection, backtest_id: str) -> dict[tuple[int, str], list[OutcomePeriod]]:
+    # Not LIKE: an id may contain % or _, and LIKE ignores case.
     rows = base.execute(
         "SELECT o.project_id, o.backtest_id, from_snapshot, to_snapshot, outcome, o.name, reason, error,"
         " saved_in, o.gone FROM outcomes o JOIN snapshots s ON s.name = from_snapshot"
@@ -253,23 +263,23 @@ def _passages(base: sqlite3.Connection, backtest_id: str) -> dict[tuple[int, str
 
 
 @contextlib.contextmanager
-def _explained(place: str) -> Iterator[None]:
+def _explain_errors(place: str) -> Iterator[None]:
+    """Turn errors of SQLite and the operating system into ours; `place` names what was written."""
     try:
         yield
     except (sqlite3.IntegrityError, OverflowError) as exc:
         raise CorruptArchiveError(
-            f"the Inventories have what no run writes ({exc}); run `harvester verify`"
+            f"the Inventories contain values that no run writes ({exc}); run `harvester verify`"
         ) from exc
     except (sqlite3.Error, OSError) as exc:
         raise DiskError(f"{place} cannot be written: {exc}", path=place) from exc
 
 
 @contextlib.contextmanager
-def _opened(path: Path | None) -> Iterator[sqlite3.Connection]:
-    """The database, its tables made when it is new; one transaction, kept only when nothing fails.
+def _open_database(path: Path | None) -> Iterator[sqlite3.Connection]:
+    """Open a database for writing, in one transaction that is committed only when the block succeeds.
 
-    SQLite would follow a link that somebody has planted, and wait for ever at the end of a pipe. None is a
-    database for the moment.
+    A new database gets its tables. None opens a temporary one, which SQLite deletes when it is closed.
     """
     if path is not None:
         _check_regular(path)
@@ -290,14 +300,15 @@ def _opened(path: Path | None) -> Iterator[sqlite3.Connection]:
 
 
 def _check_regular(path: Path) -> None:
-    for place in (path, *_beside(path)):
+    """Refuse links and pipes: SQLite would follow a link, and wait forever for the end of a pipe."""
+    for place in (path, *_companions(path)):
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(place.lstat().st_mode):
                 raise sqlite3.DatabaseError(f"{place} is not a regular file")
 
 
-def _beside(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in _BESIDE]
+def _companions(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in _SQLITE_SUFFIXES]
 
 
 def _schema() -> list[str]:
@@ -306,21 +317,23 @@ def _schema() -> list[str]:
 
 
 def _catch_up(base: sqlite3.Connection, snapshots: list[Snapshot], ledger: Ledger) -> tuple[bool, list[str]]:
-    """Add the Snapshots that it lacks; gives whether it fits, and what is left out with damaged lists."""
-    missing, known = _missing(base, snapshots, ledger), known_snapshots(base)
+    """Add the Snapshots that a catalog lacks; return whether that was possible, and notes on any left out."""
+    missing, known = _find_missing(base, snapshots, ledger), known_snapshots(base)
     if missing is None:
         return False, []
-    usable, left_out = _check(missing, ledger)
+    usable, left_out = _check_all_lists(missing, ledger)
     if known and any(snapshot_order(new.name) < snapshot_order(known[-1][0]) for new in usable):
-        return False, []  # its lists were restored; it belongs between the others
+        return False, []  # its lists were repaired: it belongs between others, and rows are only appended
     add_snapshots(base, usable, first=len(known))
     return True, left_out
 
 
-def _missing(base: sqlite3.Connection, snapshots: list[Snapshot], ledger: Ledger) -> list[Snapshot] | None:
-    """The Snapshots that a catalog lacks; None when it has others than the Archive.
+def _find_missing(
+    base: sqlite3.Connection, snapshots: list[Snapshot], ledger: Ledger
+) -> list[Snapshot] | None:
+    """Return the Snapshots that a catalog lacks; None when it has any that the Archive does not have.
 
-    Their digests come from the Ledger: nobody reads a file of every date for this.
+    Digests come from the Ledger, which saves reading a file of every Snapshot.
     """
     committed, known = ledger.committed, known_snapshots(base)
     wanted = {
@@ -334,8 +347,8 @@ def _missing(base: sqlite3.Connection, snapshots: list[Snapshot], ledger: Ledger
     return [found for key, found in wanted.items() if key in lacking]
 
 
-def _check(snapshots: list[Snapshot], ledger: Ledger) -> tuple[list[CheckedSnapshot], list[str]]:
-    """Those whose lists are proven, and what is wrong with each other one."""
+def _check_all_lists(snapshots: list[Snapshot], ledger: Ledger) -> tuple[list[CheckedSnapshot], list[str]]:
+    """Return the Snapshots with lists that match the Ledger, and a note on each of the others."""
     usable, left_out = [], []
     for snapshot in snapshots:
         try:
@@ -345,6 +358,6 @@ def _check(snapshots: list[Snapshot], ledger: Ledger) -> tuple[list[CheckedSnaps
     return usable, left_out
 
 
-def _tell(notes: list[str], on_note: Callable[[str], None]) -> None:
+def _send_notes(notes: list[str], on_note: Callable[[str], None]) -> None:
     for note in notes:
         on_note(note)

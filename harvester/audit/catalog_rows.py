@@ -1,4 +1,7 @@
-"""The rows of the catalog: what one Snapshot adds to the tables."""
+"""Writes the rows that a Snapshot adds to the tables of the catalog.
+
+Snapshots are added oldest first: an outcome row is extended when nothing changed since the Snapshot before.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ from harvester.model import InventoryEntry
 from harvester.report import parse_figure
 
 _BATCH: Final = 500
+"""Inventory entries handled at a time; bounds the memory for a large account."""
 _image_columns: Final = attrgetter("name", "title", "media_type", "sha256", "size_bytes", "width", "height")
 
 
 def add_snapshots(base: sqlite3.Connection, snapshots: Sequence[Snapshot], *, first: int) -> None:
-    """Add Snapshots in their order; `first` is the number of the first one.
+    """Add Snapshots, oldest first; the first one gets the number `first`, the rest count on from there.
 
     Raises:
-        CorruptArchiveError: one cannot be read.
+        CorruptArchiveError: a Snapshot cannot be read.
     """
     for number, snapshot in enumerate(snapshots, start=first):
         before = base.execute("SELECT name FROM snapshots WHERE number = ?", (number - 1,)).fetchone()
@@ -52,10 +56,11 @@ def _add_snapshot(base: sqlite3.Connection, snapshot: Snapshot, number: int) -> 
         record.payload_bytes,
         record.written_bytes,
     )
-    base.execute(f"INSERT INTO snapshots VALUES ({_places(row)})", row)
+    base.execute(f"INSERT INTO snapshots VALUES ({_placeholders(row)})", row)
 
 
-def _places(row: tuple[object, ...]) -> str:
+def _placeholders(row: tuple[object, ...]) -> str:
+    """Return the SQL placeholders for the values of a row."""
     return ", ".join("?" * len(row))
 
 
@@ -99,17 +104,17 @@ def _backtest(entry: InventoryEntry, snapshot: str) -> tuple[object, ...]:
 def _add_outcomes(
     base: sqlite3.Connection, snapshot: str, before: str, entries: tuple[InventoryEntry, ...]
 ) -> None:
-    """Lengthen what goes on, begin what is new: a night without news adds no rows."""
+    """Extend the period of what did not change, insert a new one for what did: a quiet night adds no rows."""
     for entry in entries:
         gone = bool(entry.gone_since)
         state = (entry.outcome.value, entry.name, entry.reason, entry.error, entry.saved_in, gone)
         key = (entry.project_id, entry.backtest_id)
-        lengthened = base.execute(
+        extended = base.execute(
             "UPDATE outcomes SET to_snapshot = ? WHERE project_id = ? AND backtest_id = ? AND to_snapshot = ?"
             " AND (outcome, name, reason, error, saved_in, gone) = (?, ?, ?, ?, ?, ?)",
             (snapshot, *key, before, *state),
         )
-        if not lengthened.rowcount:
+        if not extended.rowcount:
             base.execute(
                 "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*key, snapshot, snapshot, *state),
@@ -139,7 +144,7 @@ def _add_report(base: sqlite3.Connection, snapshot: Snapshot, entry: InventoryEn
     )
     report_id = base.execute(
         "INSERT INTO reports (project_id, backtest_id, saved_in, report_sha256, read_at, path, files,"
-        f" payload_bytes, generation_s) VALUES ({_places(row)})",
+        f" payload_bytes, generation_s) VALUES ({_placeholders(row)})",
         row,
     ).lastrowid
     for label, text in record.figures.items():

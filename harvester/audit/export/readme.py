@@ -1,4 +1,4 @@
-"""What an export says about itself, to somebody who has never heard of harvester."""
+"""The texts in an export that explain it to a reader who does not know harvester."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ SOURCE_TAGMANIFEST: Final = "source/tagmanifest-sha256.txt"
 
 
 class ExportRecord(msgspec.Struct, frozen=True):
-    """`export.json`: what an export was made of."""
+    """`export.json`: which Snapshot was exported, by which filters, when, and by which version."""
 
     format: int
     snapshot: str
     source_tagmanifest_sha256: str
-    """Seals the Snapshot that it was made of; stands in the Ledger."""
+    """Digest of the Snapshot's tag manifest, as recorded in the Ledger."""
     exported: str
-    """UTC."""
+    """When, in UTC."""
     whole: bool
-    """Whether everything in the Snapshot is in the export."""
+    """Whether the export has every report of the Snapshot."""
     filters: dict[str, object]
     version: str
-    """Of harvester."""
+    """Version of harvester."""
 
 
 class Sums:
-    """Counts what is exported, entry by entry."""
+    """Totals of the exported reports, counted one by one."""
 
     def __init__(self) -> None:
         self._outcomes: Counter[str] = Counter()
@@ -43,7 +43,7 @@ class Sums:
         self.payload_bytes = 0
 
     def add(self, entry: InventoryEntry) -> None:
-        """Count one exported report."""
+        """Count an exported report."""
         self._projects.add(entry.project_id)
         if entry.listed:
             self._outcomes[str(entry.outcome)] += 1
@@ -53,7 +53,10 @@ class Sums:
         self.payload_bytes += entry.payload_bytes
 
     def narrowed(self, record: SnapshotRecord) -> SnapshotRecord:
-        """The Snapshot's record as it is true of the export, and says nothing about what is not in it."""
+        """Return the Snapshot's record with the counts of the export only.
+
+        Fields about anything that is not in the export are emptied: it may be given to a stranger.
+        """
         return msgspec.structs.replace(
             record,
             listed=sum(self._outcomes.values()),
@@ -74,7 +77,7 @@ class Sums:
 
 
 def render_readme(record: ExportRecord, sums: Sums, *, has_pages: bool) -> bytes:
-    """The text that tells a stranger what this is and how to check it."""
+    """Return the content of `README.txt`: what the export is and how to check it."""
     pages = _PAGES if has_pages else ""
     text = _README.format(record=record, sums=sums, part="all" if record.whole else "a part", pages=pages)
     if record.whole:
@@ -120,7 +123,7 @@ _WHOLE: Final = """
 How to check that it is what was archived
 -----------------------------------------
 
-source/tagmanifest-sha256.txt is the archive's own list of the files beside data/, manifest-sha256.txt among
+source/tagmanifest-sha256.txt is the archive's own list of the files outside data/, manifest-sha256.txt among
 them. When this and the checks above say nothing, data/ is what the archive committed, byte for byte:
 
     sha256sum --check --quiet source/tagmanifest-sha256.txt
