@@ -38,4 +38,4 @@ def map_in_order(work: Callable[[T], R], items: Iterable[T], *, waiting: int) ->
     finally:
         for future in running:
             future.cancel()
-        wait(running)  # what has begun already may still use files that the caller closes
+        wait(running)  # tasks that are running may still use files that the caller closes

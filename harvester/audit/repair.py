@@ -106,7 +106,7 @@ def repair_archive(
     if refetch is not None:
         left = _restore_by_request(restorer, left, refetch)
     lost = {problem: msgspec.structs.replace(problem, advice=_LOST) for problem in left}
-    mended = [problem for problem in wanted if problem not in lost]
+    restored = [problem for problem in wanted if problem not in lost]
     known = set(wanted)
     others = [problem for problem in problems if problem not in known]
     sealed = _seal(restorer, others, unsound={problem.place for problem in left})
@@ -114,7 +114,9 @@ def repair_archive(
     done = {*sealed, *rebuilt}
     others = [problem for problem in others if problem not in done]
     left = sorted([*others, *lost.values()])
-    return RepairResult([*mended, *sealed, *rebuilt], left, restorer.damaged.kept, restorer.damaged.not_kept)
+    return RepairResult(
+        [*restored, *sealed, *rebuilt], left, restorer.damaged.kept, restorer.damaged.not_kept
+    )
 
 
 def _rebuild_catalog(restorer: _Restorer, problems: Sequence[Problem]) -> list[Problem]:

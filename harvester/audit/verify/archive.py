@@ -1,4 +1,4 @@
-"""Whether an Archive is what was committed: every digest, every list against every other one."""
+"""Checks that an Archive is what was committed: every digest, and every list against the others."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from harvester.format import Ledger, load_ledger
 from harvester.model import InventoryEntry, Outcome
 
 Progress = Callable[[int, int], None]
-"""Told bytes checked so far, and bytes to check."""
+"""Called with the bytes checked so far and the bytes to check in all."""
 Subset = tuple[int, int]
-"""The k-th of n parts, from 1."""
+"""The k-th of n parts as (k, n); k counts from 1."""
 
 _ALL: Final = (1, 1)
 
@@ -34,16 +34,16 @@ def verify_archive(
     subset: Subset | None = None,
     on_progress: Progress | None = None,
 ) -> list[Problem]:
-    """Check Snapshots, Ledger and Inventories; nothing is changed.
+    """Check Snapshots, Ledger and Inventories, without changing anything.
 
     Args:
-        archive: What to check; its Ledger and `latest` are checked whatever the Snapshots.
-        snapshots: All when None.
-        subset: Hash this part of the reports only; lists, tag files and directories are checked all the same.
-        on_progress: Told of bytes hashed.
+        archive: The Archive; its Ledger and `latest` are always checked.
+        snapshots: The Snapshots to check; None means all.
+        subset: The part of the reports to hash; lists, tag files and directories are always checked.
+        on_progress: Called as bytes are hashed.
 
     Returns:
-        Everything that is wrong, by Snapshot and path.
+        The Problems, sorted by Snapshot and path.
     """
     chosen = archive.snapshots() if snapshots is None else list(snapshots)
     part = subset or _ALL
@@ -65,36 +65,36 @@ def verify_archive(
         )
         problems += found
         problems += check_consistency(archive, ledger, snapshot, directories)
-    # Last, for a run or a prune may have ended meanwhile: what it removed was no damage.
+    # Last, because a prune may have finished meanwhile: what it removed is not damage.
     pruned = _pruned(archive)
-    if any(problem.kind is ProblemKind.WRITABLE for problem in problems) and not _permissions_count(archive):
+    if any(problem.kind is ProblemKind.WRITABLE for problem in problems) and not _keeps_permissions(archive):
         problems = [problem for problem in problems if problem.kind is not ProblemKind.WRITABLE]
     return sorted([*check_ledger(archive), *(item for item in problems if item.snapshot not in pruned)])
 
 
 def find_lost(snapshot: Snapshot) -> list[InventoryEntry]:
-    """The reports that the Snapshot says are lost: no Problem of its own, for their files are another's."""
+    """Return the reports that the Snapshot records as lost; their files are in another one."""
     try:
         if not snapshot.record().lost:
             return []
         return [entry for entry in snapshot.inventory() if entry.outcome is Outcome.LOST]
     except ArchiveError:
-        return []  # a Problem of the record or the Inventory
+        return []  # reported as a Problem of the record or the Inventory
 
 
 def in_subset(path: str, subset: Subset) -> bool:
-    """Whether a report's directory belongs to the part; the parts of one n cover each path once."""
+    """Whether a report's directory belongs to the part; the n parts together contain each path once."""
     part, parts = subset
     return parts == 1 or zlib.crc32(path.encode()) % parts == part - 1
 
 
 def subset_of_day(day: dt.date, parts: int = 7) -> Subset:
-    """The part whose turn it is: `parts` days in a row cover everything, over the ends of months too."""
+    """Return the part to hash on a day: any `parts` days in a row cover everything, also across months."""
     return (day.toordinal() % parts + 1, parts)
 
 
 def _pruned(archive: Archive) -> set[str]:
-    """The Snapshots that a prune has removed; none when that cannot be known, which is a Problem itself."""
+    """Return the Snapshots that a prune has removed; none when unknown, which is reported elsewhere."""
     ledger = _ledger(archive)
     if ledger is None:
         return set()
@@ -105,25 +105,25 @@ def _pruned(archive: Archive) -> set[str]:
 
 
 def _ledger(archive: Archive) -> Ledger | None:
-    """The Ledger with whatever is wrong with it; None when it cannot be read, which is a Problem itself."""
+    """Return the Ledger even if it has faults; None when it cannot be read, which is reported elsewhere."""
     try:
         return load_ledger(archive.root)
     except (ArchiveError, OSError):
         return None
 
 
-def _permissions_count(archive: Archive) -> bool:
-    """Whether a committed file that is writable says anything: some file systems keep no permissions."""
+def _keeps_permissions(archive: Archive) -> bool:
+    """Whether a writable committed file means anything: some file systems do not store permissions."""
     try:
         if os.statvfs(archive.root).f_flag & os.ST_RDONLY:
-            return False  # nobody can write at all
+            return False  # mounted read-only: nobody can write
         return archive.disk.keeps_permissions(archive.root)
     except (ArchiveError, OSError):
-        return True  # it cannot be tried here
+        return True  # unknown: report rather than hide
 
 
 def _payload_bytes(snapshot: Snapshot) -> int:
     try:
         return snapshot.record().payload_bytes
     except ArchiveError:
-        return 0  # what is wrong with it comes out when it is checked
+        return 0  # reported when the Snapshot is checked

@@ -1,4 +1,4 @@
-"""Inventory, record and Ledger of a Snapshot against what Manifest and disk have shown."""
+"""Compares Inventory, record and Ledger of a Snapshot with each other, and with its Manifest and files."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def check_consistency(
     snapshot: Snapshot,
     directories: dict[str, DirectorySummary] | None,
 ) -> list[Problem]:
-    """Where the Snapshot contradicts itself, its Archive or the Ledger.
+    """Return where the Snapshot contradicts itself, its Archive or the Ledger.
 
     Args:
-        archive: Whose Snapshot it is.
-        ledger: Read after the Snapshot was seen to exist; None: it cannot be read, a Problem already.
-        snapshot: What to check.
-        directories: Those that `check_payload` has seen.
+        archive: The Archive that the Snapshot belongs to.
+        ledger: Read after the Snapshot was seen to exist; None when it cannot be read, which is reported
+            elsewhere.
+        snapshot: The Snapshot to check.
+        directories: The summaries that `check_payload` returned; None skips the comparison with them.
     """
     found = Findings(snapshot.name)
     sums = _check_inventory(snapshot, directories, found)
@@ -35,7 +36,9 @@ def check_consistency(
         return found.problems
     if record.account != archive.account:
         found.add(
-            ProblemKind.RECORD, SNAPSHOT_FILE, f"is of account {record.account}, the Archive of another one"
+            ProblemKind.RECORD,
+            SNAPSHOT_FILE,
+            f"is of account {record.account}, but the Archive is of another account",
         )
     if sums is not None:
         _check_sums(record, sums, found)
@@ -48,7 +51,7 @@ def check_consistency(
 def _check_inventory(
     snapshot: Snapshot, directories: dict[str, DirectorySummary] | None, found: Findings
 ) -> Counter[str] | None:
-    """Compare each entry with its directory; gives the sums, None when the Inventory cannot be read."""
+    """Compare each entry with its directory; return the totals, None when the Inventory cannot be read."""
     sums = Counter[str]()
     missing = dict(directories or {})
     try:
@@ -70,30 +73,30 @@ def _check_inventory(
 
 def _check_entry(entry: InventoryEntry, directory: DirectorySummary | None, found: Findings) -> None:
     if directory is None:
-        found.add(ProblemKind.INVENTORY, INVENTORY, f"has {entry.path}, the Manifest has not")
+        found.add(ProblemKind.INVENTORY, INVENTORY, f"lists {entry.path}, but the Manifest does not")
         return
-    said = (entry.files, entry.images, entry.report_sha256)
-    if said != (directory.files, directory.images, directory.report_sha256):
+    recorded = (entry.files, entry.images, entry.report_sha256)
+    if recorded != (directory.files, directory.images, directory.report_sha256):
         found.add(ProblemKind.INVENTORY, INVENTORY, f"and Manifest differ in what {entry.path} holds")
     if directory.payload_bytes not in {None, entry.payload_bytes}:
-        text = f"has {entry.payload_bytes} bytes for {entry.path}, the disk {directory.payload_bytes}"
+        text = f"records {entry.payload_bytes} bytes for {entry.path}; on disk are {directory.payload_bytes}"
         found.add(ProblemKind.INVENTORY, INVENTORY, text)
 
 
 def _check_sums(record: SnapshotRecord, sums: Counter[str], found: Findings) -> None:
-    said = {f"listed as {name}": count for name, count in record.counts.items()}
-    said |= {
+    recorded = {f"listed as {name}": count for name, count in record.counts.items()}
+    recorded |= {
         "gone": record.gone,
         "lost": record.lost,
         "files": record.files,
         "payload_bytes": record.payload_bytes,
     }
-    for name in sorted({*said, *sums}):
-        if said.get(name, 0) != sums[name]:
+    for name in sorted({*recorded, *sums}):
+        if recorded.get(name, 0) != sums[name]:
             found.add(
                 ProblemKind.RECORD,
                 SNAPSHOT_FILE,
-                f"has {said.get(name, 0)} {name}, the Inventory {sums[name]}",
+                f"has {recorded.get(name, 0)} {name}, the Inventory {sums[name]}",
             )
     if sum(record.counts.values()) != record.listed:
         found.add(ProblemKind.RECORD, SNAPSHOT_FILE, "has counts that do not add up to what was listed")
@@ -103,14 +106,14 @@ def _check_oxum(snapshot: Snapshot, record: SnapshotRecord, found: Findings) -> 
     try:
         info = parse_bag_info(load_bytes(snapshot.path / BAG_INFO))
     except ArchiveError:
-        return  # a Problem of the tag files already
+        return  # reported with the tag files
     oxum = f"{record.payload_bytes}.{record.files}"
     if info.get("Payload-Oxum") != oxum:
         found.add(ProblemKind.BAG, BAG_INFO, f"has the Payload-Oxum {info.get('Payload-Oxum')}, not {oxum}")
 
 
 def _check_ledger(ledger: Ledger, record: SnapshotRecord, found: Findings) -> None:
-    """What the Ledger says of the Snapshot and of the one that it was built on."""
+    """Compare the Ledger with the Snapshot, and with the previous Snapshot that it was built on."""
     line, previous = ledger.committed.get(record.name), record.previous
     if line is not None and (line.at, line.listed, line.counts) != (
         record.finished,

@@ -1,6 +1,6 @@
-"""Hashing the files of report directories on all cores, and comparing them with what was recorded.
+"""Hashes the files of report directories on all cores, and compares them with the recorded digests.
 
-A file that stands in several Snapshots as hard links is read once: the same inode holds the same bytes.
+A file that several Snapshots share as hard links is read once: one inode has one content.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from harvester.format import IMAGES
 
 _CHUNK_BYTES: Final = 2**20
 _BATCH_FILES: Final = 64
-"""A batch of directories has about this many files; smaller ones cost more to hand over than to hash."""
+"""About how many files a batch of directories has; a smaller one costs more to hand over than to hash."""
 _EMPTY_IMAGES: Final = f"{IMAGES}/"
-"""What a directory without files is called among the names of files."""
+"""Stands for an empty `images/`, which has no file that could be named."""
 _WAITING: Final = 16
-"""Batches that may wait for a thread."""
+"""Batches that may wait for a thread; bounds the memory."""
+# Not through a link, and without blocking on a pipe that somebody put in place of a file.
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
 class RecordedDirectory:
-    """A report's directory as the Manifest has it."""
+    """A report's directory as the Manifest records it."""
 
     snapshot: str
     root: str
-    """Where the Snapshot is."""
+    """Path of the Snapshot."""
     path: str
-    """Of the directory, below the Snapshot."""
+    """Path of the directory below the Snapshot."""
     files: tuple[tuple[str, str], ...]
-    """Name below the directory and sha256."""
+    """Name below the directory, and sha256, of each file."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,16 @@ class CheckedDirectory:
 
 
 class Hasher:
-    """Digests of files by their inode, so that none is read twice within one verify."""
+    """Remembers digests by inode, so that a file with several hard links is read once per verify.
+
+    Threads share it without a lock: at worst two of them hash the same file.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], tuple[bytes, int]] = {}
 
     def sha256(self, fd: int, status: os.stat_result, buffer: memoryview) -> str:
-        """The digest of an open file."""
+        """Return the sha256 of an open file, in hex; `buffer` is overwritten."""
         key = (status.st_dev, status.st_ino)
         known = self._known.get(key)
         if known is not None and known[1] == status.st_size:
@@ -65,7 +69,7 @@ class Hasher:
         digest = hashlib.sha256()
         while count := os.readv(fd, [buffer]):
             digest.update(buffer[:count])
-        if status.st_nlink > 1:  # only then it can be met again
+        if status.st_nlink > 1:  # a file with one name is not met again
             self._known[key] = (digest.digest(), status.st_size)
         return digest.hexdigest()
 
@@ -73,12 +77,12 @@ class Hasher:
 def check_directories(
     directories: Iterable[RecordedDirectory], hasher: Hasher, on_bytes: Callable[[int], None]
 ) -> Iterator[CheckedDirectory]:
-    """Check directories by as many threads as there are cores; results come in the order of what was given.
+    """Check directories on all cores; yields the results in the order of `directories`.
 
     Args:
-        directories: Taken a few at a time, so that it may be a stream.
+        directories: Read a few at a time, so it may be a stream.
         hasher: Shared by all Snapshots of one verify.
-        on_bytes: Told how many bytes were checked since it was last told.
+        on_bytes: Called with the number of bytes checked since the last call.
     """
     check = partial(_check_batch, hasher=hasher)
     for batch in map_in_order(check, _batches(directories), waiting=_WAITING):
@@ -105,7 +109,7 @@ def _check_batch(batch: Sequence[RecordedDirectory], hasher: Hasher) -> list[Che
 
 
 def check_directory(directory: RecordedDirectory, hasher: Hasher, buffer: memoryview) -> CheckedDirectory:
-    """Compare one directory with what was recorded: every file, nothing else."""
+    """Compare a directory with the recorded files: each must match its digest, and nothing else may exist."""
     found = Findings(directory.snapshot)
     base = f"{directory.root}/{directory.path}/"
     payload_bytes = 0
@@ -122,7 +126,7 @@ def check_directory(directory: RecordedDirectory, hasher: Hasher, buffer: memory
             if name not in names:
                 found.add(ProblemKind.EXTRA, f"{directory.path}/{name}".rstrip("/"), "is in no Manifest")
     except (FileNotFoundError, NotADirectoryError):
-        pass  # its files are missing, each by its own name
+        pass  # each of its files was reported as missing above
     except OSError as exc:
         found.add(ProblemKind.UNREADABLE, directory.path, f"cannot be listed: {exc.strerror}")
     return CheckedDirectory(directory.path, payload_bytes, found.problems)
@@ -131,7 +135,7 @@ def check_directory(directory: RecordedDirectory, hasher: Hasher, buffer: memory
 def _check_file(
     path: str, sha256: str, hasher: Hasher, buffer: memoryview
 ) -> tuple[list[tuple[ProblemKind, str]], int]:
-    """What is wrong with a file, and its size in bytes."""
+    """Return what is wrong with a file, and its size in bytes (0 when it cannot be read)."""
     try:
         fd = os.open(path, _OPEN)
     except OSError as exc:
@@ -152,7 +156,7 @@ def _check_file(
 
 
 def explain_open(exc: OSError) -> tuple[ProblemKind, str]:
-    """What it means that a file cannot be opened."""
+    """Return the kind of problem, and its text, for a file that cannot be opened."""
     if exc.errno in {errno.ENOENT, errno.ENOTDIR}:
         return ProblemKind.MISSING, "is missing"
     if exc.errno == errno.ELOOP:
@@ -161,7 +165,7 @@ def explain_open(exc: OSError) -> tuple[ProblemKind, str]:
 
 
 def _names(base: str) -> Iterator[str]:
-    """Everything in a report's directory and its `images/`; raises the plain `OSError`."""
+    """Yield every name in a report's directory and its `images/`; lets `OSError` through."""
     with os.scandir(base) as items:
         for item in items:
             if item.name == IMAGES and item.is_dir(follow_symlinks=False):

@@ -1,4 +1,4 @@
-"""The Archive as a whole: its Ledger, which Snapshots should stand, and what `latest` points to."""
+"""Checks the Archive as a whole: its Ledger, which Snapshots should exist, and what `latest` points to."""
 
 from __future__ import annotations
 
@@ -22,23 +22,27 @@ from harvester.format import (
 )
 
 _PAUSES_S: Final = (0.0, 0.5, 1.0)
-"""Before each further look; the steps between a Snapshot's name and `latest` take some milliseconds."""
+"""Pauses before each further check; a commit takes some milliseconds from the rename to `latest`."""
 
 
 def check_ledger(archive: Archive, *, wait: Callable[[float], None] = time.sleep) -> list[Problem]:
-    """What is wrong with the Archive itself, its Snapshots' insides left out.
+    """Return what is wrong with the Archive itself; the content of its Snapshots is checked elsewhere.
 
-    A run that commits at this moment has given a Snapshot its name and not yet its line in the Ledger. So
-    what is found is looked for again, for as long as somebody holds the Archive and a few times at most: only
-    what is found each time is a Problem.
+    A run that is committing has renamed a Snapshot and not yet added its line to the Ledger. So findings are
+    checked again, a few times at most and only while somebody holds the Archive's lock: a Problem is what
+    was found each time.
+
+    Args:
+        archive: The Archive to check.
+        wait: Waits for a number of seconds.
     """
-    found = _look(archive)
+    found = _find_problems(archive)
     for pause_s in _PAUSES_S:
         if not found:
             break
         wait(pause_s)
         held = _is_held(archive)
-        again = _look(archive)
+        again = _find_problems(archive)
         found = [problem for problem in found if problem in again]
         if not held:
             break
@@ -49,11 +53,11 @@ def _is_held(archive: Archive) -> bool:
     try:
         return bool(find_holder(archive.root))
     except ArchiveError:
-        return False  # something else has the lock's name, so nobody can hold it
+        return False  # what is there is not a lock, so nobody can hold it
 
 
-def _look(archive: Archive) -> list[Problem]:
-    """What is wrong at this moment."""
+def _find_problems(archive: Archive) -> list[Problem]:
+    """Return what is wrong at this moment."""
     found = Findings()
     problems: list[Problem] = []
     try:
@@ -62,7 +66,7 @@ def _look(archive: Archive) -> list[Problem]:
         ledger = load_ledger(archive.root)
         _check_lines(ledger, found)
         _check_archive_file(archive, ledger, found)
-        problems += [*_check_standing(archive, ledger), *_check_seals(archive, ledger)]
+        problems += [*_check_presence(archive, ledger), *_check_seals(archive, ledger)]
     except ArchiveError as exc:
         found.add_unusable(ProblemKind.LEDGER, LEDGER, exc)
     except OSError as exc:
@@ -75,49 +79,47 @@ def _check_lines(ledger: Ledger, found: Findings) -> None:
         found.add(ProblemKind.LEDGER, f"{LEDGER}:{fault.number}", fault.text)
     if ledger.torn:
         place = f"{LEDGER}:{len(ledger.lines) + 1}"
-        found.add(
-            ProblemKind.LEDGER, place, "was cut off while it was written", advice="the next run mends it"
-        )
+        found.add(ProblemKind.LEDGER, place, "was not written to its end", advice="the next run repairs it")
 
 
 def _check_archive_file(archive: Archive, ledger: Ledger, found: Findings) -> None:
     if not ledger.archive_sha256:
-        return  # no run has written it down yet
+        return  # no run has recorded it yet
     try:
         sha256 = file_sha256(archive.root / ARCHIVE_FILE)[0]
     except ArchiveError as exc:
         found.add_unusable(ProblemKind.RECORD, ARCHIVE_FILE, exc)
         return
     if sha256 != ledger.archive_sha256:
-        found.add(ProblemKind.RECORD, ARCHIVE_FILE, f"is not the one that {LEDGER} has the digest of")
+        found.add(ProblemKind.RECORD, ARCHIVE_FILE, f"does not match the digest in {LEDGER}")
 
 
-def _check_standing(archive: Archive, ledger: Ledger) -> list[Problem]:
-    """Snapshots that should be there and are not, and the other way round."""
+def _check_presence(archive: Archive, ledger: Ledger) -> list[Problem]:
+    """Return the Snapshots that should exist and do not, and those that exist and should not."""
     problems = []
-    standing = {snapshot.name for snapshot in archive.snapshots()}
-    for name in set(ledger.committed) - standing:
+    existing = {snapshot.name for snapshot in archive.snapshots()}
+    for name in set(ledger.committed) - existing:
         found = Findings(name)
         advice = f"restore it from a backup, or accept the loss: harvester prune --forget {name} --yes"
         found.add(ProblemKind.MISSING, "", "is missing: it was committed and never pruned", advice=advice)
         problems += found.problems
-    for name in standing - set(ledger.committed):
+    for name in existing - set(ledger.committed):
         found = Findings(name)
         if name in ledger.pruned:
             advice = "the next run or prune removes it"
             found.add(ProblemKind.LEDGER, "", "was pruned and is still there", advice=advice)
         else:
-            _name_unknown(archive, ledger, name, found)
+            _add_unrecorded(archive, ledger, name, found)
         problems += found.problems
     return problems
 
 
-def _name_unknown(archive: Archive, ledger: Ledger, name: str, found: Findings) -> None:
-    """A Snapshot without a line in the Ledger: of a run that was killed in its last steps, or foreign."""
+def _add_unrecorded(archive: Archive, ledger: Ledger, name: str, found: Findings) -> None:
+    """Add the Problem of a Snapshot without a line in the Ledger: its run was killed, or it is foreign."""
     try:
         check_adoptable(name, archive.root / name, ledger)
     except (ArchiveError, OSError):
-        text = "has no line in the Ledger: no run of this Archive is known"
+        text = "has no line in the Ledger: no run of this Archive is known to have written it"
         advice = "restore ledger.jsonl from a backup, or move the directory out of the Archive"
     else:
         text = "has no line in the Ledger yet: its run was stopped in the last steps of the commit"
@@ -126,16 +128,19 @@ def _name_unknown(archive: Archive, ledger: Ledger, name: str, found: Findings) 
 
 
 def _check_seals(archive: Archive, ledger: Ledger) -> list[Problem]:
-    """Each tag manifest against the Ledger: an edit that kept Manifest and tag manifest in step is found."""
+    """Compare each tag manifest with the Ledger.
+
+    This finds an edit that was followed through in Manifest and tag manifest.
+    """
     problems = []
     for name, line in ledger.committed.items():
         found = Findings(name)
         try:
             sha256 = file_sha256(archive.root / name / TAGMANIFEST)[0]
         except ArchiveError:
-            continue  # the Snapshot's own check names it
+            continue  # reported by the check of the Snapshot
         if sha256 != line.tagmanifest_sha256:
-            found.add(ProblemKind.ALTERED, TAGMANIFEST, f"is not the one of {LEDGER}:{line.n}")
+            found.add(ProblemKind.ALTERED, TAGMANIFEST, f"does not match the digest in {LEDGER}:{line.n}")
         problems += found.problems
     return problems
 
@@ -143,7 +148,7 @@ def _check_seals(archive: Archive, ledger: Ledger) -> list[Problem]:
 def _check_links(archive: Archive, found: Findings) -> None:
     for item in os.scandir(archive.root):
         if is_snapshot_name(item.name) and not item.is_dir(follow_symlinks=False):
-            found.add(ProblemKind.ODD, item.name, "has a Snapshot's name and is no directory")
+            found.add(ProblemKind.ODD, item.name, "has a Snapshot's name but is not a directory")
     for path in archive.foreign():
         found.add(
             ProblemKind.EXTRA, path.name, "has the name of a Snapshot but is not one: no run has committed it"

@@ -1,4 +1,4 @@
-"""The payload of a Snapshot against its Manifest: every file, its bytes, and nothing else."""
+"""Compares the payload of a Snapshot with its Manifest: every file is there, unchanged, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harvester.format import (
 
 @dataclass
 class DirectorySummary:
-    """What Manifest and disk say of one report's directory; the Inventory should say the same."""
+    """What Manifest and disk say about one report's directory, to be compared with the Inventory."""
 
     files: int
     images: int
@@ -32,37 +32,39 @@ class DirectorySummary:
     hashed: bool
     """Whether its files were checked one by one."""
     payload_bytes: int | None = None
-    """None: it was not hashed, or is damaged."""
+    """None when the directory was not hashed or is damaged."""
 
 
 @dataclass
 class _Seen:
-    """The directories that the Manifest names."""
+    """The directories that the Manifest names, filled while the Manifest is read."""
 
     directories: dict[str, DirectorySummary] = field(default_factory=dict)
     whole: bool = True
-    """Whether the Manifest could be read to its end; if not, what it does not name may be sound."""
+    """Whether the Manifest was read to its end; if not, a directory that it lacks may still be sound."""
 
 
 def check_payload(
     snapshot: Snapshot, hasher: Hasher, *, selected: Callable[[str], bool], on_bytes: Callable[[int], None]
 ) -> tuple[list[Problem], dict[str, DirectorySummary] | None]:
-    """What is wrong with the payload, and what was seen of each report's directory.
-
-    The latter is None when the Manifest cannot be read to its end.
+    """Check the payload of a Snapshot.
 
     Args:
-        snapshot: Whose payload.
+        snapshot: The Snapshot to check.
         hasher: Shared by all Snapshots of one verify.
-        selected: Which directories to hash.
-        on_bytes: Told of bytes hashed.
+        selected: Whether to hash the files of a directory, given its path.
+        on_bytes: Called with the number of bytes hashed since the last call.
+
+    Returns:
+        The Problems, and a summary of each report's directory by its path; the second is None when the
+        Manifest cannot be read to its end.
     """
     found = Findings(snapshot.name)
     seen = _Seen()
     problems = []
     for checked in check_directories(_recorded(snapshot, selected, seen, found), hasher, on_bytes):
         problems += checked.problems
-        if not checked.problems:  # else its size is another way to say the same
+        if not checked.problems:  # with problems, a wrong size would only repeat them
             seen.directories[checked.path].payload_bytes = checked.payload_bytes
     _check_link(snapshot, found)
     if seen.whole:
@@ -73,7 +75,7 @@ def check_payload(
 def _recorded(
     snapshot: Snapshot, selected: Callable[[str], bool], seen: _Seen, found: Findings
 ) -> Iterator[RecordedDirectory]:
-    """The directories to hash, from the Manifest; notes in `seen` what it says of all of them."""
+    """Yield the directories to hash; records in `seen` every directory that the Manifest names."""
     for path, files in _directories(snapshot, seen, found):
         if path in seen.directories:
             found.add(ProblemKind.MANIFEST, MANIFEST, f"has the files of {path} in two places")
@@ -89,13 +91,13 @@ def _recorded(
 def _directories(
     snapshot: Snapshot, seen: _Seen, found: Findings
 ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """The Manifest's files, name and sha256, by report directory."""
+    """Yield each report's directory with its files, name and sha256, as the Manifest lists them."""
     current, files = "", list[tuple[str, str]]()
     for path, sha256 in _lines(snapshot, seen, found):
         parts = path.split("/", 3)
         directory = "/".join(parts[:3])
         if len(parts) != 4 or not is_report_path(directory) or not is_inside(path):
-            found.add(ProblemKind.MANIFEST, MANIFEST, f"names {path!r}, which is no file of a report")
+            found.add(ProblemKind.MANIFEST, MANIFEST, f"names {path!r}, which is not a file of a report")
             continue
         if directory != current:
             if files:
@@ -107,7 +109,7 @@ def _directories(
 
 
 def _lines(snapshot: Snapshot, seen: _Seen, found: Findings) -> Iterator[tuple[str, str]]:
-    """Path and sha256 of each line of the Manifest; a damaged line is a Problem, and the next one is read."""
+    """Yield path and sha256 of each line of the Manifest; a damaged line becomes a Problem and is skipped."""
 
     def on_damage(number: int, text: str) -> None:
         found.add(ProblemKind.MANIFEST, f"{MANIFEST}:{number}", text)
@@ -116,18 +118,18 @@ def _lines(snapshot: Snapshot, seen: _Seen, found: Findings) -> Iterator[tuple[s
         yield from load_manifest(snapshot.path / MANIFEST, on_damage=on_damage)
     except ArchiveError as exc:
         seen.whole = False
-        if isinstance(exc, DiskError):  # else a Problem of the tag files already
+        if isinstance(exc, DiskError):  # a damaged Manifest is reported with the tag files already
             found.add_unusable(ProblemKind.MANIFEST, MANIFEST, exc)
 
 
 def _check_link(snapshot: Snapshot, found: Findings) -> None:
-    with suppress(OSError):  # it cannot be listed either, nor can the Manifest beside it be read
+    with suppress(OSError):  # reported already: the directory cannot be listed, nor its Manifest read
         if (snapshot.path / PAYLOAD).is_symlink():
             found.add(ProblemKind.ODD, PAYLOAD, "is a symbolic link")
 
 
 def _check_directories(snapshot: Snapshot, seen: dict[str, DirectorySummary], found: Findings) -> None:
-    """Directories that the Manifest does not know; and missing ones whose files were not looked at."""
+    """Add Problems for directories that the Manifest lacks, and for missing ones that were not hashed."""
     known: dict[str, set[str]] = {}
     for path in seen:
         _, project, backtest = path.split("/")
@@ -136,12 +138,12 @@ def _check_directories(snapshot: Snapshot, seen: dict[str, DirectorySummary], fo
     for project, backtests in known.items():
         below = f"{PAYLOAD}/{project}"
         for name in backtests - _check_names(snapshot, below, backtests, found):
-            if not seen[f"{below}/{name}"].hashed:  # else each of its files is named
+            if not seen[f"{below}/{name}"].hashed:  # if it was hashed, each missing file is reported
                 found.add(ProblemKind.MISSING, f"{below}/{name}", "is missing")
 
 
 def _check_names(snapshot: Snapshot, below: str, known: set[str], found: Findings) -> set[str]:
-    """What is in a directory; what should not be is a Problem. One that is not there is empty."""
+    """Return the names in a directory, none when it does not exist; adds Problems for unexpected ones."""
     names = set()
     try:
         with os.scandir(snapshot.path / below) as items:
@@ -155,5 +157,5 @@ def _check_names(snapshot: Snapshot, below: str, known: set[str], found: Finding
         return names
     except OSError as exc:
         found.add(ProblemKind.UNREADABLE, below, f"cannot be listed: {exc.strerror}")
-        return known  # nobody knows what is missing
+        return known  # unlistable: report nothing as missing
     return names

@@ -52,7 +52,7 @@ _ADVICE = {
     ProblemKind.INVENTORY: "restore the file from a backup",
     ProblemKind.RECORD: "restore the file from a backup",
     ProblemKind.LEDGER: "restore ledger.jsonl from a backup",
-    ProblemKind.LATEST: "the next run mends it",
+    ProblemKind.LATEST: "the next run repairs it",
     ProblemKind.CATALOG: "harvester catalog rebuild",
 }
 

@@ -1,4 +1,4 @@
-"""The Archive's directory around its Snapshots: its catalog, what the catalog remembers, and strangers."""
+"""Checks what is in the Archive's directory next to the Snapshots: the catalog, and foreign names."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ _TABLES: Final = (
 
 @dataclass(frozen=True)
 class RootFindings:
-    """What was found around the Snapshots."""
+    """What was found next to the Snapshots."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    """What may have an innocent reason."""
+    """Findings that may have an innocent reason."""
     unknown: list[str] = field(default_factory=list)
-    """Names in the Archive's directory that are no part of it; nobody checks them."""
+    """Names in the Archive's directory that are not part of the Archive; they are not checked."""
 
 
 def check_root(archive: Archive) -> RootFindings:
-    """Compare the catalog with the Inventories and the Ledger, and name what does not belong here."""
+    """Compare the catalog with the Inventories and the Ledger, and list names that do not belong here."""
     found = Findings()
     warnings: list[str] = []
     if os.path.lexists(archive.root / CATALOG):
         try:
             warnings += _check_catalog(archive, found)
         except CorruptArchiveError:
-            pass  # an Inventory or the Ledger is damaged, which `verify` names
+            pass  # an Inventory or the Ledger is damaged, which is reported elsewhere
         except DiskError as exc:
             warnings.append(f"the catalog was not compared with the Inventories: {exc}")
         except (sqlite3.DatabaseError, OverflowError) as exc:
@@ -70,18 +70,19 @@ def check_root(archive: Archive) -> RootFindings:
 
 
 def _check_catalog(archive: Archive, found: Findings) -> list[str]:
-    """Compare a catalog with one that is made for it; gives warnings.
+    """Compare the catalog with one that is built from its Snapshots now; returns warnings.
 
-    One that is behind is compared as far as it goes. One that has Snapshots which were pruned since cannot be
-    compared; it answers no question either.
+    1. The catalog lacks the newest Snapshots: it is compared for the Snapshots that it has.
+    2. It has Snapshots that were pruned since: it cannot be compared, and no query uses it either.
+    3. It has Snapshots that the Ledger never recorded: a warning for each, and no comparison.
     """
     ledger = load_ledger(archive.root)
     with reading_catalog(archive) as base:
         unknown = find_unknown_snapshots(ledger, base)
         names = [name for name, _ in known_snapshots(base)]
-        found_here = {snapshot.name: snapshot for snapshot in archive.snapshots()}
-        if not unknown and found_here.keys() >= set(names):
-            with fresh_catalog([check_lists(found_here[name], ledger) for name in names]) as expected:
+        existing = {snapshot.name: snapshot for snapshot in archive.snapshots()}
+        if not unknown and existing.keys() >= set(names):
+            with fresh_catalog([check_lists(existing[name], ledger) for name in names]) as expected:
                 table = next((table for table in _TABLES if not _is_same(table, base, expected)), None)
             if table is not None:
                 found.add(
@@ -99,7 +100,7 @@ def _find_unknown(archive: Archive) -> list[str]:
     try:
         names = sorted(item.name for item in os.scandir(archive.root))
     except OSError:
-        return []  # a Problem already
+        return []  # reported by the check of the Ledger
     return [name for name in names if not _is_ours(name)]
 
 

@@ -1,4 +1,4 @@
-"""The files of a Snapshot beside its payload: BagIt's declarations and everything the tag manifest covers."""
+"""Checks the files of a Snapshot outside its payload: BagIt's declarations and all tag files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _REQUIRED: Final = (BAGIT, BAG_INFO, MANIFEST, INVENTORY, SNAPSHOT_FILE)
 
 
 def check_tag_files(snapshot: Snapshot) -> list[Problem]:
-    """What is wrong with the tag files of a Snapshot."""
+    """Return what is wrong with the tag files of a Snapshot; nothing is changed."""
     found = Findings(snapshot.name)
     try:
         recorded = dict(load_manifest(snapshot.path / TAGMANIFEST))
@@ -43,7 +43,7 @@ def check_tag_files(snapshot: Snapshot) -> list[Problem]:
             found.add(ProblemKind.BAG, TAGMANIFEST, f"does not list {name}")
     for name, sha256 in recorded.items():
         if not is_inside(name):
-            found.add(ProblemKind.BAG, TAGMANIFEST, f"names {name!r}, which is outside of the Snapshot")
+            found.add(ProblemKind.BAG, TAGMANIFEST, f"lists {name!r}, which is outside the Snapshot")
         else:
             _check_tag(snapshot, name, sha256, found)
     _check_extra(snapshot, set(recorded), found)
@@ -56,11 +56,11 @@ def _check_tag(snapshot: Snapshot, name: str, sha256: str, found: Findings) -> N
         actual = file_sha256(path)[0]
     except CorruptArchiveError as exc:
         missing = not os.path.lexists(path)
-        text = "is missing" if missing else _without(path, exc)
+        text = "is missing" if missing else _strip_path(path, exc)
         found.add(ProblemKind.MISSING if missing else ProblemKind.ODD, name, text, sha256=sha256)
         return
     except DiskError as exc:
-        found.add(ProblemKind.UNREADABLE, name, _without(path, exc))
+        found.add(ProblemKind.UNREADABLE, name, _strip_path(path, exc))
         return
     if actual != sha256:
         found.add(ProblemKind.ALTERED, name, "has other bytes than were recorded", sha256=sha256)
@@ -70,12 +70,15 @@ def _check_tag(snapshot: Snapshot, name: str, sha256: str, found: Findings) -> N
 
 
 def _check_extra(snapshot: Snapshot, recorded: set[str], found: Findings) -> None:
-    """What is in the Snapshot outside of its payload and in no list; a directory is named as a whole."""
+    """Add a Problem for everything outside the payload that no list names; a directory counts as one.
+
+    Only directories that contain a listed file are entered: an unknown tree may be of any size.
+    """
     parents = {str(parent) for name in recorded for parent in PurePosixPath(name).parents}
     waiting = [""]
     while waiting:
         below = waiting.pop()
-        for name, item in _listed(snapshot, below, found):
+        for name, item in _list_directory(snapshot, below, found):
             is_dir = item.is_dir(follow_symlinks=False)
             if name in {PAYLOAD, TAGMANIFEST} or (name in recorded and not is_dir):
                 continue  # checked elsewhere
@@ -87,8 +90,8 @@ def _check_extra(snapshot: Snapshot, recorded: set[str], found: Findings) -> Non
                 found.add(ProblemKind.ODD, name, "is neither a file nor a directory, and in no tag manifest")
 
 
-def _listed(snapshot: Snapshot, below: str, found: Findings) -> list[tuple[str, os.DirEntry[str]]]:
-    """The names in one of the Snapshot's directories, from the Snapshot on."""
+def _list_directory(snapshot: Snapshot, below: str, found: Findings) -> list[tuple[str, os.DirEntry[str]]]:
+    """Return the entries of a directory, each with its path below the Snapshot, sorted."""
     try:
         with os.scandir(snapshot.path / below) as items:
             return sorted(((f"{below}/{item.name}".lstrip("/"), item) for item in items), key=itemgetter(0))
@@ -100,13 +103,13 @@ def _listed(snapshot: Snapshot, below: str, found: Findings) -> list[tuple[str, 
 def _check_mode(snapshot: Snapshot, name: str, found: Findings) -> None:
     try:
         mode = (snapshot.path / name).lstat().st_mode
-    except OSError as exc:  # such as a prune that removes it at this moment
-        found.add(ProblemKind.UNREADABLE, name, f"cannot be looked at: {exc.strerror}")
+    except OSError as exc:  # for example: a prune is removing it at this moment
+        found.add(ProblemKind.UNREADABLE, name, f"cannot be examined: {exc.strerror}")
         return
     if mode & 0o222:
         found.add(ProblemKind.WRITABLE, name, "is writable")
 
 
-def _without(path: Path, exc: Exception) -> str:
-    """An error's text without the path that it begins with."""
+def _strip_path(path: Path, exc: Exception) -> str:
+    """Return an error's text without the path at its start: a Problem names the path already."""
     return str(exc).removeprefix(str(path)).lstrip(": ")

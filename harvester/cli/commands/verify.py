@@ -176,7 +176,7 @@ class _Verification:
         files = None
         if loaded.settings.bucket.url:
             files = bucket_files(loaded, self._session.invocation.environ, self._session.log)
-        mended: list[Problem] = []
+        fixed: list[Problem] = []
         try:
             with refetcher(
                 self._archive,
@@ -185,11 +185,11 @@ class _Verification:
                 credentials=lambda: self._session.credentials(loaded),
             ) as fetch:
                 return repair_archive(
-                    self._archive, problems, fetch=files, refetch=fetch, on_fixed=mended.append
+                    self._archive, problems, fetch=files, refetch=fetch, on_fixed=fixed.append
                 )
         except BaseException:
             # Also on a full disk or Ctrl-C: nothing else records which committed files were replaced.
-            for problem in mended:
+            for problem in fixed:
                 self._session.log.warning("repaired", file=str(problem))
             raise
 

@@ -190,10 +190,10 @@ def test_covered_tracks_are_found_by_the_ledger(archive: Archive) -> None:
         (lambda content: content.split(b"\n", 1)[1], "has no entry for"),
         (lambda content: content + content.splitlines()[0] + b"\n", "out of order"),
         (lambda content: content.replace(b'"files":5', b'"files":4', 1), "differ in what"),
-        (lambda content: content.replace(b'"payload_bytes":', b'"payload_bytes":1', 1), "the disk"),
+        (lambda content: content.replace(b'"payload_bytes":', b'"payload_bytes":1', 1), "bytes for data/"),
         (lambda content: content.replace(sha256(REPORTS[0].html).encode(), b"0" * 64), "differ in what"),
         (lambda content: content.replace(b'"carried"', b'"saved"', 1), "the Inventory 1"),
-        (lambda content: content.replace(DIR.encode(), b"data/elsewhere_1/x_2"), "the Manifest has not"),
+        (lambda content: content.replace(DIR.encode(), b"data/elsewhere_1/x_2"), "but the Manifest does not"),
         (lambda content: content[:-20], "truncated"),
         (lambda content: b"junk\n" + content, "damaged"),
     ],
@@ -207,13 +207,13 @@ def test_an_edited_inventory_is_found(archive: Archive, change: Callable[[bytes]
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda content: content.split(b"\n", 5)[5], "the Manifest has not"),
+        (lambda content: content.split(b"\n", 5)[5], "but the Manifest does not"),
         (lambda content: content + b"nonsense\n", "not a digest"),
         (lambda content: content + content.splitlines()[0] + b"\n", "in two places"),
-        (lambda content: content + b"0" * 64 + b"  data/../../etc/passwd\n", "no file of a report"),
+        (lambda content: content + b"0" * 64 + b"  data/../../etc/passwd\n", "not a file of a report"),
         (
             lambda content: content + b"0" * 64 + b"  data/x_1/y_2/../../../../etc/passwd\n",
-            "no file of a report",
+            "not a file of a report",
         ),
         (lambda content: content.split(b"\n", 1)[1], "differ in what"),
     ],
@@ -321,7 +321,7 @@ def test_a_torn_ledger_line_is_found_and_harmless(archive: Archive) -> None:
         file.write(b'{"format":1,')
     (problem,) = verify_archive(archive)
     assert problem.place == "ledger.jsonl:3"
-    assert problem.advice == "the next run mends it"
+    assert problem.advice == "the next run repairs it"
 
 
 def test_a_snapshot_deleted_by_hand_is_found(archive: Archive) -> None:

@@ -102,5 +102,5 @@ def test_a_snapshot_from_elsewhere_is_not_taken_for_one(archive: Archive, tmp_pa
     Night(other, "2026-11-22").run(REPORTS)
     shutil.copytree(other.root / "2026-11-22", archive.root / "2026-11-22")
     found = {problem.place: problem for problem in verify_archive(archive)}
-    assert str(found["2026-11-22"]).endswith("no run of this Archive is known")
+    assert str(found["2026-11-22"]).endswith("no run of this Archive is known to have written it")
     assert "move the directory out" in found["2026-11-22"].advice
