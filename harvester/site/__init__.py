@@ -1,10 +1,10 @@
 """Writes the pages of a Snapshot, `index.html` and `site/`, from its Inventory.
 
-The rule: pages work from disk without network or server, and a page that is the same as in
-the Snapshot before is linked to it, so that a night without news adds no files.
+The rule: pages work from disk without network or server, and a page that is the same as in the previous
+Snapshot becomes a hard link to it, so that a night without changes adds almost no bytes.
 
-    pages     writes all of them               rows      what a page shows of one backtest: pure
-    summary   what the index lists: pure       scripts   data for the pages' scripts
+    pages     writes all pages                 rows      what a page shows about one backtest: pure
+    summary   what the index lists: pure       scripts   data for the scripts of the pages
     folder    writes or links one file
 
 Example:

@@ -1,7 +1,7 @@
 """Writes `index.html` and `site/` of a Snapshot from its Inventory, one project at a time.
 
-A project's page says nothing that changes from night to night by itself, so that the page of a project
-without news is the same as in the Snapshot before, and is linked.
+A project's page shows nothing that changes from night to night by itself, such as the Snapshot's name. So the
+page of a project in which nothing changed is the same as in the previous Snapshot, and is linked to it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ASSETS: Final = ("style.css", "query.js", "table.js", "gallery.js", "search.js"
 
 
 def write_pages(directory: Path, disk: Disk | None = None) -> None:
-    """Write the pages of a Snapshot, or of an export, in which all but its declarations is in place.
+    """Write the pages of a Snapshot or an export; its payload, Inventory and record must exist already.
 
     Raises:
         CorruptArchiveError: its `snapshot.json` or Inventory cannot be read.
@@ -54,7 +54,7 @@ class _Pages:
         self._directory = directory
         self._record = record
         self._alone = directory.name != partial_name(record.name)
-        """An export, beside which no other Snapshot stands."""
+        """Whether this is an export, with no other Snapshot next to it that pages could be linked to."""
         before = None if self._alone or record.previous is None else directory.parent / record.previous.name
         self._folder = Folder(disk, directory, before)
         self._search = SearchIndex()
@@ -80,9 +80,9 @@ class _Pages:
         pages = [page_name(newest.project_id, part, len(ranges)) for part in range(1, len(ranges) + 1)]
         project = ProjectSummary(newest.project_id, newest.project, pages[-1])
         found = SearchProject(project.project_id, project.name)
-        left = iter(entries)
+        remaining = iter(entries)
         for page, numbers in zip(pages, ranges, strict=True):
-            part = list(islice(left, len(numbers)))
+            part = list(islice(remaining, len(numbers)))
             rows = [row_of(entry, _images(self._directory, entry)) for entry in part]
             for entry, row in zip(part, rows, strict=True):
                 self._summary.add(entry, row, project, page)
@@ -112,7 +112,7 @@ def _render_project(project: ProjectSummary, rows: Sequence[Row], page: str, pag
 
 
 def _bar(counts: dict[str, int]) -> Iterator[tuple[str, int, float, float]]:
-    """Each Outcome that occurred: its number, and where its piece of a bar of 100 begins and how wide."""
+    """Yield name, count, start and width of each Outcome that occurred, as segments of a bar of width 100."""
     total, begin = sum(counts.values()), 0
     for outcome in Outcome:
         number = counts.get(outcome.value, 0)
@@ -122,7 +122,7 @@ def _bar(counts: dict[str, int]) -> Iterator[tuple[str, int, float, float]]:
 
 
 def _images(directory: Path, entry: InventoryEntry) -> tuple[str, ...]:
-    """The names of a report's images: cheaper to list than to read from its record."""
+    """Return the names of a report's images, from the directory: faster than reading its record."""
     if not entry.images:
         return ()
     with os.scandir(directory / entry.path / IMAGES) as found:
@@ -130,6 +130,7 @@ def _images(directory: Path, entry: InventoryEntry) -> tuple[str, ...]:
 
 
 def _render(template: str, **context: object) -> bytes:
+    # "replace": a lone surrogate in a name cannot be encoded, and must not cost the page.
     return _templates().get_template(template).render(**context).encode("utf-8", "replace")
 
 
@@ -152,7 +153,7 @@ def _asset(name: str) -> bytes:
 
 
 def _period(record: SnapshotRecord) -> str:
-    """From when to when it was read, in minutes."""
+    """Return when the Snapshot's run started and finished, to the minute."""
     started, finished = (stamp[:16].replace("T", " ") for stamp in (record.started, record.finished))
     same_day = started[:10] == finished[:10]
     return f"{started} to {finished[11:] if same_day else finished} UTC"

@@ -1,4 +1,4 @@
-"""What a page shows of one backtest: pure, from its line in the Inventory and the names of its images."""
+"""What a page shows about one backtest: pure, from its line in the Inventory and the names of its images."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from harvester.model import InventoryEntry, Outcome
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of the listing as pages have it."""
+    """A statistic of the API's listing, and how pages show it."""
 
     key: str
-    """What a filter calls it: `sharpe>1`."""
+    """Its name in a filter, as in `sharpe>1`."""
     field: str
-    """What the API calls it."""
+    """Its name in the API."""
     label: str
     unit: str = ""
     digits: int = 2
 
     def text(self, value: float | None) -> str:
-        """The figure for people; empty when there is none."""
+        """Format a value with its unit; empty when there is no value."""
         return "" if value is None else f"{value:,.{self.digits}f}{self.unit}"
 
 
@@ -35,7 +35,7 @@ COLUMNS: Final = (
     Figure("psr", "psr", "PSR", "%", 0),
     Figure("trades", "trades", "Trades", "", 0),
 )
-"""What has a column of its own."""
+"""The figures that have a column in the table."""
 
 FIGURES: Final = (
     *COLUMNS,
@@ -48,7 +48,7 @@ FIGURES: Final = (
     Figure("days", "tradeableDates", "Trading days", "", 0),
     Figure("parameters", "parameters", "Parameters", "", 0),
 )
-"""What can be filtered and sorted by; the columns come first."""
+"""The figures that can be filtered and sorted by; those with a column come first."""
 
 _FINISHED: Final = "Completed."
 _STATES: Final = {
@@ -62,7 +62,7 @@ _STATES: Final = {
     Outcome.FAILED: ("failed", "bad"),
     Outcome.LOST: ("lost", "bad"),
 }
-"""What became of it in one word, and how that looks."""
+"""State and mood of a row by Outcome; see `Row`."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,20 @@ class Row:
     backtest_id: str
     name: str
     created: str
-    """`2026-11-22`, or empty."""
+    """Day as `2026-11-22`, or empty."""
     read: str
-    """When the API last confirmed the archived bytes, likewise."""
+    """Day on which the API last confirmed the archived bytes, or empty."""
     state: str
     """`new`, `changed`, `kept`, `gone`, or another Outcome."""
     mood: str
-    """How the state looks: `good`, `info`, `quiet`, `warn` or `bad`."""
+    """CSS class of the state: `good`, `info`, `quiet`, `warn` or `bad`."""
     outcome: str
     status: str
-    """The API's own, where it says more than that the backtest is finished."""
+    """Status in the API; empty when it only says that the backtest is completed."""
     reason: str
     tags: tuple[str, ...]
     directory: str
-    """Its files, below the Snapshot; empty when nothing is archived."""
+    """Directory of its files below the Snapshot; empty when nothing is archived."""
     thumbnail: str
     images: tuple[str, ...]
     values: tuple[float | None, ...]
@@ -93,12 +93,12 @@ class Row:
 
     @property
     def anchor(self) -> str:
-        """The row's name on its page."""
+        """The id of the row's element on its page."""
         return f"b-{self.backtest_id}"
 
     @property
     def report(self) -> str:
-        """The page that opens without network, below the Snapshot."""
+        """Path below the Snapshot of the page that works offline; empty when nothing is archived."""
         return f"{self.directory}/{OFFLINE_HTML}" if self.directory else ""
 
     @property
@@ -108,7 +108,7 @@ class Row:
 
 
 def row_of(entry: InventoryEntry, images: Sequence[str]) -> Row:
-    """The row of a backtest."""
+    """Return the row of a backtest; `images` are the names of its images."""
     is_gone = bool(entry.gone_since) and entry.outcome is not Outcome.LOST
     state, mood = ("gone", "warn") if is_gone else _STATES[entry.outcome]
     return Row(
@@ -130,23 +130,24 @@ def row_of(entry: InventoryEntry, images: Sequence[str]) -> Row:
 
 
 def reason_of(entry: InventoryEntry) -> str:
-    """Why it is as it is, in the words of the run and of the API."""
+    """Return why the backtest has its Outcome: the run's reason, then the API's error."""
     return ": ".join(text for text in (entry.reason, entry.error) if text)
 
 
 def thumbnail_of(images: Sequence[str]) -> str:
-    """The image that stands for a report: its cumulative returns, or else its first."""
+    """Return the image that represents a report: its cumulative returns if there, else the first."""
     return next((name for name in images if "cumulative-return" in name), images[0])
 
 
 _PART_ROWS: Final = 1000
+"""Backtests on a full page; bounds its size."""
 
 
 def parts_of(count: int) -> list[range]:
-    """Which backtests of a project, oldest first, stand on which of its pages.
+    """Return which backtests of a project, numbered from 0 for the oldest, are on which of its pages.
 
-    The last page has the newest and is the one that links lead to. Those before it are full, so that they
-    stay as they are when backtests are added.
+    The last page has the newest ones, and is the one that links lead to. The pages before it are full, so
+    they do not change when backtests are added.
     """
     full = max(0, count // _PART_ROWS - 1)
     pages = [range(n * _PART_ROWS, (n + 1) * _PART_ROWS) for n in range(full)]
@@ -154,5 +155,5 @@ def parts_of(count: int) -> list[range]:
 
 
 def page_name(project_id: int, part: int, parts: int) -> str:
-    """The file of a project's page; `part` counts from 1, the oldest."""
+    """Return the file name of a project's page; `part` counts from 1, which has the oldest backtests."""
     return f"{project_id}.html" if part == parts else f"{project_id}-{part}.html"

@@ -1,4 +1,4 @@
-"""What the index says of a Snapshot, counted entry by entry: pure, and small however large the account is."""
+"""What the index shows about a Snapshot, counted entry by entry: pure, and bounded for any account."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from harvester.model import InventoryEntry, Outcome
 from harvester.site.rows import FIGURES, Row, reason_of
 
 _SHOWN: Final = 100
-"""Backtests in one list of the index."""
+"""Most backtests shown in one list of the index."""
 _REASONS: Final = 40
-"""Reasons told apart; what comes after is counted together."""
+"""Most reasons that get a list; any further ones share a list per Outcome."""
 _AMOUNT: Final = re.compile(r"\d+(?=\s*(?:s\b|%))")
-"""What differs between reasons that are the same: seconds waited, progress made."""
+"""Numbers in which otherwise equal reasons differ: seconds waited, percent of progress."""
 _MISSED: Final = (
     Outcome.LOST, Outcome.FAILED, Outcome.UNAVAILABLE, Outcome.PENDING, Outcome.SKIPPED, Outcome.CARRIED,
 )  # fmt: skip
-"""In the order in which they matter."""
+"""Outcomes without a fresh read, most important first."""
 _SHARPE: Final = next(at for at, figure in enumerate(FIGURES) if figure.key == "sharpe")
 
 
@@ -29,7 +29,7 @@ class Item:
     row: Row
     project: str
     page: str
-    """Of its project, below `site/`."""
+    """Page of its project, below `site/`."""
 
 
 @dataclass
@@ -40,20 +40,20 @@ class Shortlist:
     items: list[Item] = field(default_factory=list)
 
     def add(self, item: Item) -> None:
-        """One more."""
+        """Count a backtest, and keep it while there is room."""
         self.count += 1
         if len(self.items) < _SHOWN:
             self.items.append(item)
 
     @property
     def more(self) -> int:
-        """How many are not shown."""
+        """Number of backtests that are counted but not shown."""
         return self.count - len(self.items)
 
 
 @dataclass
 class Missed:
-    """Listed backtests that were not read this time, all for the same reason."""
+    """Backtests that were not read in this run, all for one reason."""
 
     outcome: str
     reason: str
@@ -62,24 +62,24 @@ class Missed:
 
 @dataclass
 class ProjectSummary:
-    """One line of the index."""
+    """A project's line on the index."""
 
     project_id: int
     name: str
     page: str
     archived: int = 0
     fresh: int = 0
-    """New or changed."""
+    """Reports that are new or changed."""
     gone: int = 0
     missing: int = 0
-    """Listed, wanted, and without a report."""
+    """Backtests that were wanted and have no archived report."""
     payload_bytes: int = 0
     sharpe: float | None = None
-    """The best."""
+    """The best Sharpe ratio of its archived backtests."""
     newest: str = ""
 
     def add(self, entry: InventoryEntry, row: Row) -> None:
-        """One more backtest of it."""
+        """Count a backtest of the project."""
         self.archived += entry.archived
         self.gone += bool(entry.gone_since)
         self.fresh += row.state in {"new", "changed"}
@@ -100,24 +100,24 @@ class Summary:
         self.fresh = Shortlist()
         self.changed = Shortlist()
         self.gone = Shortlist()
-        """Since the Snapshot before."""
+        """Backtests that this Snapshot is the first to record as deleted."""
         self._missed: dict[tuple[Outcome, str], Missed] = {}
 
     @property
     def archived(self) -> int:
-        """Reports in the Snapshot."""
+        """Number of reports in the Snapshot."""
         return sum(project.archived for project in self.projects)
 
     @property
     def missed(self) -> list[Missed]:
-        """What was not read, by what matters most and then by what is most frequent."""
+        """What was not read: most important Outcome first, then most frequent reason."""
         found = sorted(
             self._missed.items(), key=lambda item: (_MISSED.index(item[0][0]), -item[1].found.count)
         )
         return [missed for _, missed in found]
 
     def add(self, entry: InventoryEntry, row: Row, project: ProjectSummary, page: str) -> None:
-        """One more backtest, of the project that it belongs to."""
+        """Count a backtest, for its project and for the lists of the index; `page` is the page it is on."""
         project.add(entry, row)
         item = Item(row, entry.project, page)
         if entry.outcome is Outcome.LOST:
