@@ -32,8 +32,10 @@ _DIRECTORY = Path("demo-archive")
 def demo(
     context: typer.Context,
     archive: Annotated[Path, typer.Option(metavar="DIR", help="Where the Snapshot goes.")] = _DIRECTORY,
-    projects: Annotated[int, typer.Option(min=1, max=50, help="Projects of the account.")] = 4,
-    backtests: Annotated[int, typer.Option(min=1, max=2000, help="Backtests of the account.")] = 24,
+    projects: Annotated[int, typer.Option(min=1, max=50, help="Projects with reports; three have none.")] = 4,
+    backtests: Annotated[
+        int, typer.Option(min=1, max=2000, help="Reports in them; four backtests are skipped.")
+    ] = 24,
     seed: Annotated[int, typer.Option(help="Another number draws another account.")] = 1,
 ) -> None:
     """Run the main job against a simulated account; no credentials and no network are needed.

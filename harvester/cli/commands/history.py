@@ -26,6 +26,7 @@ def history(
     \b
     Exit codes:
       0 ok
+      1 there is no archive
       2 usage, or no Snapshot has it
       16 disk
       20 a Snapshot is damaged

@@ -59,7 +59,7 @@ def list_backtests(
 
     \b
     Outcomes: saved, updated, unchanged, carried, skipped, pending, unavailable,
-    failed, lost; `harvester help archive` explains them. --json has the reasons.
+    failed, lost; `harvester help archive` explains them. --json gives reasons.
 
     \b
     Exit codes:
