@@ -11,6 +11,8 @@ FUZZ   := $(VENV)/.fuzz-ready
 DIST   := $(VENV)/dist
 FUZZ_S ?= 20
 PAUSE_S ?= 5
+# Tests wait for disks, ports and processes most of the time, so twice as many as cores run at once.
+TESTERS := $(shell echo $$((2 * $$(nproc 2>/dev/null || sysctl -n hw.ncpu))))
 
 .PHONY: help install demo lint check test bench soak fuzz clean
 
@@ -65,7 +67,7 @@ check: $(READY) ## check format, lint, types, imports between rooms, and the pac
 	$(BIN)/twine check --strict $(DIST)/*
 
 test: $(READY) $(LEAN) $(MODELS) $(AZURE) ## run the tests with branch coverage
-	$(BIN)/pytest -n auto --ignore tests/browser -m 'not bench and not soak' --cov --cov-report=
+	$(BIN)/pytest -n $(TESTERS) --ignore tests/browser -m 'not bench and not soak' --cov --cov-report=
 	$(BIN)/pytest tests/browser --cov --cov-append --cov-report=term
 
 bench: $(READY) ## print the measures, as ratios to a peer in the same run; BENCH=full for all sizes

@@ -102,10 +102,10 @@ class Run:
             stamp=lambda: render_moment(needs.now()),
         )
         record = await stages.run(needs.journal)
-        notes = partial.notes + stages.notes
         if record is None:
-            return RunResult(partial.path, None, notes)
+            return RunResult(partial.path, None, partial.notes + stages.notes)
         draft = msgspec.structs.replace(record, account=needs.archive.account)
         snapshot, committed = await in_thread(lambda: partial.commit(draft, pages=needs.pages))
         needs.observer.notify(Committed(record=committed))
-        return RunResult(snapshot.path, committed, notes)
+        # Only now: the commit adds notes of its own, such as one about `latest`.
+        return RunResult(snapshot.path, committed, partial.notes + stages.notes)

@@ -245,3 +245,12 @@ async def test_two_hundred_reports_half_of_them_generated_take_two_requests_each
     listing = 1 + 2 + 4
     optimizations = 4 + len({spec.optimization_id for _, spec in simulator.account.backtests()} - {""})
     assert result.record.requests <= listing + optimizations + 200 + generated * 1.1
+
+
+async def test_what_the_commit_itself_has_set_aside_is_told(tmp_path: Path) -> None:
+    def obstruct(_: object) -> None:
+        (tmp_path / "latest").mkdir()
+
+    async with Simulator(make_scenario(make_backtests(1))) as simulator:
+        result = await run_against(simulator, tmp_path, Asked(started=obstruct))
+    assert [note for note in result.notes if "latest" in note]
