@@ -132,7 +132,7 @@ class ApiClient:
         """Return a client for the account that these credentials belong to.
 
         Args:
-            settings: Those of the account; `api` and, without a limiter, `pace` are used.
+            settings: The settings of the account; `api` and, without a limiter, `pace` are used.
             credentials: User id and token, which sign each request.
             limiter: Shared with other commands of the account; None: one of this process alone.
             observer: Receives an event for each request; None: nobody does.

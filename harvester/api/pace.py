@@ -9,7 +9,7 @@ How `RateLimiter.acquire` lets a request start:
 
 1. It reserves a slot under the lock of the shared state, so every process sees it before anything is sent.
 2. It waits until the slot begins.
-3. If a hold has begun meanwhile, it cancels the slot and reserves another one; else the request starts.
+3. If a hold has started meanwhile, it cancels the slot and reserves another one; else the request starts.
 
 How long everybody holds after a "slow down":
 
@@ -76,7 +76,7 @@ class TokenBucket:
         self.held_until = float("-inf")
 
     def reserve(self, now: float) -> Slot:
-        """Reserve the first moment at which one more request may start."""
+        """Reserve the first moment at which another request may start."""
         start = max(now, self.full_at - self.tolerance_s, self.held_until)
         # GCRA: each request pushes the moment of a full bucket back by one interval.
         before, self.full_at = self.full_at, max(self.full_at, start) + 1 / self.rate_per_s

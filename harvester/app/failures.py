@@ -8,7 +8,7 @@ from harvester import errors
 from harvester.app.exits import ExitCode, worst
 from harvester.archive import REFUSALS, explain
 
-# The first row that matches decides, so an error stands above its base class.
+# The first row that matches decides, so an error comes before its base class.
 _CODES: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
     (errors.UsageError, ExitCode.USAGE),
     (errors.StoppedError, ExitCode.TIME),

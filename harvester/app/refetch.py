@@ -31,7 +31,7 @@ def refetcher(
     """Yield a function that fetches a report by its Inventory entry; it connects on its first call.
 
     Args:
-        archive: Whose reports are fetched.
+        archive: The Archive that has the reports.
         settings: API and pace.
         log: Takes the reports that could not be fetched, and why.
         credentials: Called once, before the first request; must be those of the Archive's account.

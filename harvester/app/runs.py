@@ -92,7 +92,7 @@ def make_snapshot(order: RunOrder, log: Log, display: Display, *, around: Around
     The first SIGINT or SIGTERM stops the run and keeps what it has; the second ends the process at once.
 
     Args:
-        order: What to do, and as whom.
+        order: What to do, and for which account.
         log: Takes warnings about what does not stop the run.
         display: Shows progress.
         around: Is entered in the event loop, the Archive locked.

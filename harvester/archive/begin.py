@@ -34,10 +34,10 @@ def begin_partial(
         state: What a new one records about itself.
 
     Raises:
-        ArchiveError: a newer harvester has begun it.
+        ArchiveError: a newer harvester started it.
         DiskError: it cannot be written.
     """
-    # The name comes first: what is resumed may have been begun yesterday, and gets today's name.
+    # The name comes first: what is resumed may have been started yesterday, and gets today's name.
     name, foreign = _free_name(store, date)
     path = store.partial_dir(name)
     found, notes = _find_resumable(store, state)
@@ -46,7 +46,7 @@ def begin_partial(
     else:
         earlier, state = found
         _sweep(store.disk, earlier)
-        if earlier != path:  # it was begun on another date
+        if earlier != path:  # it was started on another date
             store.disk.rename(earlier, path)
             store.disk.sync_dir(store.root)
     # Not what an interrupted run was built on, but what is newest and undamaged now.
@@ -110,7 +110,7 @@ def _usable(path: Path, state: PartialState) -> PartialState | None:
         return None
     if theirs.format > FORMAT:
         raise ArchiveError(
-            f"{path} was begun by a newer harvester (format {theirs.format}, this one knows {FORMAT}). "
+            f"{path} was started by a newer harvester (format {theirs.format}, this one knows {FORMAT}). "
             "Run that one, or move the directory out of the Archive"
         )
     return theirs if (theirs.format, theirs.account) == (FORMAT, state.account) else None

@@ -19,7 +19,7 @@ class GroupCommit:
     1. Nobody else is writing: it flushes its own files, since a flush of the file system would also wait for
        what other programs have written.
     2. No flush is running: it runs one, for itself and for all that have finished writing by then.
-    3. A flush is running: it may have begun before the last byte was written, so the next one counts.
+    3. A flush is running: it may have started before the last byte was written, so the next one counts.
     """
 
     def __init__(self, flush: Callable[[], None], *, shared_sync_from: int) -> None:

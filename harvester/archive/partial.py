@@ -58,7 +58,7 @@ Pages = Callable[[Path, Disk], None]
 
 
 class PartialState(msgspec.Struct, frozen=True):
-    """`.run/partial.json`: which run has begun the partial, for which account and in which format."""
+    """`.run/partial.json`: which run started the partial, for which account and in which format."""
 
     format: int
     account: str

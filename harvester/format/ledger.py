@@ -126,7 +126,7 @@ class Ledger:
         )
 
     def followed_by(self, line: LedgerLine) -> Ledger:
-        """The Ledger with one more line."""
+        """Return the Ledger with a line added at its end."""
         content = render_line(line)
         return replace(
             self,

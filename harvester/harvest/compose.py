@@ -33,8 +33,8 @@ async def open_run(  # noqa: PLR0913 -- three that every run has, and keywords w
 
     Args:
         archive: Locked by the caller.
-        settings: Those of the account.
-        credentials: Those of the account.
+        settings: The settings of the account.
+        credentials: The credentials of the account.
         observer: Receives an event for each request and everything that happens.
         policy: What is wanted; None: what the settings want now.
         limiter: Shared with other commands of the account; None: one of this process alone.

@@ -120,7 +120,7 @@ class Stopping(Event, frozen=True, tag="stopping"):
 
 
 class ProjectPlaced(Event, frozen=True, tag="filling"):
-    """One more project was put in its place in the Snapshot."""
+    """A project was put in its place in the Snapshot."""
 
     project_id: int
     done: int

@@ -15,7 +15,7 @@ class GoneCount:
     archived: int = 0
     """Reports that were archived and not gone before."""
     gone: int = 0
-    """Those of them that would be gone now."""
+    """How many of those reports would be gone now."""
 
     def add(self, decision: Decision) -> None:
         """Count one decision."""

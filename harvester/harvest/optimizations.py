@@ -80,7 +80,7 @@ class Before:
     due: Set[int] = frozenset()
     """Projects with a backtest that is to be requested again and that no listing has."""
     holding: Set[int] = frozenset()
-    """Projects of whose listed backtests at least one is archived: an empty listing would make all gone."""
+    """Projects with at least one listed backtest archived: an empty listing would make all of them gone."""
     note: str = ""
     """Why nothing is known although there is a previous Snapshot."""
 
@@ -242,10 +242,10 @@ class OptimizationReader:
         return [backtest for part in parts for backtest in self._spool.load_listing(project_id, part)[1]]
 
     def digests(self, projects: Set[int], *, finished: bool) -> dict[int, str]:
-        """What the next run compares with: of projects that were read whole this time, or before.
+        """Return what the next run compares with: a digest of each project that has been read completely.
 
         Args:
-            projects: Those that the account has.
+            projects: Ids of the projects in the account.
             finished: Whether the run has also requested all that it wanted. If not, what it read is
                 forgotten, so that the next run asks again and sees what is still to be requested.
         """

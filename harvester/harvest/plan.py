@@ -220,11 +220,11 @@ def plan_project(
     doubt: str = "",
     optimizations: Optimizations = Optimizations(),
 ) -> list[Decision]:
-    """A decision for each backtest of a listed project and for each archived one it no longer lists.
+    """Return a decision for each backtest of a listed project, and for each archived one it no longer lists.
 
     Args:
         project: As listed.
-        backtests: Those of its listing, and those that only an optimization names.
+        backtests: The listed backtests, and any that only an optimization names.
         earlier: The project's lines in the previous Snapshot.
         policy: What is wanted.
         doubt: Why a backtest that is not listed may exist all the same; empty: it does not.

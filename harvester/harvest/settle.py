@@ -102,8 +102,8 @@ def settle(decision: Decision, result: Result | None, *, snapshot: str, now: str
         now: UTC, for when it was last tried.
 
     Returns:
-        An entry with the path and sizes of the previous Snapshot, or without any. Those of a report that was
-        read in this run are filled in from its own record.
+        An entry with the path and sizes of the previous Snapshot, or without any. For a report that was read
+        in this run they are filled in from its own record.
     """
     entry = _settled(decision, result, snapshot, now)
     if entry.lost_since and decision.earlier is not None:

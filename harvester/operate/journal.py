@@ -110,7 +110,7 @@ async def open_journal(
         disk: Writes the file.
 
     Raises:
-        DiskError: the file cannot be written (in an ExceptionGroup once the run has begun).
+        DiskError: the file cannot be written (in an ExceptionGroup once the run has started).
     """
     disk = disk or Disk()
     await anyio.to_thread.run_sync(_end_last_line, path, disk)

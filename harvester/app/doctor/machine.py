@@ -37,7 +37,7 @@ _FIRST_INODES: Final = 10_000
 _DIRECTORIES: Final = 2
 """Directories of one report: its own and `images/`. Each run creates both, and links the files in them."""
 _OVERDUE: Final = timedelta(hours=36)
-"""A nightly job whose last run is older has missed a night."""
+"""A nightly job with an older last run has missed a night."""
 
 
 def check_configuration(loaded: Loaded) -> Iterator[Check]:
@@ -64,7 +64,7 @@ def check_archive(
 
     Args:
         root: The directory; it need not exist.
-        credentials: Whose Archive it must be; None: not checked.
+        credentials: For the account that the Archive must belong to; None skips that check.
         now: To tell how old the last run is.
         mode: `archive.mode`: who may read it.
     """
@@ -180,7 +180,7 @@ def _need(last: SnapshotRecord | None) -> tuple[int, str]:
 
 
 def _check_directory(root: Path, mode: int) -> Iterator[Check]:
-    """Check whether it can be written, by whom, and what its file system supports."""
+    """Check whether the directory can be written, who can read it, and what its file system supports."""
     place = _existing(root)
     try:
         found = _probe(place)

@@ -66,7 +66,9 @@ class BucketCheck:
         if (root / ARCHIVE_FILE).exists():
             return Archive.open(root)
         if self.repair:
-            raise ConfigError(f"--repair: {root} is no archive, and a bucket is repaired from its archive")
+            raise ConfigError(
+                f"--repair: {root} is not an archive, and a bucket is repaired from its archive"
+            )
         return None
 
     def _verify(self, connection: Connection, archive: Archive | None) -> Verified:
