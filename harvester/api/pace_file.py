@@ -185,7 +185,7 @@ class FoundStore:
 
 
 def find_store(places: Sequence[Path], clocks: Clocks | None = None) -> FoundStore:
-    """Return the first place whose file can be written, else memory; creates the directory of the file.
+    """Return the first place with a writable file, else memory; creates the directory of the file.
 
     A symbolic link is never followed: it may lead to a file of somebody else.
     """

@@ -28,7 +28,7 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class RepairedText(str):
-    """A report whose answer was decoded leniently; `repairs` says what was replaced."""
+    """A report from an answer that was decoded leniently; `repairs` says what was replaced."""
 
     __slots__ = ("repairs",)
     repairs: tuple[str, ...]

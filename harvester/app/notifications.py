@@ -45,7 +45,7 @@ def with_notifications(settings: Settings, log: Log, run: Callable[[], RunEnd], 
     """Call `run` and notify everybody in the settings before and after it, also when it raises.
 
     Args:
-        settings: Whom to notify, and where.
+        settings: Which services to notify, and when.
         log: Takes the notifications that could not be delivered.
         run: The run. Its errors are reported and raised again.
         account: Name of the account in messages and metrics; empty if only one is configured.

@@ -31,7 +31,7 @@ _LISTS: Final = (MANIFEST, INVENTORY, SNAPSHOT_FILE)
 
 @dataclass(frozen=True)
 class CheckedSnapshot(Snapshot):
-    """A Snapshot whose lists are those that were committed; only `check_lists` makes one."""
+    """A Snapshot with lists that match what was committed; only `check_lists` makes one."""
 
     def optimizations(self) -> OptimizationsRecord:
         """Its `optimizations.json`, which Snapshots of older versions do not have.
@@ -85,7 +85,7 @@ def _check_list(path: Path, recorded: str | None) -> None:
 
 
 def find_base(root: Path, ledger: Ledger) -> Base:
-    """The newest Snapshot whose lists are sound; a run builds on no other.
+    """Return the newest Snapshot with sound lists; a run builds on no other.
 
     Raises:
         DiskError: a list cannot be read.

@@ -158,7 +158,7 @@ class PartialSnapshot:
         return self._compared(found)
 
     def _compared(self, found: dict[tuple[int, str], ReportRecord]) -> dict[tuple[int, str], ReportRecord]:
-        """Compare records with the previous Snapshot; those whose Outcome changes are written again."""
+        """Compare records with the previous Snapshot; records with a changed Outcome are written again."""
         earlier = {}
         for entry in self.previous.inventory() if self.previous and found else ():
             key = (entry.project_id, entry.backtest_id)

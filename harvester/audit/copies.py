@@ -53,7 +53,7 @@ class RemainingCopies:
         return key in self._reports
 
     def find_last_copies(self, snapshot: CheckedSnapshot, reports: Mapping[str, str]) -> dict[str, str]:
-        """Return the reports whose last sound copy is in `snapshot`.
+        """Return the reports that have their last sound copy in `snapshot`.
 
         Args:
             snapshot: The Snapshot that would be removed.

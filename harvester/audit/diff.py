@@ -25,7 +25,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class Renamed:
-    """A backtest that was renamed, or whose project was."""
+    """A backtest with a new name, or with a new name of its project."""
 
     before: InventoryEntry
     after: InventoryEntry
@@ -33,7 +33,7 @@ class Renamed:
 
 @dataclass(frozen=True)
 class ChangedStatistics:
-    """A backtest whose listed statistics have changed."""
+    """A backtest with changed statistics in the listing."""
 
     entry: InventoryEntry
     """The entry in the later Snapshot."""

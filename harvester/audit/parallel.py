@@ -25,7 +25,7 @@ def map_in_order(work: Callable[[T], R], items: Iterable[T], *, waiting: int) ->
     Args:
         work: What a thread does with one item; must not call this function itself.
         items: Taken from only as fast as results are taken, so that it may be a stream.
-        waiting: Items at most that are worked on or whose results wait; bounds the memory.
+        waiting: Most items that are worked on, or have a result that waits, at a time; bounds the memory.
     """
     running: deque[Future[R]] = deque()
     try:

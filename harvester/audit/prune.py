@@ -56,7 +56,7 @@ class PrunePlan:
     refused: dict[str, Refusal] = field(default_factory=dict)
     """Snapshots that no rule keeps but that may not be removed."""
     damaged: dict[str, str] = field(default_factory=dict)
-    """Snapshots whose lists are damaged, kept or not, each with the error."""
+    """Snapshots with damaged lists, kept or not, each with the error."""
 
     @property
     def is_damaged(self) -> bool:

@@ -77,7 +77,7 @@ class _Locator:
     """The tables around it: `accounts` and a name, or none."""
 
     def __call__(self, *names: str) -> str:
-        """Return the place of a key, or of the nearest table around it whose line is known."""
+        """Return the place of a key, or of the nearest table around it with a known line."""
         keys = (*self.above, *names)
         around = (self.lines.get(keys[:length]) for length in range(len(keys), 0, -1))
         return f"{self.path} line {next(filter(None, around), 1)}"

@@ -21,7 +21,7 @@ NO_LONGER_LISTED: Final = "no longer listed"
 
 @dataclass(frozen=True)
 class _OfRow:
-    """A decision about a backtest whose row is known."""
+    """A decision about a backtest with a known row."""
 
     project: Project
     backtest: Backtest

@@ -47,7 +47,7 @@ class Discovery:
 
     projects: int = 0
     listed: set[int] = field(default_factory=set)
-    """Ids of the projects whose backtests were listed."""
+    """Ids of the projects for which backtests were listed."""
     unread: dict[int, UnreadProject] = field(default_factory=dict)
     known: bool = False
     """Whether the list of projects was read; without it there is nothing to make a Snapshot of."""
@@ -63,7 +63,7 @@ class Discovery:
     withheld_gone: int = 0
     """Reports that are missing, too many at once for any of them to become gone."""
     failed: set[int] = field(default_factory=set)
-    """Unread projects whose listing was requested and failed."""
+    """Unread projects for which the listing was requested and failed."""
     optimizations: OptimizationReader | None = None
     """Has the backtests that only their optimizations name; None: no optimization was requested."""
 

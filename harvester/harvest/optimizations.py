@@ -108,7 +108,7 @@ def load_before(previous: CheckedSnapshot | None, policy: Policy) -> Before:
 
 @dataclass
 class Asked:
-    """One project whose optimizations are requested, and what was read so far."""
+    """A project for which optimizations are requested, and what was read so far."""
 
     project: Project
     digest: str

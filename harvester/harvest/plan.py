@@ -112,11 +112,11 @@ class Listing:
     """What discovery found, project by project, so that one project at a time is in memory."""
 
     projects: Set[int]
-    """Ids of the projects whose backtests were listed."""
+    """Ids of the projects for which backtests were listed."""
     load: Callable[[int], tuple[Project, Collection[Backtest]]]
     """A project and its backtests; many of them are in the Inventory's order."""
     unread: Mapping[int, str]
-    """Projects whose backtests could not be listed, with the error."""
+    """Projects for which backtests could not be listed, with the error."""
     orphans: Mapping[int, Sequence[tuple[Project, Backtest]]]
     """Reports that an interrupted attempt of this Snapshot has already read."""
     unproven: str = ""
@@ -283,7 +283,7 @@ def _as_before(project: Project, entry: InventoryEntry, unwanted: str) -> AsBefo
 
 
 def plan_unread_project(earlier: Sequence[InventoryEntry], error: str) -> list[Decision]:
-    """The decisions for a project whose backtests could not be listed: everything stays as it was."""
+    """Return the decisions for a project for which the listing failed: everything stays as it was."""
     reason = _UNREAD.format(error)
     return [_left(entry, reason) for entry in earlier]
 

@@ -5,7 +5,7 @@ read. A portion is what these have between two places of the Inventory's order, 
 one portion come before all of those about the next. What belongs together has the same id, and nearly always
 the same time of creation, so nearly always the same place. Otherwise:
 
-1. A listed backtest whose line in the Inventory has another place: the line goes where the listing is.
+1. A listed backtest with its line in another place of the Inventory: the line goes where the listing is.
 2. A backtest that an interrupted run has read and that is listed: it is left out, for the listing decides.
 3. One that is not listed but has a line in the Inventory: it goes where that line is if something is decided
    about the line, since the line decides then; otherwise the line says nothing and each stays in its place.
@@ -47,7 +47,7 @@ def cut(
         whole: Listed, in the Inventory before, and read by an interrupted run; the first two are gone through
             several times, in the order of their places.
         at_once: How much a portion has, about.
-        decides: Whether something is decided about a line of the Inventory whose backtest is not listed.
+        decides: Whether something is decided about a line of the Inventory for a backtest that is not listed.
     """
     rows, entries, orphans = whole
     if len(rows) + len(entries) + len(orphans) <= at_once:

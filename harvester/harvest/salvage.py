@@ -1,4 +1,4 @@
-"""Reports whose archived files are damaged: restored from another copy, requested again, or said to be lost.
+"""Reports with damaged archived files: restored from another copy, requested again, or said to be lost.
 
 For each report that cannot be carried, in this order:
 
@@ -129,7 +129,7 @@ class Salvage:
         return told
 
     def take_rewritten(self) -> list[Damaged]:
-        """Events for reports that were read again and whose archived files are damaged; each only once."""
+        """Return events for reports that were read again and have damaged archived files; each only once."""
         found, self.keeper.damaged = self.keeper.damaged, []
         self._met |= bool(found)
         return [

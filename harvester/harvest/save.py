@@ -35,7 +35,7 @@ class Keeper:
         self._partial = partial
         self._stamp = stamp
         self.damaged: list[tuple[Decision, str]] = []
-        """Archived reports whose files were found damaged when they were read again, and what was wrong."""
+        """Archived reports with files found to be damaged when they were read again, and what was wrong."""
 
     def keep(self, job: ReportJob, html: str) -> Archived:
         """Archive one report, exactly as the API sent it but for repairs, of which its record has a warning.

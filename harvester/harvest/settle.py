@@ -197,7 +197,7 @@ def _listing_part(decision: Decision, snapshot: str) -> InventoryEntry:
 
 
 def _gone(entry: InventoryEntry, result: NoReport, snapshot: str) -> InventoryEntry:
-    """The line of a report that was archived before and whose backtest was deleted during this run."""
+    """Return the line of a report that was archived before, for a backtest deleted during this run."""
     return msgspec.structs.replace(
         _without_failure(entry),
         outcome=Outcome.CARRIED,

@@ -124,7 +124,7 @@ async def open_journal(
 
 
 class _StepFile(io.FileIO):
-    """A file whose writes are steps of the disk, so that a failing disk in a test reaches them."""
+    """A file that is written through the Disk, so that tests can make its writes fail."""
 
     def __init__(self, disk: Disk, fd: int, path: Path) -> None:
         super().__init__(fd, "ab", closefd=False)

@@ -101,7 +101,7 @@ def find_window(arguments: Answer, *, widest: int, wider: str) -> slice | None:
 
 
 class LimitGate:
-    """A token bucket whose rate follows the steps of a scenario."""
+    """A token bucket with a rate that follows the steps of a scenario."""
 
     def __init__(self, limit: Limit, time_scale: float) -> None:
         self._limit = limit

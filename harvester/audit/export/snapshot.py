@@ -99,7 +99,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class _LoadedReport:
-    """One report whose files were read and checked."""
+    """A report with files that were read and checked."""
 
     payload_bytes: int
     files: list[tuple[str, bytes]]

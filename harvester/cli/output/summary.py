@@ -116,7 +116,7 @@ def preview_json(found: Preview, rate_per_min: float) -> dict[str, Any]:
 
 
 def _unread_optimizations(found: Iterable[UnreadOptimization]) -> list[str]:
-    """The optimizations whose backtests may be missing, as lines of text."""
+    """Return the optimizations with backtests that may be missing, as lines of text."""
     return [
         f"  unread      optimization {unread.optimization_id or 'list'} of project {unread.project}: "
         f"{unread.error}"
