@@ -37,10 +37,14 @@ UNKNOWN: Final = (
     "a Snapshot {} that ledger.jsonl has never had: the Archive was set back to an earlier state, or this is "
     "another Archive's catalog. To be sure, compare ledger.jsonl with a copy that is kept elsewhere"
 )
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Stored in `PRAGMA user_version`; a catalog with another version is rebuilt."""
 _SQLITE_SUFFIXES: Final = ("-journal", "-wal", "-shm")
 """Suffixes of the files that SQLite may keep next to a database, and applies when it opens the database."""
+
+
+class OtherCatalogVersionError(sqlite3.DatabaseError):
+    """A catalog has the tables of an older or newer version, which says nothing against it."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +237,7 @@ def reading_catalog(archive: Archive) -> Iterator[sqlite3.Connection]:
         sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
     ) as base:
         if base.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-            raise sqlite3.DatabaseError("the catalog is of another version")
+            raise OtherCatalogVersionError("the catalog was written by another version of harvester")
         base.execute("BEGIN")
         yield base
 

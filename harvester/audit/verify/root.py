@@ -11,6 +11,7 @@ from typing import Final
 from harvester.archive import Archive, check_lists
 from harvester.audit.catalog import (
     UNKNOWN,
+    OtherCatalogVersionError,
     find_unknown_snapshots,
     fresh_catalog,
     known_snapshots,
@@ -62,6 +63,8 @@ def check_root(archive: Archive) -> RootFindings:
             warnings += _check_catalog(archive, found)
         except CorruptArchiveError:
             pass  # an Inventory or the Ledger is damaged, which is reported elsewhere
+        except OtherCatalogVersionError as exc:
+            warnings.append(f"{exc}; it was not compared, and the next run builds it again")
         except DiskError as exc:
             warnings.append(f"the catalog was not compared with the Inventories: {exc}")
         except (sqlite3.DatabaseError, OverflowError) as exc:
