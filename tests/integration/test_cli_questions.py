@@ -144,6 +144,7 @@ def test_history_tells_what_became_of_a_backtest(archive: Path) -> None:
     document = harvester("history", backtest_id, "--archive", "a", "--json", cwd=archive.parent).document()
     assert [passage["outcome"] for passage in document[0]["history"]] == ["saved", "carried"]
     assert harvester("history", "no-such", "--archive", "a", cwd=archive.parent).code == 2
+    assert harvester("history", "", "--archive", "a", cwd=archive.parent).code == 2
 
 
 def test_catalog_is_made_again(archive: Path) -> None:

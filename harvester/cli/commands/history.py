@@ -31,6 +31,8 @@ def history(
       16 disk
       20 a Snapshot is damaged
     """
+    if not backtest:  # an unset variable of a script, which would match every backtest
+        raise UsageError("history needs a backtest's id, or its first characters")
     session = Session.of(context)
     found = load_history(session.archive(), backtest, on_note=session.log.warning)
     if not found:
